@@ -1,0 +1,1 @@
+"""Attacks as pure functions: (classifier, x, y, ...) -> x_adv."""

@@ -1,0 +1,15 @@
+"""apgd_ce: Auto-PGD on cross-entropy, with the large radii first on l_1, as AutoAttack runs it."""
+
+from torch import Tensor
+
+from mngac.attacks.autoattack import autoattack, perturb
+from mngac.attacks.pgd import Classifier
+from mngac.attacks.target import Target
+from mngac.params import SuiteAttack
+
+
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+    """APGD-CE (Croce and Hein 2020; for l_1 2021)."""
+    steps = settings.steps
+    part = autoattack(classifier, target).apgd
+    return perturb(part, x, y, target, loss="ce", n_iter=steps, n_iter_orig=steps, n_restarts=settings.restarts)

@@ -1,0 +1,21 @@
+"""pgd: the training attack with evaluation's step counts, for l_inf and l_2. A monitor, not a measurement."""
+
+from torch import Tensor
+
+from mngac.attacks.pgd import Attack, Classifier, pgd
+from mngac.attacks.target import Target
+from mngac.params import SuiteAttack, number
+from mngac.streams import stream
+
+
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+    """PGD from a uniform start in the ball (Madry et al. 2018).
+
+    Raises:
+        ValueError: for l_1, whose step needs a number of coordinates: pgd_l1.
+    """
+    if target.norm == "l1":
+        raise ValueError("pgd has no l_1 form; use pgd_l1, which states the share of coordinates that a step moves")
+    length = number(settings.step_size) * target.radius
+    ball = Attack(target.norm, target.radius, length, settings.steps)
+    return pgd(classifier, x, y, ball, stream(target.seed, "pgd", device=x.device))

@@ -1,0 +1,18 @@
+"""pgd_l1: top-k PGD in l_1. A monitor: classifiers keep twice the accuracy under it that they keep under APGD."""
+
+import math
+
+from torch import Tensor
+
+from mngac.attacks.pgd import Attack, Classifier, pgd
+from mngac.attacks.target import Target
+from mngac.params import SuiteAttack, number
+from mngac.streams import stream
+
+
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+    """PGD whose step moves a share of the coordinates, rounded up (Maini et al. 2020)."""
+    top = math.ceil(number(settings.top_share) * x[0].numel())
+    length = number(settings.step_size) * target.radius
+    ball = Attack("l1", target.radius, length, settings.steps, top)
+    return pgd(classifier, x, y, ball, stream(target.seed, "pgd", device=x.device))

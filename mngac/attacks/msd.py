@@ -1,0 +1,32 @@
+"""Multi Steepest Descent (Maini et al. 2020): each step tries every norm from one point and keeps the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mngac.attacks.pgd import Attack, Classifier, gradient, summed_cross_entropy
+
+
+def msd(classifier: Classifier, x: Tensor, y: Tensor, attacks: Sequence[Attack]) -> Tensor:
+    """From zero, `max(steps)` steps; returns x_adv (batch, channels, height, width) of the highest loss over all steps.
+
+    Each image takes the candidate, among one step in each norm from the same point, with the highest cross-entropy
+    (algorithm 1). Every candidate lies in its own norm's ball, so the result lies in the union of the balls.
+    """
+    delta = torch.zeros_like(x)
+    best, best_loss = delta, torch.full((len(x),), -torch.inf, device=x.device)
+    for _ in range(max(attack.steps for attack in attacks)):
+        slope = gradient(classifier, x + delta, y, summed_cross_entropy)
+        steps = [a.ball.to_ball(x, delta + a.ball.ascend(slope, a.step_size, a.top), a.radius) for a in attacks]
+        with torch.no_grad():
+            losses = torch.stack([F.cross_entropy(classifier(x + d).float(), y, reduction="none") for d in steps])
+        worst, choice = losses.max(0)
+        delta = torch.stack(steps)[choice, torch.arange(len(x), device=x.device)]
+        better = worst > best_loss
+        best = torch.where(better.view(-1, 1, 1, 1), delta, best)
+        best_loss = torch.where(better, worst, best_loss)
+    return (x + best).detach()

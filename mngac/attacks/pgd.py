@@ -1,0 +1,71 @@
+"""Projected gradient ascent: the one loop. A norm supplies start, ascent and projection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mngac.norms import NORMS, Norm
+
+Classifier = Callable[[Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """PGD in one ball: radius and step size are lengths in the norm; `top` counts coordinates of an l_1 step."""
+
+    norm: str
+    radius: float
+    step_size: float
+    steps: int
+    top: int = 1
+
+    @property
+    def ball(self) -> Norm:
+        """The norm's parts."""
+        return NORMS[self.norm]
+
+
+def summed_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy summed over the batch, so that an image's gradient does not depend on the batch's size."""
+    return F.cross_entropy(logits.float(), y, reduction="sum")
+
+
+def gradient(classifier: Classifier, x: Tensor, y: Tensor, loss: Loss) -> Tensor:
+    """Gradient of the loss to the images alone; no gradient reaches the weights."""
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(loss(classifier(x), y), x)[0].float()
+
+
+def ascend(
+    classifier: Classifier, x: Tensor, y: Tensor, start: Tensor, attack: Attack, loss: Loss = summed_cross_entropy
+) -> Tensor:
+    """`steps` projected ascent steps from the perturbation `start`.
+
+    Args:
+        classifier: [0, 1] images -> logits; its mode is the caller's.
+        x: images (batch, channels, height, width) in [0, 1].
+        y: labels (batch,), or whatever `loss` takes as its second argument.
+        start: perturbation in the ball, x + start in [0, 1].
+        attack: norm, radius, steps.
+        loss: (logits, y) -> scalar, summed over the batch.
+
+    Returns:
+        x_adv, detached, in the ball and in [0, 1] (Madry et al. 2018, equation 2.2 and section 4).
+    """
+    delta = start
+    for _ in range(attack.steps):
+        step = attack.ball.ascend(gradient(classifier, x + delta, y, loss), attack.step_size, attack.top)
+        delta = attack.ball.to_ball(x, delta + step, attack.radius)
+    return (x + delta).detach()
+
+
+def pgd(classifier: Classifier, x: Tensor, y: Tensor, attack: Attack, generator: torch.Generator) -> Tensor:
+    """PGD from a uniform start in the ball; arguments and result as for `ascend`."""
+    start = attack.ball.to_ball(x, attack.ball.start(x, attack.radius, generator), attack.radius)
+    return ascend(classifier, x, y, start, attack)

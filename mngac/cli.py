@@ -1,0 +1,126 @@
+"""The command line: one command a stage, and the cache. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+STAGES = {
+    "data": ("prepare a data set as one tensor file", ("dataset",)),
+    "train": ("train a classifier", ("dataset", "method", "seed")),
+    "pseudo_label": ("label the unlabelled images with a teacher", ("dataset", "seed")),
+    "train_semi": ("train a classifier with pseudo-labelled images too", ("dataset", "method", "seed")),
+    "evaluate": ("attack a classifier and write its record", ("dataset", "method", "seed", "suite", "profile")),
+    "metrics": ("collect the records of one suite and profile", ("suite", "profile")),
+    "tables": ("make the tables", ()),
+    "figures": ("make the figures", ()),
+}
+
+
+def _add_wildcards(parser: argparse.ArgumentParser, wildcards: tuple[str, ...]) -> None:
+    for name in wildcards:
+        parser.add_argument(f"--{name}", required=True)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="mngac", description=__doc__.splitlines()[0])
+    parser.add_argument("--params", default="params.yaml", help="the parameters' file (default: params.yaml)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for stage, (text, wildcards) in STAGES.items():
+        _add_wildcards(commands.add_parser(stage, help=text), wildcards)
+    explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
+    stages = explain.add_subparsers(dest="stage", required=True, metavar="stage")
+    for stage, (text, wildcards) in STAGES.items():
+        _add_wildcards(stages.add_parser(stage, help=text), wildcards)
+    cache = commands.add_parser("cache", help="look at or clear the artifact cache")
+    actions = cache.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("list", help="what is in the cache")
+    prune = actions.add_parser("prune", help="remove old entries")
+    prune.add_argument("--older-than-days", type=float, required=True)
+    schema = commands.add_parser("schema", help="print the JSON schema of params.yaml")
+    schema.add_argument("--out", help="write it to a file instead")
+    return parser
+
+
+def run_stage(arguments: argparse.Namespace) -> None:
+    """Runs a stage, or restores it from the cache."""
+    from mngac.params import load
+    from mngac.stages import job
+
+    wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.command][1]}
+    job(load(arguments.params), arguments.command, **wildcards).run()
+
+
+def explain(arguments: argparse.Namespace) -> None:
+    """Prints the key of a job, its parts, and against the newest entry of its like, what changed."""
+    import json
+
+    from mngac.artifacts import Cache, differences, key_of
+    from mngac.params import load
+    from mngac.stages import job
+
+    wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.stage][1]}
+    parts = job(load(arguments.params), arguments.stage, **wildcards).parts()
+    cache, key = Cache(), key_of(parts)
+    print(json.dumps(parts, indent=1))
+    print(f"key {key}: {'hit' if cache.find(key) else 'miss'}")
+    nearest = cache.nearest(parts)
+    if nearest and nearest.key != key:
+        print(f"changed since {nearest.key[:12]}:")
+        print("\n".join(f"  {line}" for line in differences(nearest.about["parts"], parts)))
+
+
+def cache(arguments: argparse.Namespace) -> None:
+    """Lists or prunes the cache."""
+    import time
+
+    from mngac.artifacts import Cache
+
+    store = Cache()
+    if arguments.action == "prune":
+        gone = store.prune(arguments.older_than_days)
+        print(f"removed {len(gone)} entries from {store.root}")
+        return
+    entries = store.entries()
+    for entry in entries:
+        stored = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.about["stored"]))
+        print(f"{stored}  {entry.size / 1e6:8.1f} MB  {entry.key[:12]}  {entry.name}")
+    print(f"{len(entries)} entries, {sum(e.size for e in entries) / 1e6:.1f} MB in {store.root}")
+
+
+def schema(arguments: argparse.Namespace) -> None:
+    """Prints or writes the generated schema."""
+    from mngac.artifacts import write_text
+    from mngac.params import schema_text
+
+    if arguments.out:
+        write_text(arguments.out, schema_text())
+    else:
+        print(schema_text(), end="")
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {"explain": explain, "cache": cache, "schema": schema}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; 2 where the user can mend what is wrong, with one line that says what."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        COMMANDS.get(arguments.command, run_stage)(arguments)
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("MNGAC_TRACEBACK"):
+            raise
+        print(f"mngac: {error}", file=sys.stderr)
+        return 2 if isinstance(error, (ValueError, OSError)) else 1
+    except KeyboardInterrupt:
+        print("mngac: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The pseudo_label stage: a teacher labels the unlabelled part (Carmon et al. 2019)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from mngac.data import store
+from mngac.data.batches import to_unit
+from mngac.models.files import load_classifier, save_tensors
+from mngac.stages import Context
+
+SCHEMA = "1"
+CHUNK = 500
+
+
+@torch.no_grad()
+def posteriors(classifier: torch.nn.Module, images: Tensor, device: str) -> Tensor:
+    """Class probabilities (n, classes) of uint8 images, on the CPU."""
+    return torch.cat([classifier(to_unit(chunk.to(device))).softmax(1).cpu() for chunk in images.split(CHUNK)])
+
+
+def label(classifier: torch.nn.Module, data: store.DataSet, device: str, min_accuracy: float) -> tuple[Tensor, dict]:
+    """Hard labels of the unlabelled part, and what is known of them.
+
+    Raises:
+        DataError: for a teacher whose validation accuracy is under `min_accuracy`.
+    """
+    validation, pool = data.part("validation"), data.part("unlabelled")
+    checked = posteriors(classifier, validation.images, device).argmax(1)
+    accuracy = (checked == validation.labels).float().mean().item()
+    if accuracy < min_accuracy:
+        raise store.DataError(
+            f"pseudo_label.teacher: its validation accuracy is {accuracy:.3f} on {len(validation)} images, under "
+            f"pseudo_label.min_accuracy {min_accuracy}; train it longer or choose another"
+        )
+    found = posteriors(classifier, pool.images, device)
+    confidence, labels = found.max(1)
+    return labels, {
+        "validation_accuracy": round(accuracy, 6),
+        "validation_images": len(validation),
+        "confidence_histogram": torch.histc(confidence, bins=10, min=0, max=1).int().tolist(),
+        "class_counts": torch.bincount(labels, minlength=len(data.classes)).tolist(),
+    }
+
+
+def save_pseudo_labels(path: str | Path, labels: Tensor, data_digest: str, facts: dict) -> None:
+    """Writes labels with the digest of the data set that they belong to."""
+    about = {"schema": SCHEMA, "data": data_digest, "facts": json.dumps(facts)}
+    save_tensors(path, {"labels": labels}, about)
+
+
+def load_pseudo_labels(path: str | Path, data: store.DataSet) -> Tensor:
+    """Labels int64 (n,) of the unlabelled part.
+
+    Raises:
+        DataError: where the file has another schema or belongs to another data set.
+    """
+    with safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+        labels = file.get_tensor("labels")
+    if about.get("schema") != SCHEMA:
+        raise store.DataError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
+    if about["data"] != data.digest:
+        raise store.DataError(f"{path}: labels another data set than the one given; run pseudo_label again")
+    return labels
+
+
+def run(context: Context) -> None:
+    """Writes trained/<dataset>/pseudo_labels/seed<k>.safetensors."""
+    torch.set_num_threads(context.job.params.run.threads)
+    data = store.load(context.job.inputs["data"])
+    classifier = load_classifier(context.job.inputs["teacher"], context.device)
+    labels, facts = label(classifier, data, context.device, context.job.params.pseudo_label.min_accuracy)
+    save_pseudo_labels(context.job.outputs["labels"], labels, data.digest, facts)
+    context.log.line(f"pseudo_label {context.job.name}: {json.dumps(facts)}")

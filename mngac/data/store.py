@@ -1,0 +1,127 @@
+"""The tensor file of a data set: parts train, validation, unlabelled and test, as uint8 images and labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mngac.artifacts import atomic
+
+SCHEMA = "1"
+PARTS = ("train", "validation", "unlabelled", "test")
+
+
+class DataError(ValueError):
+    """One line on what is wrong with a data set: the file, what was found, what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images uint8 (n, channels, height, width), labels int64 (n,), and their indices in the source's split."""
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class RawData:
+    """What a loader gives: the source's own training and test images, before anything is held out.
+
+    `ordered` says that neighbours belong together (one writer, one scene), so held-out parts must be contiguous.
+    `pool` is an unlabelled part that the source brings along.
+    """
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: list[str]
+    ordered: bool = False
+    pool: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set in memory."""
+
+    parts: dict[str, Part]
+    classes: list[str]
+    digest: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(channels, height, width)."""
+        return tuple(self.parts["test"].images.shape[1:])
+
+    def part(self, name: str) -> Part:
+        """A part.
+
+        Raises:
+            DataError: where the part has no images.
+        """
+        if not len(self.parts[name]):
+            raise DataError(f"the data set has no {name} images; give it a share in params.yaml")
+        return self.parts[name]
+
+
+def digest_of(parts: dict[str, Part]) -> str:
+    """SHA-256 over images and labels of all parts."""
+    digest = hashlib.sha256()
+    for name in PARTS:
+        digest.update(name.encode())
+        for tensor in (parts[name].images, parts[name].labels, parts[name].index):
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(memoryview(tensor.contiguous().numpy()).cast("B") if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def save(path: str | Path, parts: dict[str, Part], classes: list[str]) -> None:
+    """Writes the tensor file atomically."""
+    tensors = {}
+    for name, part in parts.items():
+        tensors[f"{name}.images"] = part.images.contiguous()
+        tensors[f"{name}.labels"] = part.labels.contiguous()
+        tensors[f"{name}.index"] = part.index.contiguous()
+    about = {"schema": SCHEMA, "classes": json.dumps(classes), "digest": digest_of(parts)}
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata=about)
+
+
+def load(path: str | Path, verify: bool = False) -> DataSet:
+    """Reads a tensor file by memory map.
+
+    Args:
+        path: the file.
+        verify: compare its content with the digest it carries; reads everything.
+
+    Raises:
+        DataError: for a file of another schema, or one that is not what was written.
+    """
+    with safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+        if about.get("schema") != SCHEMA:
+            raise DataError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
+        parts = {
+            name: Part(*(file.get_tensor(f"{name}.{field}") for field in ("images", "labels", "index")))
+            for name in PARTS
+        }
+    if verify and digest_of(parts) != about["digest"]:
+        raise DataError(f"{path}: its content is not what was written; delete it and run the data stage again")
+    return DataSet(parts, json.loads(about["classes"]), about["digest"])
+
+
+def empty_like(images: Tensor) -> Part:
+    """A part without images."""
+    none = torch.zeros(0, dtype=torch.int64)
+    return Part(images[:0], none, none)

@@ -1,0 +1,28 @@
+"""Divergences between posteriors: KL for TRADES, Jensen-Shannon for adversarial consistency.
+
+Both take logits `Float[Tensor, "batch classes"]`, in float32 whatever the classifier computes in.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+FLOOR = 1e-7
+
+
+def kl(logits: Tensor, logits_adv: Tensor) -> Tensor:
+    """Mean over the batch of KL(p(x) ‖ p(x')), the regulariser of TRADES (Zhang et al. 2019, equation 5)."""
+    return F.kl_div(
+        logits_adv.float().log_softmax(1), logits.float().log_softmax(1), reduction="batchmean", log_target=True
+    )
+
+
+def jensen_shannon(*logits: Tensor) -> Tensor:
+    """JS(p_1 .. p_n) = 1/n sum_i KL(p_i ‖ m), m = clamp(mean_i p_i, 1e-7, 1), mean over the batch.
+
+    Targets are clamped too: a zero probability gives a NaN gradient otherwise (Madaan et al. 2021, consistency).
+    """
+    posteriors = [each.float().softmax(1).clamp(FLOOR, 1) for each in logits]
+    mixture = torch.stack([each.float().softmax(1) for each in logits]).mean(0).clamp(FLOOR, 1).log()
+    terms = [F.kl_div(mixture, posterior, reduction="batchmean") for posterior in posteriors]
+    return torch.stack(terms).mean()

@@ -1,0 +1,16 @@
+"""adv_linf, adv_l1, adv_l2: adversarial training on one norm (Madry et al. 2018)."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mngac.methods.base import Base, Batch, Step
+
+
+class Method(Base):
+    """CE(f(A_p(x)), y) for the entry's one norm p."""
+
+    def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
+        """Cross-entropy on attacked images."""
+        (norm,) = self.params.norms
+        x_adv = self.attack(classifier, batch, step, norm, self.params.attack_mode)
+        return F.cross_entropy(classifier(x_adv).float(), batch.y)

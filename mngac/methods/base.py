@@ -1,0 +1,89 @@
+"""What every method is given, and the parts that are empty for most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mngac.attacks.pgd import Attack, pgd
+from mngac.models.batch_norm import frozen_statistics
+from mngac.params import MethodParams
+from mngac.streams import stream
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (batch, channels, height, width) in [0, 1], labels (batch,)."""
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where training stands: step number, the scheduled learning rate, the seed of its random streams."""
+
+    number: int
+    learning_rate: float
+    seed: int
+    device: str
+
+    def stream(self, name: str) -> torch.Generator:
+        """The named random stream of this step, on the device."""
+        return stream(self.seed, name, self.number, device=self.device)
+
+    def draw(self, choices: list[Any], name: str = "norm") -> Any:
+        """One of the choices, uniformly, without touching the device."""
+        return choices[int(torch.randint(len(choices), (1,), generator=stream(self.seed, name, self.number)))]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the training section and the data give to a method."""
+
+    attacks: Mapping[str, Attack]
+    """Training attack by norm."""
+    channels: int
+    device: str
+    seed: int
+    momentum: float
+    weight_decay: float
+
+
+class Base:
+    """A method without learned parts.
+
+    A subclass defines `loss`; one that learns something beside the classifier also keeps and gives back its state.
+    """
+
+    def __init__(self, params: MethodParams, setting: Setting):
+        self.params = params
+        self.setting = setting
+
+    def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
+        """The scalar to descend on; the classifier comes in train mode, and only its own passes move batch norm."""
+        raise NotImplementedError
+
+    def attack(self, classifier: nn.Module, batch: Batch, step: Step, norm: str, mode: str) -> Tensor:
+        """x_adv of the norm's training attack; running statistics stay as they are."""
+        with frozen_statistics(classifier, mode):
+            return pgd(classifier, batch.x, batch.y, self.setting.attacks[norm], step.stream(f"attack {norm}"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must be kept to resume; empty for most methods."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes back what `state_dict` gave."""
+
+    def artifact(self) -> dict[str, Tensor]:
+        """Tensors that the trained method leaves beside the classifier; empty for most methods."""
+        return {}
+
+    def diagnostics(self) -> dict[str, float]:
+        """Numbers for the epoch's log line; empty for most methods."""
+        return {}

@@ -1,0 +1,31 @@
+"""sat, sat_ac, sat_ac_noise, sat_linf_l1: one norm a batch, and consistency of the posteriors (Madaan et al. 2021)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mngac.losses import jensen_shannon
+from mngac.methods.base import Base, Batch, Step
+
+
+class Method(Base):
+    """CE(f(A_p(x)), y) + beta JS(f(x), [f(x_aug),] f(A_p(x))), p drawn uniformly for the batch.
+
+    beta = 0 is Stochastic Adversarial Training. With `noise: gaussian` a third view, Gaussian noise fitted to the
+    ball, takes the place of MNG-AC's generated noise: what MNG-AC is without learning.
+    """
+
+    def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
+        """Cross-entropy on attacked images plus the weighted consistency of clean, noisy and attacked posteriors."""
+        norm = step.draw(self.params.norms)
+        x_adv = self.attack(classifier, batch, step, norm, self.params.attack_mode)
+        if not self.params.beta:
+            return F.cross_entropy(classifier(x_adv).float(), batch.y)
+        views = [batch.x]
+        if self.params.noise == "gaussian":
+            noise = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("noise"))
+            attack = self.setting.attacks[norm]
+            views.append(attack.ball.fit(batch.x, noise, attack.radius))
+        logits = [classifier(view) for view in [*views, x_adv]]
+        consistency = jensen_shannon(*logits)
+        return F.cross_entropy(logits[-1].float(), batch.y) + self.params.beta * consistency

@@ -1,0 +1,34 @@
+"""trades_linf, rst_linf: clean accuracy against the divergence of attacked posteriors (Zhang et al. 2019)."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mngac.attacks.pgd import ascend
+from mngac.losses import kl
+from mngac.methods.base import Base, Batch, Step
+from mngac.models.batch_norm import frozen_statistics
+from mngac.params import number
+
+
+class Method(Base):
+    """CE(f(x), y) + beta KL(p(x) ‖ p(x')), x' climbing that same divergence (equation 5)."""
+
+    def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
+        """The TRADES loss; with pseudo-labelled images in the batch it is RST's (Carmon et al. 2019)."""
+        x_adv = self._attack(classifier, batch, step)
+        logits = classifier(batch.x)
+        return F.cross_entropy(logits.float(), batch.y) + self.params.beta * kl(logits, classifier(x_adv))
+
+    def _attack(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
+        (norm,) = self.params.norms
+        attack = self.setting.attacks[norm]
+        attack = replace(attack, step_size=attack.radius * number(self.params.step_sizes[norm]))
+        noise = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("attack start"))
+        start = attack.ball.to_ball(batch.x, self.params.start_std * noise, attack.radius)
+        with frozen_statistics(classifier, self.params.attack_mode):
+            with torch.no_grad():
+                clean = classifier(batch.x)
+            return ascend(classifier, batch.x, clean, start, attack, lambda adv, fixed: kl(fixed, adv) * len(fixed))

@@ -1,0 +1,1 @@
+"""Classifiers of [0, 1] images, and the noise generator."""

@@ -1,0 +1,24 @@
+"""Batch norm during attacks and virtual steps: batch or running statistics to compute with, neither ever moved."""
+
+import contextlib
+from collections.abc import Iterator
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextlib.contextmanager
+def frozen_statistics(classifier: nn.Module, mode: str) -> Iterator[None]:
+    """Within the block the classifier is in `train` or `eval` mode, and its running statistics stay as they are."""
+    was = {module: module.training for module in classifier.modules()}
+    norms = [m for m in was if isinstance(m, _BatchNorm) and m.track_running_stats]
+    classifier.train(mode == "train")
+    for module in norms:
+        module.track_running_stats = False
+    try:
+        yield
+    finally:
+        for module in norms:
+            module.track_running_stats = True
+        for module, training in was.items():
+            module.training = training

@@ -1,0 +1,94 @@
+"""WideResNet of any depth and width, with the layer names of the paper's code, TRADES and RobustBench."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class BasicBlock(nn.Module):
+    """Pre-activation block: two 3x3 convolutions; a 1x1 shortcut where the shape changes."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, padding=1, bias=False)
+        self.convShortcut = None if inputs == outputs else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
+        active = F.relu(self.bn1(x))
+        out = self.conv2(F.relu(self.bn2(self.conv1(active))))
+        return out + (x if self.convShortcut is None else self.convShortcut(active))
+
+
+class NetworkBlock(nn.Module):
+    """A stage of blocks of one width, the first with the stride."""
+
+    def __init__(self, blocks: int, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        sizes = [(inputs, stride)] + [(outputs, 1)] * (blocks - 1)
+        self.layer = nn.Sequential(*[BasicBlock(i, outputs, s) for i, s in sizes])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
+        return self.layer(x)
+
+
+class WideResNet(nn.Module):
+    """WRN-depth-width (Zagoruyko and Komodakis 2016): depth = 6 n + 4; global average pooling at any image size.
+
+    Args:
+        depth: 10, 16, 22, 28, ...
+        width: widening factor; stages have 16, 32 and 64 times as many channels.
+        classes: number of logits.
+        channels: of the image, 1 or 3.
+
+    Raises:
+        ValueError: for a depth that is not 6 n + 4.
+    """
+
+    def __init__(self, depth: int, width: int, classes: int, channels: int = 3):
+        super().__init__()
+        if depth < 10 or (depth - 4) % 6:
+            raise ValueError(f"WRN depth: found {depth}; allowed: 6 n + 4, such as 10, 16, 28")
+        blocks = (depth - 4) // 6
+        self.channels = channels
+        self.conv1 = nn.Conv2d(channels, 16, 3, 1, padding=1, bias=False)
+        self.block1 = NetworkBlock(blocks, 16, 16 * width, 1)
+        self.block2 = NetworkBlock(blocks, 16 * width, 32 * width, 2)
+        self.block3 = NetworkBlock(blocks, 32 * width, 64 * width, 2)
+        self.bn1 = nn.BatchNorm2d(64 * width)
+        self.fc = nn.Linear(64 * width, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, 0, (2 / (module.kernel_size[0] ** 2 * module.out_channels)) ** 0.5)
+        nn.init.zeros_(self.fc.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Penultimate features: (batch, 64 width)."""
+        if x.dim() != 4 or x.shape[1] != self.channels:
+            raise ValueError(f"WideResNet takes (batch, {self.channels}, height, width), not {tuple(x.shape)}")
+        out = self.block3(self.block2(self.block1(self.conv1(x))))
+        return F.relu(self.bn1(out)).mean((2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images in [0, 1] (batch, channels, height, width) -> logits (batch, classes)."""
+        return self.fc(self.features(x))
+
+
+def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
+    """The model called `wrn_<depth>_<width>`.
+
+    Raises:
+        ValueError: for a name of another form.
+    """
+    match = re.fullmatch(r"wrn_(\d+)_(\d+)", name)
+    if match is None:
+        raise ValueError(f"model: found {name!r}; allowed: wrn_<depth>_<width>, such as wrn_28_10")
+    return WideResNet(int(match[1]), int(match[2]), classes, channels).to(memory_format=torch.channels_last)

@@ -1,0 +1,190 @@
+"""What each norm supplies: a random start, an ascent step, projections, and the fit of generated noise to the ball.
+
+Perturbations are `Float[Tensor, "batch channels height width"]`; images lie in [0, 1]; radii and step sizes are
+lengths in the norm. All functions work per image, in float32, without a host synchronisation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TINY = 1e-12
+
+
+def _norms(delta: Tensor, p: float) -> Tensor:
+    return torch.linalg.vector_norm(delta.flatten(1), p, dim=1)
+
+
+def _per_image(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (like.dim() - 1))
+
+
+# ---------------------------------------------------------------- l_inf
+
+
+def linf_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+    """Uniform in the l_inf ball."""
+    return radius * (2 * torch.rand(x.shape, device=x.device, generator=generator) - 1)
+
+
+def linf_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
+    """Steepest ascent in l_inf: the sign of the gradient."""
+    return step_size * gradient.sign()
+
+
+def linf_project(delta: Tensor, radius: float) -> Tensor:
+    """Euclidean projection on the l_inf ball."""
+    return delta.clamp(-radius, radius)
+
+
+# ---------------------------------------------------------------- l_2
+
+
+def l2_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+    """Uniform in the l_2 ball: a Gaussian direction, radius x U^(1/d)."""
+    direction = torch.randn(x.shape, device=x.device, generator=generator)
+    share = torch.rand(len(x), device=x.device, generator=generator) ** (1 / x[0].numel())
+    return direction * _per_image(radius * share / _norms(direction, 2).clamp_min(TINY), x)
+
+
+def l2_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
+    """Steepest ascent in l_2: the normalised gradient; zero where the gradient is."""
+    return step_size * gradient / _per_image(_norms(gradient, 2).clamp_min(TINY), gradient)
+
+
+def l2_project(delta: Tensor, radius: float) -> Tensor:
+    """Euclidean projection on the l_2 ball."""
+    return delta * _per_image((radius / _norms(delta, 2).clamp_min(TINY)).clamp_max(1), delta)
+
+
+# ---------------------------------------------------------------- l_1
+
+
+def l1_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+    """Uniform in the l_1 ball: signed exponentials E_i / (E_1 + .. + E_{d+1}) x radius."""
+    count = x[0].numel()
+    draws = torch.empty(len(x), count + 1, device=x.device).exponential_(generator=generator)
+    signs = 2 * torch.randint(0, 2, (len(x), count), device=x.device, generator=generator) - 1
+    return (radius * signs * draws[:, :count] / draws.sum(1, keepdim=True)).view(x.shape)
+
+
+def l1_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
+    """The sign of the gradient on its `top` largest coordinates, divided by their number (Maini et al. 2020)."""
+    flat = gradient.flatten(1)
+    index = flat.abs().topk(min(top, flat.shape[1]), dim=1).indices
+    step = torch.zeros_like(flat).scatter(1, index, flat.gather(1, index).sign())
+    return (step_size / index.shape[1] * step).view(gradient.shape)
+
+
+def l1_project(delta: Tensor, radius: float) -> Tensor:
+    """Euclidean projection on the l_1 ball, exact and differentiable; rows inside stay as they are.
+
+    Soft thresholding at the level theta of Duchi et al. 2008; sums run in float64, so that the threshold of 12,288
+    float32 coordinates is exact to float32.
+    """
+    flat = delta.flatten(1)
+    size = flat.abs()
+    ordered = size.sort(dim=1, descending=True).values.double()
+    excess = ordered.cumsum(1) - radius
+    counts = torch.arange(1, flat.shape[1] + 1, device=flat.device, dtype=torch.float64)
+    last = (ordered * counts > excess).sum(1, keepdim=True).clamp_min(1)
+    theta = (excess.gather(1, last - 1) / last).clamp_min(0)
+    return (flat.sign() * (size - theta).clamp_min(0).to(flat.dtype)).view(delta.shape)
+
+
+def l1_box_project(x: Tensor, delta: Tensor, radius: float) -> Tensor:
+    """Euclidean projection of delta on {‖delta‖_1 <= radius, 0 <= x + delta <= 1}, exact.
+
+    Each coordinate is min(max(|d| - theta, 0), room), whose sum falls linearly between the thresholds |d| and
+    |d| - room (Croce and Hein 2021, proposition 2.1); theta is found on the sorted thresholds.
+    """
+    flat = delta.flatten(1).double()
+    box = x.flatten(1).double()
+    size = flat.abs()
+    room = torch.where(flat > 0, 1 - box, box)
+    starts = size
+    ends = (size - room).clamp_min(0)
+    levels = torch.cat([starts, ends], 1)
+    slopes = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
+    levels, order = levels.sort(dim=1, descending=True)
+    active = slopes.gather(1, order).cumsum(1)
+    gaps = levels - torch.cat([levels[:, 1:], torch.zeros_like(levels[:, :1])], 1)
+    reached = (active * gaps).cumsum(1)
+    inside = reached[:, -1:] <= radius
+    segment = (reached < radius).sum(1, keepdim=True).clamp_max(levels.shape[1] - 1)
+    rise = active.gather(1, segment)
+    below = reached.gather(1, segment) - rise * gaps.gather(1, segment)
+    theta = levels.gather(1, segment) - (radius - below) / rise.clamp_min(1)
+    theta = torch.where(inside, torch.zeros_like(theta), theta).clamp_min(0)
+    projected = flat.sign() * torch.minimum((size - theta).clamp_min(0), room)
+    return projected.to(delta.dtype).view(delta.shape)
+
+
+# ---------------------------------------------------------------- generated noise
+
+
+def linf_fit(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+    """x_aug: noise clamped to the radius, then to the pixel range."""
+    return (x + linf_project(noise, radius)).clamp(0, 1)
+
+
+def l1_fit(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+    """x_aug: noise projected on the l_1 ball, then clipped to the pixel range."""
+    return (x + l1_project(noise, radius)).clamp(0, 1)
+
+
+def l2_fit(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+    """x_aug = clip(x + eta d), eta scaled up or down so that ‖x_aug - x‖_2 = radius; differentiable in the noise.
+
+    Coordinate i stops at its room r_i once eta reaches r_i / |d_i|; between two such levels the squared length is
+    S + eta^2 D with S the rooms used up and D the squares still free (Rauber and Bethge 2020). Where even all rooms
+    together are shorter than the radius, all are used up.
+    """
+    flat, box = noise.flatten(1), x.flatten(1)
+    room = torch.where(flat >= 0, 1 - box, box)
+    levels, order = (room / flat.abs().clamp_min(TINY)).sort(dim=1)
+    free = (flat**2).gather(1, order)
+    used = (room**2).gather(1, order)
+    free_after = free.flip(1).cumsum(1).flip(1)
+    used_before = torch.cat([torch.zeros_like(used[:, :1]), used.cumsum(1)[:, :-1]], 1)
+    length = used_before + levels**2 * free_after
+    segment = (length < radius**2).sum(1, keepdim=True).clamp_max(flat.shape[1] - 1)
+    rest = (radius**2 - used_before.gather(1, segment)).clamp_min(TINY)
+    eta = (rest / free_after.gather(1, segment).clamp_min(TINY)).sqrt()
+    return (box + eta * flat).clamp(0, 1).view(x.shape)
+
+
+@dataclass(frozen=True)
+class Norm:
+    """One norm's parts.
+
+    `start(x, radius, generator)`, `ascend(gradient, step_size, top)` and `project(delta, radius)` give perturbations;
+    `fit(x, noise, radius)` gives an image in [0, 1] whose distance from x is at most the radius.
+    """
+
+    name: str
+    p: float
+    start: Callable[[Tensor, float, torch.Generator], Tensor]
+    ascend: Callable[[Tensor, float, int], Tensor]
+    project: Callable[[Tensor, float], Tensor]
+    fit: Callable[[Tensor, Tensor, float], Tensor]
+
+    def size(self, delta: Tensor) -> Tensor:
+        """The norm of each perturbation: (batch,)."""
+        return _norms(delta, self.p)
+
+    def to_ball(self, x: Tensor, delta: Tensor, radius: float) -> Tensor:
+        """Projects on the ball, then clips x + delta to [0, 1]; stays in the ball, since clipping only shrinks."""
+        return (x + self.project(delta, radius)).clamp(0, 1) - x
+
+
+NORMS = {
+    "linf": Norm("linf", math.inf, linf_start, linf_ascend, linf_project, linf_fit),
+    "l1": Norm("l1", 1, l1_start, l1_ascend, l1_project, l1_fit),
+    "l2": Norm("l2", 2, l2_start, l2_ascend, l2_project, l2_fit),
+}

@@ -1,0 +1,471 @@
+"""The typed form of params.yaml: every number of the pipeline, with its unit, checked before anything runs.
+
+Nothing here imports torch. A wrong file raises `ParamsError`, whose text is one line: key path, what was found,
+what is allowed.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
+
+PACKAGE = Path(__file__).parent
+
+Norm = Literal["linf", "l1", "l2"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
+
+
+class ParamsError(ValueError):
+    """One line on what is wrong with params.yaml, and what is allowed."""
+
+
+def kinds(folder: str) -> list[str]:
+    """Names that a registry folder of the package offers: its files, without importing any of them."""
+    hidden = {"__init__", "base"}
+    return sorted(p.stem for p in (PACKAGE / folder).glob("*.py") if p.stem not in hidden)
+
+
+def keys_read(folder: str, kind: str, owner: str) -> set[str]:
+    """The keys that a registry file reads, as `owner.key` in its syntax tree; so no setting is set in vain."""
+    tree = ast.parse((PACKAGE / folder / f"{kind}.py").read_text())
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and getattr(node.value, "attr", getattr(node.value, "id", "")) == owner
+    }
+
+
+def _fraction(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError('a positive number or a fraction such as "8/255"')
+    if isinstance(value, str) and not re.fullmatch(r"\d+/[1-9]\d*", value):
+        raise ValueError('a positive number or a fraction such as "8/255"')
+    if number(value) <= 0:
+        raise ValueError('a positive number or a fraction such as "8/255"')
+    return value if isinstance(value, str) else float(value)
+
+
+def number(value: str | float) -> float:
+    """The value of a radius or share as written: `"8/255"` or a number."""
+    return float(Fraction(value)) if isinstance(value, str) else float(value)
+
+
+Ratio = Annotated[
+    str | float,
+    BeforeValidator(_fraction),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^\\d+/[1-9]\\d*$"}]}
+    ),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Closed(BaseModel):
+    """A section that knows its keys and refuses all others; numbers must be numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class Run(Closed):
+    """What one run covers, and on what machine."""
+
+    datasets: list[Name]
+    """Data sets to prepare, train on and evaluate: names of `data`."""
+    methods: list[Name]
+    """Methods trained on labelled images alone: names of `methods`."""
+    semi_methods: list[Name]
+    """Methods trained on labelled and pseudo-labelled images: names of `methods`."""
+    all_methods: list[Name]
+    """The two lists above together; the engines' loops need it spelled out."""
+    seeds: list[Annotated[int, Field(ge=0)]]
+    """One training a seed, for each data set and method."""
+    suites: Annotated[list[Name], Field(min_length=1)]
+    """Attack suites: names of `evaluation`. The first fills metrics.json and the tables."""
+    profiles: Annotated[list[Name], Field(min_length=1)]
+    """Radii that the evaluation uses: names of `radii`."""
+    split: Literal["validation", "test"]
+    """Part of the data that is evaluated: validation to choose, test to report."""
+    device: Literal["auto", "cpu", "cuda"]
+    """auto: cuda where a driver and a device are found, else cpu."""
+    threads: Positive
+    """Threads of one stage. Results are byte-identical only for one thread count."""
+
+
+class DataSource(Closed):
+    """Where a data set comes from, and which of its images are held out."""
+
+    loader: Annotated[str, Field(json_schema_extra={"examples": ["digits"]})]
+    """A loader: a file of mngac/data/loaders."""
+    source: str | None = None
+    """A folder or archive to read; null: what the loader embeds or downloads."""
+    validation: Share
+    """Share of the training images held out to choose with."""
+    unlabelled: Share
+    """Share of the training images whose labels the semi-supervised methods do not see."""
+
+
+class Radii(Closed):
+    """Radius of each norm's ball, on images in [0, 1]."""
+
+    linf: Ratio
+    """l_inf radius."""
+    l1: Ratio
+    """l_1 radius."""
+    l2: Ratio
+    """l_2 radius."""
+
+
+class TrainingAttack(Closed):
+    """Projected gradient ascent as training uses it."""
+
+    steps: Positive
+    """Gradient steps."""
+    step_size: Ratio
+    """Length of a step in the attack's norm, as a share of the radius."""
+
+
+class TrainingAttackL1(TrainingAttack):
+    """The l_1 step moves the coordinates with the largest gradients."""
+
+    top: Positive
+    """Coordinates moved in one step (the paper's code: 1 % of them, 31 at 3 x 32 x 32)."""
+
+
+class TrainingAttacks(Closed):
+    """The training attack of each norm."""
+
+    linf: TrainingAttack
+    l1: TrainingAttackL1
+    l2: TrainingAttack
+
+
+class Schedule(Closed):
+    """Learning rate: 0 to `peak` linearly until `peak_epoch`, then linearly to 0 at the last epoch, set per step."""
+
+    peak: Annotated[float, Field(gt=0)]
+    """Highest learning rate, of the classifier and of the noise generator."""
+    peak_epoch: Annotated[float, Field(ge=0)]
+    """Epoch of the highest learning rate."""
+
+
+class Monitor(Closed):
+    """Robust accuracy on validation images, logged every epoch; it chooses nothing by itself."""
+
+    images: Positive
+    """Validation images looked at, the first ones."""
+    steps: Positive
+    """Steps of the training attack of each norm."""
+
+
+class Semi(Closed):
+    """How labelled and pseudo-labelled images are mixed."""
+
+    fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Share of pseudo-labelled images in a batch (Carmon et al.: one half)."""
+    steps_per_epoch: Positive | None
+    """Steps of an epoch; null: as many as with the labelled images alone."""
+
+
+class Training(Closed):
+    """One training: model, budget, optimizer, attacks."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
+    """Classifier, such as wrn_28_10 (depth 28, width 10)."""
+    epochs: Positive
+    """Passes over the labelled training images."""
+    steps_per_epoch: Positive | None
+    """Steps of an epoch; null: images / batch_size, rounded up."""
+    batch_size: Positive
+    """Images in a batch; every batch is full."""
+    schedule: Schedule
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    """Momentum of SGD."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """Weight decay of SGD, on every parameter."""
+    augment: list[Literal["crop", "flip"]]
+    """crop: random crop after zero-padding by `pad`; flip: horizontal, with probability one half."""
+    pad: Annotated[int, Field(ge=0)]
+    """Pixels of padding for `crop`."""
+    precision: Literal["float32", "bfloat16"]
+    """bfloat16: autocast of the classifier on CUDA, attacks' arithmetic in float32; the CPU always uses float32."""
+    profile: Name
+    """Radii that training attacks use: a name of `radii`."""
+    attack: TrainingAttacks
+    monitor: Monitor
+    semi: Semi
+
+
+class PseudoLabel(Closed):
+    """The teacher that labels the unlabelled images."""
+
+    teacher: Name
+    """A method of `run.methods`; the teacher of the same seed labels."""
+    min_accuracy: Annotated[float, Field(ge=0, le=1)]
+    """Validation accuracy under which a teacher is refused."""
+
+
+class MethodParams(Closed):
+    """Keys of a method's entry. An entry states exactly the keys that its kind reads."""
+
+    kind: str
+    """A file of mngac/methods."""
+    norms: Annotated[list[Norm], Field(min_length=1)] | None = None
+    """Norms that it trains against."""
+    attack_mode: Literal["train", "eval"] | None = None
+    """Batch norm during the attack: the batch's statistics or the running ones; the running ones never move."""
+    beta: Annotated[float, Field(ge=0)] | None = None
+    """Weight of the consistency term."""
+    noise: Literal["none", "gaussian"] | None = None
+    """Third view of the consistency term: none, or Gaussian noise fitted to the ball."""
+    step_sizes: dict[Norm, Ratio] | None = None
+    """Step sizes as shares of the radius, in place of `training.attack`'s."""
+    start_std: Annotated[float, Field(gt=0)] | None = None
+    """Standard deviation of the attack's Gaussian start, on images in [0, 1]."""
+    input_dependent: bool | None = None
+    """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
+
+
+class SuiteAttack(Closed):
+    """One attack of a suite. An entry states exactly the keys that its adapter reads, but for name and norm."""
+
+    attack: str
+    """A file of mngac/attacks/adapters."""
+    norm: Norm
+    """Norm of the ball."""
+    steps: Positive | None = None
+    """Gradient steps."""
+    step_size: Ratio | None = None
+    """Length of a step in the norm, as a share of the radius."""
+    top_share: Ratio | None = None
+    """Share of coordinates that an l_1 step moves, rounded up to whole coordinates."""
+    restarts: Positive | None = None
+    """Random restarts."""
+
+
+class Suite(Closed):
+    """Attacks that are run together."""
+
+    attacks: Annotated[list[SuiteAttack], Field(min_length=1)]
+    batch_size: Positive
+    """Images attacked at a time."""
+    n: Positive | None
+    """Images evaluated, the first ones of the split; null: all."""
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of the attacks' randomness."""
+
+
+def _partial(model: type[BaseModel]) -> type[BaseModel]:
+    """The same section with every key optional: what a data set overrides."""
+    fields: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Closed):
+            kind = _partial(kind)
+        rest = [m for m in field.metadata if m is not None]
+        typed = Annotated[(kind, *rest)] if rest else kind  # type: ignore[valid-type]
+        fields[name] = (typed, Field(default=None, description=field.description))
+    return create_model(f"{model.__name__}Override", __base__=Closed, **fields)
+
+
+TrainingOverride = _partial(Training)
+
+
+class Trainings(BaseModel):
+    """`default`, and what each data set overrides."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    default: Training
+    __pydantic_extra__: dict[str, TrainingOverride]  # type: ignore[valid-type]
+
+
+class Params(Closed):
+    """The whole of params.yaml."""
+
+    run: Run
+    data: dict[Name, DataSource]
+    radii: dict[Name, dict[Name, Radii]]
+    """radii.<profile>.<dataset>"""
+    training: Trainings
+    pseudo_label: PseudoLabel
+    methods: dict[Name, MethodParams]
+    evaluation: dict[Name, Suite]
+
+    def training_for(self, dataset: str) -> Training:
+        """`training.default` overridden by `training.<dataset>`.
+
+        Raises:
+            ParamsError: where the override's values do not fit together with the default's.
+        """
+        override = (self.training.__pydantic_extra__ or {}).get(dataset)
+        merged = self.training.default.model_dump()
+        if override is not None:
+            _merge(merged, override.model_dump(exclude_unset=True))
+        return Training.model_validate(merged)
+
+    def radii_for(self, profile: str, dataset: str) -> Radii:
+        """Radii of a profile on a data set."""
+        try:
+            return self.radii[profile][dataset]
+        except KeyError:
+            raise ParamsError(f"radii.{profile}.{dataset}: missing; allowed: linf, l1 and l2 radii") from None
+
+
+def _merge(base: dict[str, Any], override: dict[str, Any]) -> None:
+    for key, value in override.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Reads and checks params.yaml.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: not found; run in the repository's top folder") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    return parse(raw)
+
+
+def parse(raw: object) -> Params:
+    """Checks the content of params.yaml, names across sections included."""
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(_explain(error)) from None
+    _check_names(params)
+    return params
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    skip = {"str", "float", "int", "list", "function-before", "dict", "literal"}
+    path = ".".join(str(part) for part in first["loc"] if str(part).split("[")[0] not in skip) or "params.yaml"
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown key; allowed: {', '.join(_fields_at(first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"{path}: missing; allowed: a value (see its description in workflow/schemas/params.schema.json)"
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{path}: found {json.dumps(first['input'], default=str)}; allowed: {allowed}"
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    """Field names of the section that a key path leads to."""
+    schema: dict[str, Any] = json_schema()
+    node = schema
+    for part in loc:
+        node = _resolve(schema, node)
+        properties = node.get("properties", {})
+        node = node.get("items") or properties.get(str(part)) or node.get("additionalProperties") or {}
+        if node is True:
+            return []
+    return list(_resolve(schema, node).get("properties", {}))
+
+
+def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    for option in node.get("anyOf", []):
+        node = option if option.get("type") != "null" else node
+    if "patternProperties" in node:
+        node = {**node, "additionalProperties": next(iter(node["patternProperties"].values()))}
+    return schema["$defs"][node["$ref"].split("/")[-1]] if "$ref" in node else node
+
+
+def _demand(condition: bool, path: str, found: object, allowed: str) -> None:
+    if not condition:
+        raise ParamsError(f"{path}: found {json.dumps(found)}; allowed: {allowed}")
+
+
+def _check_names(params: Params) -> None:
+    run = params.run
+    defined = {"datasets": params.data, "methods": params.methods, "semi_methods": params.methods}
+    for key, known in {**defined, "suites": params.evaluation, "profiles": params.radii}.items():
+        for i, name in enumerate(getattr(run, key)):
+            _demand(name in known, f"run.{key}.{i}", name, f"one of {', '.join(known)}")
+        _demand(
+            len(set(getattr(run, key))) == len(getattr(run, key)), f"run.{key}", getattr(run, key), "no name twice"
+        )
+    _demand(len(set(run.seeds)) == len(run.seeds), "run.seeds", run.seeds, "no seed twice")
+    union = [*run.methods, *run.semi_methods]
+    _demand(
+        sorted(union) == sorted(run.all_methods),
+        "run.all_methods",
+        run.all_methods,
+        f"the names of run.methods and run.semi_methods, {', '.join(union)}",
+    )
+    for name, source in params.data.items():
+        _demand(
+            source.loader in kinds("data/loaders"),
+            f"data.{name}.loader",
+            source.loader,
+            f"one of {', '.join(kinds('data/loaders'))}",
+        )
+    for dataset in run.datasets:
+        profile = params.training_for(dataset).profile
+        _demand(profile in params.radii, f"training.{dataset}.profile", profile, f"one of {', '.join(params.radii)}")
+        for needed in {profile, *run.profiles}:
+            params.radii_for(needed, dataset)
+        training = params.training_for(dataset)
+        _demand(
+            training.schedule.peak_epoch <= training.epochs,
+            f"training.{dataset}.schedule.peak_epoch",
+            training.schedule.peak_epoch,
+            f"at most training.{dataset}.epochs, {training.epochs}",
+        )
+    if run.semi_methods:
+        teacher = params.pseudo_label.teacher
+        _demand(teacher in run.methods, "pseudo_label.teacher", teacher, f"one of {', '.join(run.methods)}")
+    for name, method in params.methods.items():
+        check_entry(f"methods.{name}", "methods", "kind", method, "params")
+    for suite, settings in params.evaluation.items():
+        for i, attack in enumerate(settings.attacks):
+            check_entry(f"evaluation.{suite}.attacks.{i}", "attacks/adapters", "attack", attack, "settings")
+
+
+def check_entry(path: str, folder: str, selector: str, entry: Closed, owner: str) -> None:
+    """Refuses an entry whose kind does not exist, or whose keys are not just those that its kind reads."""
+    kind = getattr(entry, selector)
+    _demand(kind in kinds(folder), f"{path}.{selector}", kind, f"one of {', '.join(kinds(folder))}")
+    read = keys_read(folder, kind, owner) & set(type(entry).model_fields)
+    always = {selector, "norm"}
+    stated = entry.model_fields_set - always
+    for key in sorted(stated - read):
+        raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {', '.join(sorted(read)) or 'no further key'}")
+    for key in sorted(read - stated - always):
+        raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of params.yaml (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "params.yaml",
+        **Params.model_json_schema(),
+    }
+
+
+def schema_text() -> str:
+    """The schema as it stands in workflow/schemas/params.schema.json."""
+    return json.dumps(json_schema(), indent=2) + "\n"

@@ -1,0 +1,113 @@
+"""One record: who was evaluated, with what, and what happened to each image. Loads without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mngac.params import Norm
+
+SCHEMA = 1
+Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
+
+
+class RecordError(ValueError):
+    """One line on what is wrong with a record."""
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AttackRecord(Strict):
+    """What one attack did: `correct` holds 1 still right, 0 broken, `.` not attacked since already broken."""
+
+    name: str
+    norm: Norm
+    radius: str
+    correct: Flags
+    rejected: int
+    """Outputs that were misclassified but not valid; they count as not broken."""
+    forwards: int
+    """Images passed through the classifier."""
+
+
+class Record(Strict):
+    """The record of one evaluation (contract)."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    dataset: str
+    split: str
+    method: str
+    seed: int
+    suite: str
+    profile: str
+    n: int
+    indices: list[int]
+    clean: Flags
+    attacks: list[AttackRecord]
+    flags: list[str]
+    timing: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Record:
+        columns = {"indices": self.indices, "clean": self.clean, **{a.name: a.correct for a in self.attacks}}
+        for name, column in columns.items():
+            if len(column) != self.n:
+                raise ValueError(f"{name} has {len(column)} images, n is {self.n}")
+        return self
+
+    @property
+    def clean_correct(self) -> list[bool]:
+        """Per image: right without any attack."""
+        return [c == "1" for c in self.clean]
+
+    def norms(self) -> list[str]:
+        """The norms attacked, in the order of the attacks."""
+        return list(dict.fromkeys(a.norm for a in self.attacks))
+
+    def robust(self, norm: str) -> list[bool]:
+        """Per image: right on the clean image and under every attack of the norm (worst case)."""
+        columns = [self.clean, *(a.correct for a in self.attacks if a.norm == norm)]
+        return [all(c == "1" for c in image) for image in zip(*columns, strict=True)]
+
+    def union(self) -> list[bool]:
+        """Per image: right on the clean image and under every attack of every norm."""
+        columns = [self.clean, *(a.correct for a in self.attacks)]
+        return [all(c == "1" for c in image) for image in zip(*columns, strict=True)]
+
+    def column(self, name: str) -> list[bool]:
+        """Per image, one of the table's columns: clean, a norm, or union."""
+        if name == "clean":
+            return self.clean_correct
+        return self.union() if name == "union" else self.robust(name)
+
+    def to_json(self) -> str:
+        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
+        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
+
+
+def read(path: str | Path) -> Record:
+    """Reads a record.
+
+    Raises:
+        RecordError: for another schema, a missing or unknown key, columns of different length.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise RecordError(f"{path}: {error}") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        found = content.get("schema") if isinstance(content, dict) else None
+        raise RecordError(f"{path}: schema {found!r}; this version reads schema {SCHEMA}")
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise RecordError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
