@@ -11,7 +11,7 @@ from pathlib import Path
 STAGES = {
     "data": ("prepare a data set as one tensor file", ("dataset",)),
     "train": ("train a classifier", ("dataset", "method", "seed")),
-    "pseudo_label": ("label the unlabelled images with a teacher", ("dataset", "seed")),
+    "pseudo_label": ("label the unlabelled images with a trained method", ("dataset", "method", "seed")),
     "train_semi": ("train a classifier with pseudo-labelled images too", ("dataset", "method", "seed")),
     "evaluate": ("attack a classifier and write its record", ("dataset", "method", "seed", "suite", "profile")),
     "metrics": ("collect the records of one suite and profile", ("suite", "profile")),

@@ -92,8 +92,10 @@ class Run(Closed):
     """Methods trained on labelled images alone: names of `methods`."""
     semi_methods: list[Name]
     """Methods trained on labelled and pseudo-labelled images: names of `methods`."""
+    teachers: Annotated[list[Name], Field(max_length=1)]
+    """The method that labels the unlabelled images; empty without semi_methods."""
     all_methods: list[Name]
-    """The two lists above together; the engines' loops need it spelled out."""
+    """methods and semi_methods together; the engines' loops need it spelled out."""
     seeds: list[Annotated[int, Field(ge=0)]]
     """One training a seed, for each data set and method."""
     suites: Annotated[list[Name], Field(min_length=1)]
@@ -213,10 +215,8 @@ class Training(Closed):
 
 
 class PseudoLabel(Closed):
-    """The teacher that labels the unlabelled images."""
+    """When a teacher is good enough; `run.teachers` names it, and the teacher of the same seed labels."""
 
-    teacher: Name
-    """A method of `run.methods`; the teacher of the same seed labels."""
     min_accuracy: Annotated[float, Field(ge=0, le=1)]
     """Validation accuracy under which a teacher is refused."""
 
@@ -435,8 +435,10 @@ def _check_names(params: Params) -> None:
             f"at most training.{dataset}.epochs, {training.epochs}",
         )
     if run.semi_methods:
-        teacher = params.pseudo_label.teacher
-        _demand(teacher in run.methods, "pseudo_label.teacher", teacher, f"one of {', '.join(run.methods)}")
+        _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {', '.join(run.methods)}")
+    for teacher in run.teachers:
+        allowed = f"one of {', '.join(run.methods)}, or [] without run.semi_methods"
+        _demand(teacher in run.methods, "run.teachers", teacher, allowed)
     for name, method in params.methods.items():
         check_entry(f"methods.{name}", "methods", "kind", method, "params")
     for suite, settings in params.evaluation.items():

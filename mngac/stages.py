@@ -20,7 +20,7 @@ from typing import Any
 from mngac import progress
 from mngac.artifacts import Cache, key_of, write_text
 from mngac.fingerprint import code_digest, file_digest
-from mngac.params import Params, ParamsError
+from mngac.params import PACKAGE, Params, ParamsError
 
 Wildcards = Mapping[str, str]
 TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation")
@@ -142,7 +142,22 @@ def _pseudo_labels(p: Params, w: Wildcards) -> str:
 
 
 def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
-    return {"run": p.run.model_dump(exclude={"device", "threads"})}
+    return {
+        "run": p.run.model_dump(exclude={"device", "threads"}),
+        "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
+        "paper": file_digest(PACKAGE / "paper_tables.yaml"),
+    }
+
+
+def logs_of(params: Params) -> dict[str, str]:
+    """Paths of all training logs of the run."""
+    paths = [
+        f"{trained(dict(dataset=d, method=m, seed=str(k)))}/train.jsonl"
+        for d in params.run.datasets
+        for m in params.run.all_methods
+        for k in params.run.seeds
+    ]
+    return {path: path for path in paths}
 
 
 def _results(folder: str, names: tuple[str, ...], formats: tuple[str, ...]) -> dict[str, str]:
@@ -179,7 +194,7 @@ STAGES = {
         ),
         Stage(
             "pseudo_label",
-            ("dataset", "seed"),
+            TRAIN,
             reads=("pseudo_label", *MACHINE),
             values=lambda p, w: {"pseudo_label": p.pseudo_label.model_dump()},
             code=lambda p, w: [
@@ -188,7 +203,7 @@ STAGES = {
             ],
             inputs=lambda p, w: {
                 "data": data_path(w["dataset"]),
-                "teacher": f"{trained({**w, 'method': p.pseudo_label.teacher})}/classifier.safetensors",
+                "teacher": f"{trained(w)}/classifier.safetensors",
             },
             outputs=lambda p, w: {"labels": _pseudo_labels(p, w)},
             run="mngac.data.pseudo_labels:run",
@@ -225,7 +240,7 @@ STAGES = {
         Stage(
             "metrics",
             ("suite", "profile"),
-            reads=("run",),
+            reads=("run", "radii"),
             values=_rows,
             code=lambda p, w: ["mngac.tables"],
             inputs=lambda p, w: records_of(p, w["suite"], w["profile"]),
@@ -235,7 +250,7 @@ STAGES = {
         Stage(
             "tables",
             (),
-            reads=("run",),
+            reads=("run", "radii"),
             values=_rows,
             code=lambda p, w: ["mngac.tables"],
             inputs=lambda p, w: records_of(p),
@@ -248,10 +263,10 @@ STAGES = {
         Stage(
             "figures",
             (),
-            reads=("run",),
+            reads=("run", "radii"),
             values=_rows,
             code=lambda p, w: ["mngac.figures"],
-            inputs=lambda p, w: records_of(p),
+            inputs=lambda p, w: {**records_of(p), **logs_of(p)},
             outputs=lambda p, w: _results("figures", FIGURES, ("png", "svg")),
             run="mngac.figures:run",
             packages=("matplotlib",),
@@ -420,13 +435,8 @@ def jobs(params: Params) -> list[Job]:
     run = params.run
     seeds = [str(k) for k in run.seeds]
     found = [job(params, "data", dataset=d) for d in run.datasets]
-    for stage, methods in (("train", run.methods), ("pseudo_label", None), ("train_semi", run.semi_methods)):
-        for d in run.datasets:
-            for k in seeds:
-                if methods is None:
-                    found += [job(params, stage, dataset=d, seed=k)] if run.semi_methods else []
-                else:
-                    found += [job(params, stage, dataset=d, method=m, seed=k) for m in methods]
+    for stage, methods in (("train", run.methods), ("pseudo_label", run.teachers), ("train_semi", run.semi_methods)):
+        found += [job(params, stage, dataset=d, method=m, seed=k) for d in run.datasets for m in methods for k in seeds]
     found += [
         job(params, "evaluate", dataset=d, method=m, seed=k, suite=s, profile=p)
         for d in run.datasets

@@ -35,7 +35,7 @@ def label(classifier: torch.nn.Module, data: store.DataSet, device: str, min_acc
     accuracy = (checked == validation.labels).float().mean().item()
     if accuracy < min_accuracy:
         raise store.DataError(
-            f"pseudo_label.teacher: its validation accuracy is {accuracy:.3f} on {len(validation)} images, under "
+            f"run.teachers: the teacher's validation accuracy is {accuracy:.3f} on {len(validation)} images, under "
             f"pseudo_label.min_accuracy {min_accuracy}; train it longer or choose another"
         )
     found = posteriors(classifier, pool.images, device)

@@ -106,11 +106,7 @@ class Method(Base):
             "distance_from_start": (weights - self.initial).norm() / self.initial.norm(),
         }
         if self.steps_seen % 8 == 0:
-            with torch.no_grad():
-                z = self.generator.draw(batch.x, step.stream("noise noted"))
-                raw = self.generator(batch.x, z)
-                room = self.augment(batch.x, z, ball) - batch.x
-                noted["clamped_share"] = (room - raw).abs().gt(1e-6).float().mean()
+            noted["clamped_share"] = self.clamped_share(batch.x, ball, step)
             gaussian = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("gaussian"))
             with frozen_statistics(classifier, "train"):
                 noisy = ball.ball.fit(batch.x, gaussian, ball.radius)
@@ -122,6 +118,15 @@ class Method(Base):
         for name, value in noted.items():
             zero = torch.zeros(2, device=value.device)
             self.seen[name] = self.seen.get(name, zero) + torch.stack([value.float(), torch.ones_like(value).float()])
+
+    def clamped_share(self, x: Tensor, ball: Attack, step: Step) -> Tensor:
+        """Share of the noise's coordinates that the fit to the ball leaves without gradient."""
+        with torch.no_grad():
+            noise = self.generator(x, self.generator.draw(x, step.stream("noise noted")))
+        noise.requires_grad_()
+        probe = torch.randn(x.shape, device=x.device, generator=step.stream("probe"))
+        slope = torch.autograd.grad((ball.ball.fit(x, noise, ball.radius) * probe).sum(), noise)[0]
+        return slope.eq(0).float().mean()
 
     def diagnostics(self) -> dict[str, float]:
         """Means since the last call: share of clamped coordinates, gradient to decay, distance, meta loss."""

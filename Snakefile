@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from mngac.params import ParamsError, load
+from mngac.stages import FIGURES, FORMATS, TABLES, device_type, jobs, logs_of, records_of
+
+
+configfile: "params.yaml"
+
+
+if config != yaml.safe_load(Path("params.yaml").read_text()):
+    raise WorkflowError(
+        "--config and --configfile are refused: params.yaml is the one source of truth; "
+        "edit it, or compare values with: dvc exp run -S 'key=value'"
+    )
+try:
+    PARAMS = load()
+    JOBS = jobs(PARAMS)
+    GPU = int(device_type(PARAMS.run.device) == "cuda")
+    for job in JOBS:
+        job.write_stamp()
+except ParamsError as error:
+    raise WorkflowError(f"mngac: {error}")
+validate(config, "workflow/schemas/params.schema.json")
+
+RUN = PARAMS.run
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/results.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [path for job in JOBS for path in job.outputs.values()],

@@ -1,0 +1,22 @@
+rule evaluate:
+    input:
+        stamp=".mngac/stamps/evaluate/{dataset}-{method}-{seed}-{suite}-{profile}.json",
+        data="data/{dataset}.safetensors",
+        classifier="trained/{dataset}/{method}/seed{seed}/classifier.safetensors",
+        training="trained/{dataset}/{method}/seed{seed}/train.json",
+    output:
+        "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json",
+    params:
+        evaluation=lambda w: config["evaluation"][w.suite],
+        radii=lambda w: config["radii"][w.profile],
+        split=RUN.split,
+        device=RUN.device,
+        threads=RUN.threads,
+    log:
+        "logs/evaluate/{dataset}-{method}-{seed}-{suite}-{profile}.log",
+    threads: RUN.threads
+    resources:
+        gpu=GPU,
+    shell:
+        "mngac evaluate --dataset {wildcards.dataset} --method {wildcards.method} --seed {wildcards.seed}"
+        " --suite {wildcards.suite} --profile {wildcards.profile}"
