@@ -24,7 +24,7 @@ try:
         job.write_stamp()
 except ParamsError as error:
     raise WorkflowError(f"mngac: {error}")
-validate(config, "workflow/schemas/params.schema.json")
+validate(config, "workflow/schemas/params.schema.json", set_default=False)
 
 RUN = PARAMS.run
 

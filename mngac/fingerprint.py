@@ -63,21 +63,20 @@ def _path(module: str) -> Path | None:
 
 @functools.cache
 def _tree(module: str) -> ast.Module:
+    """The module's syntax tree, docstrings and other bare strings taken out."""
     path = _path(module)
     if path is None:
         raise FileNotFoundError(f"no module {module} in {ROOT}")
-    return ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [s for s in node.body if not _is_string(s)] or [ast.Pass()]
+    return tree
 
 
 @functools.cache
 def _stripped(module: str) -> str:
-    tree = _tree(module)
-    bodies = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    kept = ast.parse(ast.unparse(tree))
-    for node in ast.walk(kept):
-        if isinstance(node, bodies):
-            node.body = [s for s in node.body if not _is_string(s)] or [ast.Pass()]
-    return ast.dump(kept)
+    return ast.dump(_tree(module))
 
 
 def _is_string(statement: ast.stmt) -> bool:

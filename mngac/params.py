@@ -7,6 +7,7 @@ what is allowed.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from fractions import Fraction
@@ -34,12 +35,14 @@ class ParamsError(ValueError):
     """One line on what is wrong with params.yaml, and what is allowed."""
 
 
+@functools.cache
 def kinds(folder: str) -> list[str]:
     """Names that a registry folder of the package offers: its files, without importing any of them."""
     hidden = {"__init__", "base"}
     return sorted(p.stem for p in (PACKAGE / folder).glob("*.py") if p.stem not in hidden)
 
 
+@functools.cache
 def keys_read(folder: str, kind: str, owner: str) -> set[str]:
     """The keys that a registry file reads, as `owner.key` in its syntax tree; so no setting is set in vain."""
     tree = ast.parse((PACKAGE / folder / f"{kind}.py").read_text())
