@@ -12,9 +12,7 @@ FLOOR = 1e-7
 
 def kl(logits: Tensor, logits_adv: Tensor) -> Tensor:
     """Mean over the batch of KL(p(x) ‖ p(x')), the regulariser of TRADES (Zhang et al. 2019, equation 5)."""
-    return F.kl_div(
-        logits_adv.log_softmax(1), logits.log_softmax(1), reduction="batchmean", log_target=True
-    )
+    return F.kl_div(logits_adv.log_softmax(1), logits.log_softmax(1), reduction="batchmean", log_target=True)
 
 
 def jensen_shannon(*logits: Tensor) -> Tensor:

@@ -179,7 +179,7 @@ class Norm:
         return _norms(delta, self.p)
 
     def to_ball(self, x: Tensor, delta: Tensor, radius: float) -> Tensor:
-        """Projects on the ball, then clips to the room that x has in [0, 1]; clipping only shrinks, so the ball holds."""
+        """Projects on the ball, then clips to the room of x in [0, 1]; clipping only shrinks, so the ball holds."""
         return torch.minimum(torch.maximum(self.project(delta, radius), -x), 1 - x)
 
 

@@ -47,7 +47,7 @@ def test_pgd_on_a_linear_model_reaches_the_closed_form_optimum(name):
 
 @pytest.mark.parametrize("name", ["linf", "l2"])
 def test_pgd_at_the_pixel_bounds_is_optimal_among_images(name):
-    """Only pixels with room may move. In l_2, projection before clipping gives up 0.3 % of the length per step taken."""
+    """Only pixels with room may move. In l_2, projection before clipping gives up 0.3 % of the length."""
     weight = torch.ones(1, 2, 2)
     x = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
     radius = 0.3
@@ -99,7 +99,9 @@ def test_pgd_of_an_image_does_not_depend_on_its_batch():
 
     for attack in attacks().values():
         whole = ascend(classifier, x, y, torch.zeros_like(x), attack)
-        alone = torch.cat([ascend(classifier, x[i : i + 1], y[i : i + 1], torch.zeros(1, 1, 5, 5), attack) for i in range(4)])
+        alone = torch.cat(
+            [ascend(classifier, x[i : i + 1], y[i : i + 1], torch.zeros(1, 1, 5, 5), attack) for i in range(4)]
+        )
         torch.testing.assert_close(whole, alone, rtol=0, atol=1e-6)
 
 

@@ -17,7 +17,10 @@ def logits(seed, scale=1.0):
 
 def test_kl_is_the_mean_of_p_log_p_over_q():
     a, b = logits(0), logits(1)
-    terms = [sum(p * math.log(p / q) for p, q in zip(ps, qs, strict=True)) for ps, qs in zip(posteriors(a), posteriors(b), strict=True)]
+    terms = [
+        sum(p * math.log(p / q) for p, q in zip(ps, qs, strict=True))
+        for ps, qs in zip(posteriors(a), posteriors(b), strict=True)
+    ]
     torch.testing.assert_close(kl(a, b).item(), sum(terms) / 4, rtol=1e-6, atol=1e-7)
 
 

@@ -157,35 +157,17 @@ def official_step(norm):
     return official, classifier, m, loss
 
 
-@pytest.mark.parametrize(("norm", "gradient_error"), [("linf", 1e-5), ("l2", 1e-3)])
-def test_one_step_of_the_authors_code_is_reproduced(norm, gradient_error):
-    """Their l_2 generator gradient is itself 4e-4 away from float64's; see the next test for ours."""
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_one_step_of_the_authors_code_is_reproduced(norm):
     official, classifier, m, loss = official_step(norm)
     torch.testing.assert_close(loss.detach(), official["loss"], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(m.meta, official["mng_loss"], rtol=1e-5, atol=1e-6)
     for i, gradient in enumerate(m.gradients):
         expected = official[f"mng_grads/{i}"]
-        assert (gradient - expected).norm() <= gradient_error * expected.norm()
+        assert (gradient - expected).norm() <= 1e-5 * expected.norm()
     for name, value in m.generator.state_dict().items():
         torch.testing.assert_close(value, official[f"mng_after/{name}"], rtol=1e-5, atol=1e-6)
     compare_models(official, classifier)
-
-
-@pytest.mark.parametrize(("norm", "error"), [("linf", 1e-5), ("l2", 1e-4)])
-def test_the_float32_generator_gradient_agrees_with_float64(norm, error):
-    official, _, m, _ = official_step(norm)
-    classifier = WideResNet(10, 1, 10).train()
-    weights = torch.load(DATA / "official_wrn_10_1.pth", weights_only=True)
-    classifier.load_state_dict({n.removeprefix("module."): v for n, v in weights.items()}, strict=False)
-    exact = Replayed(official, norm)
-    exact.generator.double()
-    x, delta = official["X"].double(), official["delta"].double()
-    b, z = Batch(x, official["y"]), official["noise1"].double()
-    loss = exact.meta_loss(
-        classifier.double(), b, x + delta, exact.setting.attacks[norm], float(official["lr"]), z
-    )
-    for ours, reference in zip(m.gradients, torch.autograd.grad(loss, list(exact.generator.parameters())), strict=True):
-        assert (ours - reference).norm() <= error * reference.norm()
 
 
 def compare_models(official, classifier):
@@ -194,7 +176,7 @@ def compare_models(official, classifier):
     assert len(names) > 30
     for name in names:
         ours = state[name.removeprefix("model_after/").removeprefix("module.")]
-        torch.testing.assert_close(ours.float(), official[name].float(), rtol=1e-5, atol=1e-6, msg=lambda text: f"{name}: {text}")
+        torch.testing.assert_close(ours.float(), official[name].float(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_authors_l1_attack_is_reproduced_in_its_loss():

@@ -18,10 +18,7 @@ def held_out(labels: Tensor, shares: tuple[float, ...], ordered: bool) -> list[T
     Ordered sources are cut from the end in contiguous runs; others are drawn class by class from a seeded stream.
     """
     counts = [round(share * len(labels)) for share in shares]
-    if ordered:
-        order = torch.arange(len(labels))
-    else:
-        order = _stratified(labels)
+    order = torch.arange(len(labels)) if ordered else _stratified(labels)
     rest = len(labels) - sum(counts)
     return [part.sort().values for part in order.split([rest, *counts])]
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from mngac.artifacts import atomic
+from mngac import tensors
 
-SCHEMA = "1"
 PARTS = ("train", "validation", "unlabelled", "test")
 
 
@@ -88,14 +84,9 @@ def digest_of(parts: dict[str, Part]) -> str:
 
 def save(path: str | Path, parts: dict[str, Part], classes: list[str]) -> None:
     """Writes the tensor file atomically."""
-    tensors = {}
-    for name, part in parts.items():
-        tensors[f"{name}.images"] = part.images.contiguous()
-        tensors[f"{name}.labels"] = part.labels.contiguous()
-        tensors[f"{name}.index"] = part.index.contiguous()
-    about = {"schema": SCHEMA, "classes": json.dumps(classes), "digest": digest_of(parts)}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata=about)
+    fields = ("images", "labels", "index")
+    content = {f"{name}.{field}": getattr(part, field) for name, part in parts.items() for field in fields}
+    tensors.write(path, content, classes=classes, digest=digest_of(parts))
 
 
 def load(path: str | Path, verify: bool = False) -> DataSet:
@@ -106,19 +97,14 @@ def load(path: str | Path, verify: bool = False) -> DataSet:
         verify: compare its content with the digest it carries; reads everything.
 
     Raises:
-        DataError: for a file of another schema, or one that is not what was written.
+        ValueError: for a file of another schema.
+        DataError: for one that is not what was written.
     """
-    with safe_open(path, "pt") as file:
-        about = file.metadata() or {}
-        if about.get("schema") != SCHEMA:
-            raise DataError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
-        parts = {
-            name: Part(*(file.get_tensor(f"{name}.{field}") for field in ("images", "labels", "index")))
-            for name in PARTS
-        }
+    content, about = tensors.read(path)
+    parts = {name: Part(*(content[f"{name}.{field}"] for field in ("images", "labels", "index"))) for name in PARTS}
     if verify and digest_of(parts) != about["digest"]:
         raise DataError(f"{path}: its content is not what was written; delete it and run the data stage again")
-    return DataSet(parts, json.loads(about["classes"]), about["digest"])
+    return DataSet(parts, about["classes"], about["digest"])
 
 
 def empty_like(images: Tensor) -> Part:
