@@ -78,7 +78,7 @@ def digest_of(parts: dict[str, Part]) -> str:
         digest.update(name.encode())
         for tensor in (parts[name].images, parts[name].labels, parts[name].index):
             digest.update(str(tuple(tensor.shape)).encode())
-            digest.update(memoryview(tensor.contiguous().numpy()).cast("B") if tensor.numel() else b"")
+            digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
