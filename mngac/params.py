@@ -241,6 +241,8 @@ class MethodParams(Closed):
     """Step sizes as shares of the radius, in place of `training.attack`'s."""
     start_std: Annotated[float, Field(gt=0)] | None = None
     """Standard deviation of the attack's Gaussian start, on images in [0, 1]."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None
     """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
 

@@ -38,7 +38,9 @@ def test_imports_point_down(path):
 
 
 def modules_after(code):
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 

@@ -70,7 +70,7 @@ def test_the_loss_is_deterministic_and_leaves_the_global_generator_alone(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_only_the_passes_of_the_loss_move_batch_norm(name):
     """A method's passes are few; its attack's are many and leave num_batches_tracked where it was."""
-    passes = {"natural": 1, "adversarial": 1, "trades": 2, "average": 3, "maximum": 1, "msd": 1, "mng_ac": 3}
+    passes = {"natural": 1, "adversarial": 1, "trades": 2, "average": 3, "maximum": 1, "msd": 1, "mng_ac": 3, "eat": 1}
     params = entry(name)
     expected = passes.get(params.kind, 1 if not params.beta else 2 + (params.noise == "gaussian"))
     classifier = net()

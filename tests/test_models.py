@@ -73,8 +73,22 @@ def test_wrn_28_10_has_the_published_number_of_weights():
 
 
 def test_a_wrong_input_shape_names_both_shapes():
-    with pytest.raises(ValueError, match=r"\(batch, 3, height, width\).*\(2, 1, 8, 8\)"):
-        WideResNet(10, 1, 10)(torch.rand(2, 1, 8, 8))
+    for shape in ((2, 1, 32, 32), (2, 3, 64, 64)):
+        with pytest.raises(ValueError, match=r"\(batch, 3, 32, 32\), not \(2, "):
+            Architecture("wrn_10_1", 10, 3, 32).build()(torch.rand(shape))
+
+
+@pytest.mark.parametrize(("name", "size", "millions"), [("preact_resnet_18", 32, 11.17), ("resnet_50", 64, 23.91)])
+def test_resnets_have_the_published_number_of_weights(name, size, millions):
+    classifier = Architecture(name, 200 if name == "resnet_50" else 10, 3, size).build()
+    count = sum(w.numel() for w in classifier.parameters())
+    assert abs(count / 1e6 - millions) < 0.01
+
+
+@pytest.mark.parametrize("name", ["preact_resnet_18", "resnet_50"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resnets_give_logits(name, channels):
+    assert Architecture(name, 5, channels, 16).build()(torch.rand(2, channels, 16, 16)).shape == (2, 5)
 
 
 @pytest.mark.parametrize("name", ["wrn_11_1", "wrn_10", "vgg_16"])

@@ -36,9 +36,13 @@ class Step:
         """The named random stream of this step, on the device."""
         return stream(self.seed, name, self.number, device=self.device)
 
+    def host_stream(self, name: str) -> torch.Generator:
+        """The same, on the CPU: for choices that the host makes."""
+        return stream(self.seed, name, self.number)
+
     def draw(self, choices: list[Any], name: str = "norm") -> Any:
         """One of the choices, uniformly, without touching the device."""
-        return choices[int(torch.randint(len(choices), (1,), generator=stream(self.seed, name, self.number)))]
+        return choices[int(torch.randint(len(choices), (1,), generator=self.host_stream(name)))]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mngac import tensors
 from mngac.stages import model_family
@@ -30,10 +30,17 @@ class Architecture:
         """
         family = importlib.import_module(f"mngac.models.{model_family(self.model)}")
         classifier: nn.Module = family.build(self.model, self.classes, self.channels, self.size)
+        classifier.register_forward_pre_hook(self._check_shape)
         for weight in classifier.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         return classifier
+
+    def _check_shape(self, classifier: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        expected = (self.channels, self.size, self.size)
+        if tuple(inputs[0].shape[1:]) != expected:
+            shapes = f"(batch, {', '.join(map(str, expected))}), not {tuple(inputs[0].shape)}"
+            raise ValueError(f"{self.model} was built for images of shape {shapes}")
 
 
 def save_classifier(path: str | Path, classifier: nn.Module, architecture: Architecture) -> None:

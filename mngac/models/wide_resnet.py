@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -58,7 +57,6 @@ class WideResNet(nn.Module):
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"WRN depth: found {depth}; allowed: 6 n + 4, such as 10, 16, 28")
         blocks = (depth - 4) // 6
-        self.channels = channels
         self.conv1 = nn.Conv2d(channels, 16, 3, 1, padding=1, bias=False)
         self.block1 = NetworkBlock(blocks, 16, 16 * width, 1)
         self.block2 = NetworkBlock(blocks, 16 * width, 32 * width, 2)
@@ -72,8 +70,6 @@ class WideResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Penultimate features: (batch, 64 width)."""
-        if x.dim() != 4 or x.shape[1] != self.channels:
-            raise ValueError(f"WideResNet takes (batch, {self.channels}, height, width), not {tuple(x.shape)}")
         out = self.block3(self.block2(self.block1(self.conv1(x))))
         return F.relu(self.bn1(out)).mean((2, 3))
 

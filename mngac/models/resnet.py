@@ -1,0 +1,20 @@
+"""ResNet-50 (He et al. 2016a) for 64 px images: torchvision's, with a 3x3 stem and no first pooling."""
+
+from __future__ import annotations
+
+from torch import nn
+from torchvision.models import resnet50
+
+
+def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
+    """The model called `resnet_50`: logits (batch, classes) of images (batch, channels, size, size) in [0, 1].
+
+    Raises:
+        ValueError: for another name.
+    """
+    if name != "resnet_50":
+        raise ValueError(f"model: found {name!r}; allowed: resnet_50")
+    classifier = resnet50(weights=None, num_classes=classes)
+    classifier.conv1 = nn.Conv2d(channels, 64, 3, 1, padding=1, bias=False)
+    classifier.maxpool = nn.Identity()  # type: ignore[assignment]
+    return classifier
