@@ -80,7 +80,7 @@ def records_of(params: Params, suite: str | None = None, profile: str | None = N
 
 def model_family(name: str) -> str:
     """The file of mngac/models that builds a model, from its name: `wrn_28_10` -> wide_resnet."""
-    families = {"wrn": "wide_resnet", "preact": "preact_resnet", "resnet": "resnet"}
+    families = {"wrn": "wide_resnet", "preact": "preact_resnet", "resnet": "resnet", "authors": "authors_resnet"}
     family = families.get(name.split("_")[0])
     if family is None or not (Path(__file__).parent / "models" / f"{family}.py").exists():
         raise ParamsError(f"model: found {json.dumps(name)}; allowed: wrn_<depth>_<width>, preact_resnet_18, resnet_50")

@@ -85,6 +85,16 @@ def test_resnets_have_the_published_number_of_weights(name, size, millions):
     assert abs(count / 1e6 - millions) < 0.01
 
 
+def test_the_authors_odd_net_has_their_number_of_weights_and_doubles():
+    classifier = Architecture("authors_resnet", 200, 3, 64).build().eval()
+    assert abs(sum(w.numel() for w in classifier.parameters()) / 1e6 - 11.58) < 0.01
+    block = classifier.layer1[1]
+    out = block.blockConv2(block.blockConv1(torch.rand(1, 64, 8, 8, generator=torch.Generator().manual_seed(0))))
+    again = block(torch.rand(1, 64, 8, 8, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(again, (2 * out).relu())
+    assert "layer2.0.shortcut.0.weight" in classifier.state_dict()
+
+
 @pytest.mark.parametrize("name", ["preact_resnet_18", "resnet_50"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_resnets_give_logits(name, channels):
