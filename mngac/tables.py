@@ -318,8 +318,8 @@ def latex(parts: Sequence[Section]) -> str:
     blocks = []
     for part in parts:
         body = tabulate(part.printed, headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
-        body = body.replace("±", "$\\pm$").replace(DASH, "--")
-        blocks.append(f"% {part.title}\n% {part.caption}\n{body}\n")
+        text = f"% {part.title}\n% {part.caption}\n{body}\n"
+        blocks.append(text.replace("±", "$\\pm$").replace(DASH, "--"))
     return "\n".join(blocks)
 
 

@@ -71,7 +71,9 @@ def test_apgd_on_a_linear_model_reaches_the_closed_form_optimum(norm):
     moved = Linear(weight)(apgd(Linear(weight), x, y, norm, 0.2, 60, generator())) - Linear(weight)(x)
     dual = {"linf": 1, "l1": torch.inf, "l2": 2}[norm]
     best = 0.2 * weight.flatten().norm(dual)
-    torch.testing.assert_close(-moved.gather(1, y[:, None])[:, 0].detach(), best.expand(2), rtol=0.1 if norm == "l1" else 1e-2, atol=0)
+    torch.testing.assert_close(
+        -moved.gather(1, y[:, None])[:, 0].detach(), best.expand(2), rtol=0.1 if norm == "l1" else 1e-2, atol=0
+    )
 
 
 def test_more_steps_never_lose_what_fewer_found(digits):
