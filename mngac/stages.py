@@ -19,6 +19,7 @@ from typing import Any
 
 from mngac import progress
 from mngac.artifacts import Cache, key_of, write_text
+from mngac.data.sources import DataError, identity
 from mngac.fingerprint import code_digest, file_digest
 from mngac.params import PACKAGE, Params, ParamsError
 
@@ -89,16 +90,19 @@ def model_family(name: str) -> str:
 
 def _data_values(p: Params, w: Wildcards) -> dict[str, Any]:
     source = p.data[w["dataset"]]
-    values: dict[str, Any] = {"data": source.model_dump()}
-    if source.source:
-        values["source"] = _source_identity(Path(source.source))
+    values: dict[str, Any] = {"data": source.model_dump(exclude_none=True)}
+    files = {"source": source.source, "unlabelled": source.unlabelled}
+    for key, path in files.items():
+        if isinstance(path, str) and path != "extra":
+            values[key] = _identity(f"data.{w['dataset']}.{key}", path)
     return values
 
 
-def _source_identity(path: Path) -> Any:
-    if path.is_file():
-        return file_digest(path)
-    return sorted([str(f.relative_to(path)), f.stat().st_size] for f in path.rglob("*") if f.is_file())
+def _identity(key: str, path: str) -> Any:
+    try:
+        return identity(path)
+    except DataError as error:
+        raise ParamsError(f"{key}: {error}") from error
 
 
 def _train_values(p: Params, w: Wildcards) -> dict[str, Any]:
