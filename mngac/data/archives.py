@@ -95,7 +95,7 @@ def _tar_entries(path: Path) -> Iterator[Entry]:
                 what = "a link" if member.issym() or member.islnk() else "a device or special file"
                 raise DataError(f"{path}: {member.name!r} is {what}; archives may hold folders and files alone")
             name = _safe(path, member.name)
-            yield Entry(path, name, lambda m=member: archive.extractfile(m))  # type: ignore[misc,return-value]
+            yield Entry(path, name, lambda m=member: archive.extractfile(m))  # type: ignore[misc,arg-type]
         _check_end(path, archive)
 
 

@@ -112,8 +112,8 @@ def _attempt(url: str, part: Path, log: Log) -> None:
     except urllib.error.HTTPError as error:
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
-        total = error.headers.get("Content-Range", "").rpartition("/")[2]
-        if total == str(start):
+        whole = error.headers.get("Content-Range", "").rpartition("/")[2]
+        if whole == str(start):
             return
         part.unlink()
         raise BrokenConnectionError("the server's file is shorter than what was there") from error

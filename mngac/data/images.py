@@ -55,7 +55,7 @@ class Decoder:
 
     def _array(self, place: str, content: bytes) -> np.ndarray:
         try:
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
             image.load()
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             why = " ".join(str(error).split()).replace(" <_io.BytesIO object", "").split(" at 0x")[0]

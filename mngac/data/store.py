@@ -78,7 +78,7 @@ class DataSet:
 
 
 def _bytes(tensor: Tensor) -> memoryview | bytes:
-    return memoryview(tensor.contiguous().numpy()).cast("B") if tensor.numel() else b""
+    return tensor.contiguous().numpy().reshape(-1).view("u1").data if tensor.numel() else b""
 
 
 def digest_of(parts: dict[str, Part]) -> str:
