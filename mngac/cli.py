@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 STAGES = {
     "data": ("prepare a data set as one tensor file", ("dataset",)),

@@ -207,7 +207,9 @@ class _Run:
         try:
             return act()
         except Exception as error:
-            raise AttackFailed(f"{name} on images {_ranges(index.tolist())}: {type(error).__name__}: {error}") from error
+            raise AttackFailed(
+                f"{name} on images {_ranges(index.tolist())}: {type(error).__name__}: {error}"
+            ) from error
 
 
 def _names(suite: Suite) -> list[str]:

@@ -18,7 +18,7 @@ from mngac.tables import collect
 
 LABELS = {"clean": "clean", "linf": r"$\ell_\infty$", "l1": r"$\ell_1$", "l2": r"$\ell_2$", "union": "union"}
 LINES = {"clean": ("0.6", "-"), "linf": ("#b2182b", "-"), "l1": ("#2166ac", "--"), "l2": ("#1b7837", ":")}
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -45,7 +45,9 @@ def motivation(params: Params) -> Figure:
         axis.set_yticks(range(len(rows)), [row.method for row in rows])
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
-        axis.set_title(f"{dataset}: robust accuracy (%) under {suite}\ntrained with (rows), attacked with (columns)", fontsize=9)
+        axis.set_title(
+            f"{dataset}: robust accuracy (%) under {suite}\ntrained with (rows), attacked with (columns)", fontsize=9
+        )
         for spine in axis.spines.values():
             spine.set_visible(False)
     return figure

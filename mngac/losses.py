@@ -1,6 +1,6 @@
 """Divergences between posteriors: KL for TRADES, Jensen-Shannon for adversarial consistency.
 
-Both take logits `Float[Tensor, "batch classes"]`, in float32 whatever the classifier computes in.
+Both take logits `Float[Tensor, "batch classes"]`; under autocast torch computes posteriors in float32.
 """
 
 import torch
@@ -12,9 +12,7 @@ FLOOR = 1e-7
 
 def kl(logits: Tensor, logits_adv: Tensor) -> Tensor:
     """Mean over the batch of KL(p(x) ‖ p(x')), the regulariser of TRADES (Zhang et al. 2019, equation 5)."""
-    return F.kl_div(
-        logits_adv.float().log_softmax(1), logits.float().log_softmax(1), reduction="batchmean", log_target=True
-    )
+    return F.kl_div(logits_adv.log_softmax(1), logits.log_softmax(1), reduction="batchmean", log_target=True)
 
 
 def jensen_shannon(*logits: Tensor) -> Tensor:
@@ -22,7 +20,7 @@ def jensen_shannon(*logits: Tensor) -> Tensor:
 
     Targets are clamped too: a zero probability gives a NaN gradient otherwise (Madaan et al. 2021, consistency).
     """
-    posteriors = [each.float().softmax(1).clamp(FLOOR, 1) for each in logits]
-    mixture = torch.stack([each.float().softmax(1) for each in logits]).mean(0).clamp(FLOOR, 1).log()
+    posteriors = [each.softmax(1).clamp(FLOOR, 1) for each in logits]
+    mixture = torch.stack([each.softmax(1) for each in logits]).mean(0).clamp(FLOOR, 1).log()
     terms = [F.kl_div(mixture, posterior, reduction="batchmean") for posterior in posteriors]
     return torch.stack(terms).mean()

@@ -54,12 +54,12 @@ def l2_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
 
 def l2_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
     """Steepest ascent in l_2: the normalised gradient; zero where the gradient is."""
-    return step_size * gradient / _per_image(_norms(gradient, 2).clamp_min(TINY), gradient)
+    return gradient * _per_image(step_size / _norms(gradient, 2).clamp_min(TINY), gradient)
 
 
 def l2_project(delta: Tensor, radius: float) -> Tensor:
     """Euclidean projection on the l_2 ball."""
-    return delta * _per_image((radius / _norms(delta, 2).clamp_min(TINY)).clamp_max(1), delta)
+    return delta / _per_image((_norms(delta, 2) / radius).clamp_min(1), delta)
 
 
 # ---------------------------------------------------------------- l_1
@@ -179,8 +179,8 @@ class Norm:
         return _norms(delta, self.p)
 
     def to_ball(self, x: Tensor, delta: Tensor, radius: float) -> Tensor:
-        """Projects on the ball, then clips x + delta to [0, 1]; stays in the ball, since clipping only shrinks."""
-        return (x + self.project(delta, radius)).clamp(0, 1) - x
+        """Projects on the ball, then clips to the room of x in [0, 1]; clipping only shrinks, so the ball holds."""
+        return torch.minimum(torch.maximum(self.project(delta, radius), -x), 1 - x)
 
 
 NORMS = {

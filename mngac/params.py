@@ -310,7 +310,7 @@ def _partial(model: type[BaseModel]) -> type[BaseModel]:
         if isinstance(kind, type) and issubclass(kind, Closed):
             kind = _partial(kind)
         rest = [m for m in field.metadata if m is not None]
-        typed = Annotated[(kind, *rest)] if rest else kind  # type: ignore[valid-type]
+        typed = Annotated[(kind, *rest)] if rest else kind
         fields[name] = (typed, Field(default=None, description=field.description))
     return create_model(f"{model.__name__}Override", __base__=Closed, **fields)
 
@@ -445,7 +445,11 @@ def _demand(condition: bool, path: str, found: object, allowed: str) -> None:
 
 def _check_names(params: Params) -> None:
     run = params.run
-    defined = {"datasets": params.data, "methods": params.methods, "semi_methods": params.methods}
+    defined: dict[str, dict[str, Any]] = {
+        "datasets": params.data,
+        "methods": params.methods,
+        "semi_methods": params.methods,
+    }
     for key, known in {**defined, "suites": params.evaluation, "profiles": params.radii}.items():
         for i, name in enumerate(getattr(run, key)):
             _demand(name in known, f"run.{key}.{i}", name, f"one of {', '.join(known)}")

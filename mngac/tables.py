@@ -66,7 +66,9 @@ class Row:
 
     def shares(self, column: str) -> list[float]:
         """The column in percent, one value a seed; empty where a record or its attack is missing."""
-        if not self.records or not all(set(NORMS) <= set(r.norms()) for r in self.records if column in ("union", "avg")):
+        if not self.records or not all(
+            set(NORMS) <= set(r.norms()) for r in self.records if column in ("union", "avg")
+        ):
             return []
         if column == "avg":
             return [sum(100 * sum(r.robust(p)) / r.n for p in NORMS) / len(NORMS) for r in self.records]
@@ -210,7 +212,13 @@ def _number(bounds: tuple[float, float, float] | None) -> str:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return DASH
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 600
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _images(count: float | None) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from mngac import tensors
 from mngac.artifacts import atomic, write_text
 from mngac.attacks.pgd import Attack, pgd
 from mngac.data import store
@@ -21,7 +21,7 @@ from mngac.data.batches import Batches, to_unit
 from mngac.data.pseudo_labels import load_pseudo_labels
 from mngac.methods.base import Base, Batch, Setting, Step
 from mngac.models.batch_norm import frozen_statistics
-from mngac.models.files import Architecture, save_classifier, save_tensors
+from mngac.models.files import Architecture, save_classifier
 from mngac.params import NORMS, Radii, Schedule, Training, number
 from mngac.stages import Context
 from mngac.streams import stream, stream_seed
@@ -31,7 +31,7 @@ CHECKPOINT_SECONDS = 60.0
 
 def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
     """The training attack of each norm, step sizes turned from shares of the radius into lengths."""
-    attacks = {}
+    attacks: dict[str, Attack] = {}
     for norm in NORMS:
         settings, radius = getattr(training.attack, norm), number(getattr(radii, norm))
         top = getattr(settings, "top", 1)
@@ -86,7 +86,7 @@ class Trainer:
     def _batches(self, data: store.DataSet) -> list[Batches]:
         """The sources that a batch is put together from: labelled images, and pseudo-labelled ones where given."""
         t = self.training
-        augment = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
+        augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
         pseudo = self.context.job.inputs.get("pseudo_labels")
         extra = round(t.batch_size * t.semi.fraction) if pseudo else 0
         sources = [Batches(data.part("train"), t.batch_size - extra, name="train", **augment)]
@@ -226,7 +226,7 @@ class Trainer:
     def _write(self) -> None:
         outputs = self.context.job.outputs
         save_classifier(outputs["classifier.safetensors"], self.classifier, self.architecture)
-        save_tensors(outputs["generator.safetensors"], self.method.artifact(), {"schema": "1"})
+        tensors.write(outputs["generator.safetensors"], self.method.artifact())
         write_text(outputs["train.jsonl"], "".join(json.dumps(line) + "\n" for line in self.progress.lines))
         seen = self.training.epochs * self.steps_per_epoch * self.training.batch_size
         summary = {

@@ -26,7 +26,7 @@ from tiny_data import (
 )
 from torchvision.datasets import CIFAR10
 
-from mngac import cli
+from mngac import cli, tensors
 from mngac.data import download, prepare, store
 
 OUT = Path("out") / "mine.safetensors"
@@ -121,13 +121,13 @@ def path_traversal(tmp, patch):
 
 
 def no_space_left(tmp, patch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    header = store._header
-    patch.setattr(store, "_header", full)
+    save_file = tensors.save_file
+    patch.setattr(tensors, "save_file", full)
     says = [OUT.name, "No space left on device; free space"]
-    return Case(own("folder", write_tree(tmp / "tree")), says, lambda: patch.setattr(store, "_header", header))
+    return Case(own("folder", write_tree(tmp / "tree")), says, lambda: patch.setattr(tensors, "save_file", save_file))
 
 
 def interrupted_download(tmp, patch):

@@ -19,7 +19,12 @@ NAMES = {"linf": "Linf", "l1": "L1", "l2": "L2"}
 def autoattack(classifier: Classifier, target: Target) -> AutoAttack:
     """The standard version for the target's norm; its parts are attributes, ready to be narrowed."""
     return AutoAttack(
-        classifier, norm=NAMES[target.norm], eps=target.radius, seed=target.seed, version="standard", device=target.device
+        classifier,
+        norm=NAMES[target.norm],
+        eps=target.radius,
+        seed=target.seed,
+        version="standard",
+        device=target.device,
     )
 
 

@@ -23,10 +23,10 @@ def msd(classifier: Classifier, x: Tensor, y: Tensor, attacks: Sequence[Attack])
         slope = gradient(classifier, x + delta, y, summed_cross_entropy)
         steps = [a.ball.to_ball(x, delta + a.ball.ascend(slope, a.step_size, a.top), a.radius) for a in attacks]
         with torch.no_grad():
-            losses = torch.stack([F.cross_entropy(classifier(x + d).float(), y, reduction="none") for d in steps])
+            losses = torch.stack([F.cross_entropy(classifier(x + d), y, reduction="none") for d in steps])
         worst, choice = losses.max(0)
         delta = torch.stack(steps)[choice, torch.arange(len(x), device=x.device)]
         better = worst > best_loss
         best = torch.where(better.view(-1, 1, 1, 1), delta, best)
         best_loss = torch.where(better, worst, best_loss)
-    return (x + best).detach()
+    return (x + best).clamp(0, 1).detach()

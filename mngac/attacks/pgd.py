@@ -33,13 +33,14 @@ class Attack:
 
 def summed_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     """Cross-entropy summed over the batch, so that an image's gradient does not depend on the batch's size."""
-    return F.cross_entropy(logits.float(), y, reduction="sum")
+    return F.cross_entropy(logits, y, reduction="sum")
 
 
 def gradient(classifier: Classifier, x: Tensor, y: Tensor, loss: Loss) -> Tensor:
-    """Gradient of the loss to the images alone; no gradient reaches the weights."""
-    x = x.detach().requires_grad_()
-    return torch.autograd.grad(loss(classifier(x), y), x)[0].float()
+    """Gradient of the loss to the images alone, whatever the caller's grad mode; none reaches the weights."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(loss(classifier(x), y), x)[0].float()
 
 
 def ascend(
@@ -62,7 +63,7 @@ def ascend(
     for _ in range(attack.steps):
         step = attack.ball.ascend(gradient(classifier, x + delta, y, loss), attack.step_size, attack.top)
         delta = attack.ball.to_ball(x, delta + step, attack.radius)
-    return (x + delta).detach()
+    return (x + delta).clamp(0, 1).detach()
 
 
 def pgd(classifier: Classifier, x: Tensor, y: Tensor, attack: Attack, generator: torch.Generator) -> Tensor:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
+from mngac import tensors
 from mngac.data import store
 from mngac.data.batches import to_unit
-from mngac.models.files import load_classifier, save_tensors
+from mngac.models.files import load_classifier
 from mngac.stages import Context
 
-SCHEMA = "1"
 CHUNK = 500
 
 
@@ -24,7 +24,9 @@ def posteriors(classifier: torch.nn.Module, images: Tensor, device: str) -> Tens
     return torch.cat([classifier(to_unit(chunk.to(device))).softmax(1).cpu() for chunk in images.split(CHUNK)])
 
 
-def label(classifier: torch.nn.Module, data: store.DataSet, device: str, min_accuracy: float) -> tuple[Tensor, dict]:
+def label(
+    classifier: torch.nn.Module, data: store.DataSet, device: str, min_accuracy: float
+) -> tuple[Tensor, dict[str, Any]]:
     """Hard labels of the unlabelled part, and what is known of them.
 
     Raises:
@@ -48,26 +50,22 @@ def label(classifier: torch.nn.Module, data: store.DataSet, device: str, min_acc
     }
 
 
-def save_pseudo_labels(path: str | Path, labels: Tensor, data_digest: str, facts: dict) -> None:
+def save_pseudo_labels(path: str | Path, labels: Tensor, data_digest: str, facts: dict[str, Any]) -> None:
     """Writes labels with the digest of the data set that they belong to."""
-    about = {"schema": SCHEMA, "data": data_digest, "facts": json.dumps(facts)}
-    save_tensors(path, {"labels": labels}, about)
+    tensors.write(path, {"labels": labels}, data=data_digest, **facts)
 
 
 def load_pseudo_labels(path: str | Path, data: store.DataSet) -> Tensor:
     """Labels int64 (n,) of the unlabelled part.
 
     Raises:
-        DataError: where the file has another schema or belongs to another data set.
+        ValueError: for a file of another schema.
+        DataError: where the labels belong to another data set.
     """
-    with safe_open(path, "pt") as file:
-        about = file.metadata() or {}
-        labels = file.get_tensor("labels")
-    if about.get("schema") != SCHEMA:
-        raise store.DataError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
+    content, about = tensors.read(path)
     if about["data"] != data.digest:
         raise store.DataError(f"{path}: labels another data set than the one given; run pseudo_label again")
-    return labels
+    return content["labels"]
 
 
 def run(context: Context) -> None:

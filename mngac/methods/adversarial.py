@@ -13,4 +13,4 @@ class Method(Base):
         """Cross-entropy on attacked images."""
         (norm,) = self.params.norms
         x_adv = self.attack(classifier, batch, step, norm, self.params.attack_mode)
-        return F.cross_entropy(classifier(x_adv).float(), batch.y)
+        return F.cross_entropy(classifier(x_adv), batch.y)

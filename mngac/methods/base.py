@@ -61,7 +61,7 @@ class Base:
     """
 
     def __init__(self, params: MethodParams, setting: Setting):
-        self.params = params
+        self.params: Any = params  # an entry states exactly the keys that its kind reads, so none of them is None
         self.setting = setting
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:

@@ -15,7 +15,7 @@ class Method(Base):
         """Cross-entropy on each image's worst attack; one pass with gradient, on the images chosen."""
         attacked = [self.attack(classifier, batch, step, p, self.params.attack_mode) for p in self.params.norms]
         with torch.no_grad(), frozen_statistics(classifier, "train"):
-            losses = [F.cross_entropy(classifier(a).float(), batch.y, reduction="none") for a in attacked]
+            losses = [F.cross_entropy(classifier(a), batch.y, reduction="none") for a in attacked]
         worst = torch.stack(losses).argmax(0)
         chosen = torch.stack(attacked)[worst, torch.arange(len(worst), device=worst.device)]
-        return F.cross_entropy(classifier(chosen).float(), batch.y)
+        return F.cross_entropy(classifier(chosen), batch.y)

@@ -25,7 +25,7 @@ from mngac.streams import stream_seed
 def virtual_step(classifier: nn.Module, x_aug: Tensor, y: Tensor, learning_rate: float) -> dict[str, Tensor]:
     """theta' = theta - alpha grad_theta CE(f_theta(x_aug), y), kept in the graph of x_aug; theta stays as it is."""
     weights = dict(classifier.named_parameters())
-    loss = F.cross_entropy(classifier(x_aug).float(), y)
+    loss = F.cross_entropy(classifier(x_aug), y)
     slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
     return {name: weight - learning_rate * slope for (name, weight), slope in zip(weights.items(), slopes, strict=True)}
 
@@ -60,7 +60,7 @@ class Method(Base):
             x_aug = self.augment(batch.x, self.generator.draw(batch.x, step.stream("noise again")), ball)
         logits, logits_aug, logits_adv = classifier(batch.x), classifier(x_aug), classifier(x_adv)
         consistency = jensen_shannon(logits, logits_adv, logits_aug)
-        return F.cross_entropy(logits_adv.float(), batch.y) + self.params.beta * consistency
+        return F.cross_entropy(logits_adv, batch.y) + self.params.beta * consistency
 
     def augment(self, x: Tensor, z: Tensor, ball: Attack) -> Tensor:
         """x_aug = fit_p(x, g_phi(x, z)), in the ball and in [0, 1]."""
@@ -84,7 +84,7 @@ class Method(Base):
         """CE(f_theta'(x_adv), y) as a function of phi; batch statistics are used, running ones stay."""
         with frozen_statistics(classifier, "train"):
             moved = virtual_step(classifier, self.augment(batch.x, z, ball), batch.y, learning_rate)
-            return F.cross_entropy(functional_call(classifier, moved, (x_adv,)).float(), batch.y)
+            return F.cross_entropy(functional_call(classifier, moved, (x_adv,)), batch.y)
 
     def _note(
         self,
@@ -113,7 +113,7 @@ class Method(Base):
                 moved = virtual_step(classifier, noisy, batch.y, step.learning_rate)
                 with torch.no_grad():
                     logits = functional_call(classifier, moved, (x_adv,))
-                    noted["meta_loss_over_gaussian"] = meta_loss - F.cross_entropy(logits.float(), batch.y)
+                    noted["meta_loss_over_gaussian"] = meta_loss - F.cross_entropy(logits, batch.y)
         self.steps_seen += 1
         for name, value in noted.items():
             zero = torch.zeros(2, device=value.device)

@@ -21,4 +21,4 @@ class Method(Base):
         attacks = [replace(a, step_size=a.radius * number(sizes[a.norm])) for a in attacks]
         with frozen_statistics(classifier, self.params.attack_mode):
             x_adv = msd(classifier, batch.x, batch.y, attacks)
-        return F.cross_entropy(classifier(x_adv).float(), batch.y)
+        return F.cross_entropy(classifier(x_adv), batch.y)

@@ -11,4 +11,4 @@ class Method(Base):
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on clean images."""
-        return F.cross_entropy(classifier(batch.x).float(), batch.y)
+        return F.cross_entropy(classifier(batch.x), batch.y)

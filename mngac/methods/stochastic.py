@@ -20,7 +20,7 @@ class Method(Base):
         norm = step.draw(self.params.norms)
         x_adv = self.attack(classifier, batch, step, norm, self.params.attack_mode)
         if not self.params.beta:
-            return F.cross_entropy(classifier(x_adv).float(), batch.y)
+            return F.cross_entropy(classifier(x_adv), batch.y)
         views = [batch.x]
         if self.params.noise == "gaussian":
             noise = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("noise"))
@@ -28,4 +28,4 @@ class Method(Base):
             views.append(attack.ball.fit(batch.x, noise, attack.radius))
         logits = [classifier(view) for view in [*views, x_adv]]
         consistency = jensen_shannon(*logits)
-        return F.cross_entropy(logits[-1].float(), batch.y) + self.params.beta * consistency
+        return F.cross_entropy(logits[-1], batch.y) + self.params.beta * consistency

@@ -20,7 +20,7 @@ class Method(Base):
         """The TRADES loss; with pseudo-labelled images in the batch it is RST's (Carmon et al. 2019)."""
         x_adv = self._attack(classifier, batch, step)
         logits = classifier(batch.x)
-        return F.cross_entropy(logits.float(), batch.y) + self.params.beta * kl(logits, classifier(x_adv))
+        return F.cross_entropy(logits, batch.y) + self.params.beta * kl(logits, classifier(x_adv))
 
     def _attack(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         (norm,) = self.params.norms

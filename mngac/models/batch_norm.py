@@ -13,12 +13,12 @@ def frozen_statistics(classifier: nn.Module, mode: str) -> Iterator[None]:
     was = {module: module.training for module in classifier.modules()}
     norms = [m for m in was if isinstance(m, _BatchNorm) and m.track_running_stats]
     classifier.train(mode == "train")
-    for module in norms:
-        module.track_running_stats = False
+    for norm in norms:
+        norm.track_running_stats = False
     try:
         yield
     finally:
-        for module in norms:
-            module.track_running_stats = True
+        for norm in norms:
+            norm.track_running_stats = True
         for module, training in was.items():
             module.training = training

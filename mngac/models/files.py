@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from mngac.artifacts import atomic
+from mngac import tensors
 from mngac.stages import model_family
-
-SCHEMA = "1"
 
 
 @dataclass(frozen=True)
@@ -33,20 +29,16 @@ class Architecture:
             ValueError: for a model that is not defined.
         """
         family = importlib.import_module(f"mngac.models.{model_family(self.model)}")
-        return family.build(self.model, self.classes, self.channels, self.size)
+        classifier: nn.Module = family.build(self.model, self.classes, self.channels, self.size)
+        for weight in classifier.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        return classifier
 
 
 def save_classifier(path: str | Path, classifier: nn.Module, architecture: Architecture) -> None:
     """Writes weights and architecture; no time and no commit, so that equal weights are equal bytes."""
-    about = {"schema": SCHEMA, **{k: str(v) for k, v in asdict(architecture).items()}}
-    save_tensors(path, classifier.state_dict(), about)
-
-
-def save_tensors(path: str | Path, tensors: dict[str, Tensor], about: dict[str, str]) -> None:
-    """Writes tensors atomically, in plain memory order."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic(path) as temporary:
-        save_file(plain, temporary, metadata=about)
+    tensors.write(path, classifier.state_dict(), **asdict(architecture))
 
 
 def load_classifier(path: str | Path, device: str) -> nn.Module:
@@ -55,13 +47,9 @@ def load_classifier(path: str | Path, device: str) -> nn.Module:
     Raises:
         ValueError: for a file of another schema.
     """
-    with safe_open(path, "pt") as file:
-        about = file.metadata() or {}
-        if about.get("schema") != SCHEMA:
-            raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
-        weights = {name: file.get_tensor(name) for name in file.keys()}
-    sizes = {name: int(about[name]) for name in ("classes", "channels", "size")}
+    weights, about = tensors.read(path)
+    architecture = Architecture(**{field.name: about[field.name] for field in fields(Architecture)})
     with torch.random.fork_rng(devices=[]):
-        classifier = Architecture(about["model"], **sizes).build()
+        classifier = architecture.build()
     classifier.load_state_dict(weights)
     return classifier.to(device).eval().requires_grad_(False)

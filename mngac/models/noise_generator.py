@@ -27,6 +27,7 @@ class NoiseGenerator(nn.Module):
         self.conv_2d_4 = nn.Conv2d(WIDTH, channels, 1)
         for layer in (self.conv_2d_1, self.conv_2d_2, self.conv_2d_3, self.conv_2d_4):
             nn.init.normal_(layer.weight, 0, (2 / (layer.kernel_size[0] ** 2 * layer.out_channels)) ** 0.5)
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:

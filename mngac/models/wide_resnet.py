@@ -91,4 +91,4 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     match = re.fullmatch(r"wrn_(\d+)_(\d+)", name)
     if match is None:
         raise ValueError(f"model: found {name!r}; allowed: wrn_<depth>_<width>, such as wrn_28_10")
-    return WideResNet(int(match[1]), int(match[2]), classes, channels).to(memory_format=torch.channels_last)
+    return WideResNet(int(match[1]), int(match[2]), classes, channels)

@@ -1,0 +1,41 @@
+# Each target makes .venv when it is missing or the pins changed, and puts it on PATH.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MPLBACKEND := Agg
+CORES ?= all
+
+.PHONY: run test check schema format clean
+
+run: $(VENV)/ready
+	snakemake --cores $(CORES)
+	@echo; for table in multi_perturbation semi_supervised components; do cat results/tables/$$table.md; echo; done
+
+test: $(VENV)/ready
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
+
+check: $(VENV)/ready
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	mngac schema | diff - workflow/schemas/params.schema.json
+	pytest tests/test_layers.py
+
+schema: $(VENV)/ready
+	mngac schema --out workflow/schemas/params.schema.json
+
+format: $(VENV)/ready
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf data trained records results logs .mngac .snakemake

@@ -1,0 +1,102 @@
+"""What several tests need: small parameters, a workspace, a linear classifier."""
+
+import copy
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import torch
+import yaml
+from torch import nn
+
+from mngac.attacks.pgd import Attack
+from mngac.methods.base import Setting
+from mngac.params import MethodParams, Params, parse
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent / "data"
+
+
+def raw_params() -> dict:
+    """params.yaml as read."""
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def small(methods=("nat", "mng_ac"), semi=(), epochs=1, **run) -> dict:
+    """The digits in a minute fraction: few methods, one or two epochs, a short APGD on few images."""
+    raw = copy.deepcopy(raw_params())
+    teachers = ["nat"] if semi else []
+    lists = {"methods": list(methods), "semi_methods": list(semi), "teachers": teachers}
+    raw["run"] |= {**lists, "all_methods": [*methods, *semi], "device": "cpu", **run}
+    raw["training"]["digits"] |= {"epochs": epochs, "schedule": {"peak": 0.1, "peak_epoch": 0.5}}
+    raw["pseudo_label"]["min_accuracy"] = 0.0
+    raw["evaluation"]["apgd"] |= {"n": 20}
+    for entry in raw["evaluation"]["apgd"]["attacks"]:
+        entry["steps"] = 5
+    return raw
+
+
+def small_params(**kwargs) -> Params:
+    """`small`, parsed."""
+    return parse(small(**kwargs))
+
+
+def workspace(folder: Path, raw: dict) -> Path:
+    """A copy of the project with these parameters."""
+    hidden = shutil.ignore_patterns("__pycache__")
+    for name in ("mngac", "workflow", "profiles", ".dvc"):
+        skip = shutil.ignore_patterns("__pycache__", "tmp", "cache")
+        shutil.copytree(ROOT / name, folder / name, ignore=hidden if name != ".dvc" else skip)
+    for name in ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    write_params(folder, raw)
+    return folder
+
+
+def write_params(folder: Path, raw: dict) -> None:
+    """Writes params.yaml."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def run(folder: Path, *command: str, cache: Path | None = None, check: bool = True) -> subprocess.CompletedProcess:
+    """Runs a command in a workspace, whose package is the one imported, with a cache of its own."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "MNGAC_CACHE": str(cache or folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+class Linear(nn.Module):
+    """Logits W x: attacks on it have closed forms. Two classes, any image shape."""
+
+    def __init__(self, weight: torch.Tensor):
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        score = (x * self.weight).flatten(1).sum(1)
+        return torch.stack([score, -score], 1)
+
+
+def attacks(steps: int = 3, top: int = 2) -> dict[str, Attack]:
+    """A training attack a norm, on small images."""
+    radii = {"linf": 0.1, "l1": 1.0, "l2": 0.5}
+    return {name: Attack(name, radius, radius / 4, steps, top) for name, radius in radii.items()}
+
+
+def setting(channels: int = 1, seed: int = 0, **kwargs) -> Setting:
+    """What a method is given, on the CPU."""
+    given = dict(attacks=attacks(), momentum=0.9, weight_decay=0.0005)
+    return Setting(channels=channels, device="cpu", seed=seed, **{**given, **kwargs})
+
+
+def entry(name: str, **changes) -> MethodParams:
+    """A method's entry of params.yaml, changed."""
+    return MethodParams.model_validate({**raw_params()["methods"][name], **changes})
