@@ -151,7 +151,19 @@ class DataSource(Closed):
     @property
     def drawn_parts(self) -> int:
         """How many parts the training images are divided into."""
-        return 1 + (self.validation > 0) + (not isinstance(self.unlabelled, str) and self.unlabelled > 0)
+        return 1 + (self.validation > 0) + (self._share > 0)
+
+    @property
+    def _share(self) -> float:
+        return 0.0 if isinstance(self.unlabelled, str) else self.unlabelled
+
+    @property
+    def held_out(self) -> str:
+        """What of the source's training images is not trained on, in words."""
+        shares = {"for validation": self.validation, "without labels": self._share}
+        parts = [f"{100 * share:g} % {purpose}" for purpose, share in shares.items() if share]
+        text = f"held out of its training images: {', '.join(parts)}" if parts else "nothing held out of training"
+        return text + (f"; of the rest {self.train_images:,} used" if self.train_images else "")
 
 
 class Radii(Closed):

@@ -149,6 +149,7 @@ def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
     return {
         "run": p.run.model_dump(exclude={"device", "threads"}),
         "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
+        "held out": {d: p.data[d].held_out for d in p.run.datasets},
         "paper": file_digest(PACKAGE / "paper_tables.yaml"),
     }
 
@@ -244,7 +245,7 @@ STAGES = {
         Stage(
             "metrics",
             ("suite", "profile"),
-            reads=("run", "radii"),
+            reads=("run", "radii", "data"),
             values=_rows,
             code=lambda p, w: ["mngac.tables"],
             inputs=lambda p, w: records_of(p, w["suite"], w["profile"]),
@@ -254,7 +255,7 @@ STAGES = {
         Stage(
             "tables",
             (),
-            reads=("run", "radii"),
+            reads=("run", "radii", "data"),
             values=_rows,
             code=lambda p, w: ["mngac.tables"],
             inputs=lambda p, w: records_of(p),
@@ -267,7 +268,7 @@ STAGES = {
         Stage(
             "figures",
             (),
-            reads=("run", "radii"),
+            reads=("run", "radii", "data"),
             values=_rows,
             code=lambda p, w: ["mngac.figures"],
             inputs=lambda p, w: {**records_of(p), **logs_of(p)},

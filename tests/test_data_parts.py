@@ -160,3 +160,16 @@ def test_a_part_is_empty_or_says_what_to_do():
     none = Part(torch.zeros(0, 3, 4, 4), torch.zeros(0), torch.zeros(0))
     with pytest.raises(DataError, match="no validation images; give it a share"):
         store.DataSet({"validation": none, "test": none}, [], "").part("validation")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"unlabelled": 0.1}, "held out of its training images: 25 % for validation, 10 % without labels"),
+        ({"unlabelled": "extra"}, "held out of its training images: 25 % for validation"),
+        ({"validation": 0.0}, "nothing held out of training"),
+        ({"train_images": 2000}, "held out of its training images: 25 % for validation; of the rest 2,000 used"),
+    ],
+)
+def test_tables_say_what_was_held_out(settings, text):
+    assert source("svhn", None, **settings).held_out == text
