@@ -75,7 +75,7 @@ def whole(path: Path) -> Iterator[None]:
     except BROKEN as error:
         raise _broken(path, str(error)) from error
     except OSError as error:
-        if isinstance(error, DataError) or error.errno is not None:
+        if error.errno is not None:
             raise
         raise _broken(path, str(error)) from error
 

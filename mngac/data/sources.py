@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,29 +64,25 @@ def files(folder: Path) -> Iterator[Path]:
         yield from (p for p in inside if p.is_file())
 
 
-class explained:  # noqa: N801
-    """Turns the system's errors on a file into one line that says what to do."""
+@contextmanager
+def explained(path: str | Path) -> Iterator[None]:
+    """Turns the system's errors on a file into one line that says what to do.
 
-    ADVICE = (
-        (FileNotFoundError, "not found; put the file or folder there, or correct the path"),
-        (PermissionError, "no permission; make it accessible to this user (chmod), or choose another place"),
-    )
-
-    def __init__(self, path: str | Path):
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, OSError) or isinstance(error, DataError):
-            return
-        for known, advice in self.ADVICE:
-            if isinstance(error, known):
-                raise DataError(f"{self.path}: {advice}") from error
-        if error.errno is not None:
-            text = os.strerror(error.errno)
-            raise DataError(f"{self.path}: {text}; free space or choose another place, then run again") from error
+    Raises:
+        DataError: in place of every OSError that has a number.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found; put the file or folder there, or correct the path") from error
+    except PermissionError as error:
+        what = "no permission; make it accessible to this user (chmod), or choose another place"
+        raise DataError(f"{path}: {what}") from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = f"{os.strerror(error.errno)}; free space or choose another place, then run again"
+        raise DataError(f"{path}: {what}") from error
 
 
 def looks_like_html(start: bytes) -> bool:
