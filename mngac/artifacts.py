@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from mngac.fingerprint import file_digest
 
@@ -87,16 +87,17 @@ class Entry:
         digests = self.about["outputs"]
         if set(digests) != set(outputs):
             return False
+        if not all(self._intact(name, digest) for name, digest in digests.items()):
+            shutil.rmtree(self.folder)
+            return False
         for name, path in outputs.items():
             with atomic(path) as temporary:
-                stored = self.folder / name
-                if stored.exists():
-                    shutil.copyfile(stored, temporary)
-                intact = stored.exists() and file_digest(temporary) == digests[name]
-                if not intact:
-                    shutil.rmtree(self.folder)
-                    return False
+                shutil.copyfile(self.folder / name, temporary)
         return True
+
+    def _intact(self, name: str, digest: str) -> bool:
+        stored = self.folder / name
+        return stored.exists() and file_digest(stored) == digest
 
 
 class Cache:
@@ -172,16 +173,13 @@ class Cache:
         return same[0] if same else None
 
     def prune(self, older_than_days: float) -> list[Entry]:
-        """Removes entries stored longer ago, and the work folders of runs that were given up as long ago."""
+        """Removes entries stored longer ago, and work folders untouched as long; a run in progress keeps its own."""
         limit = time.time() - older_than_days * 86400
         gone = [e for e in self.entries() if e.about["stored"] < limit]
-        for entry in gone:
-            with self.lock(entry.key):
-                shutil.rmtree(entry.folder)
-        for work in self.root.glob("work/*"):
-            if work.stat().st_mtime < limit:
-                with self.lock(work.name):
-                    shutil.rmtree(work)
+        idle = [work for work in self.root.glob("work/*") if work.stat().st_mtime < limit]
+        for folder in [*(entry.folder for entry in gone), *idle]:
+            with contextlib.suppress(Timeout), self.lock(folder.name).acquire(blocking=False):
+                shutil.rmtree(folder, ignore_errors=True)
         return gone
 
 

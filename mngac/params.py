@@ -306,6 +306,7 @@ class Suite(Closed):
     """Attacks that are run together."""
 
     attacks: Annotated[list[SuiteAttack], Field(min_length=1)]
+    """What is run, in this order, the cheapest of a norm first."""
     batch_size: Positive
     """Images attacked at a time."""
     n: Positive | None

@@ -1,0 +1,124 @@
+"""params.yaml: one source of truth, every wrong value refused at once in one line."""
+
+import copy
+import json
+
+import pytest
+import yaml
+from dvc.utils.serialize import load_yaml
+from helpers import ROOT, raw_params
+
+from mngac.params import ParamsError, keys_read, kinds, number, parse, schema_text
+
+
+def changed(path, value):
+    raw = copy.deepcopy(raw_params())
+    *folders, last = path.split(".")
+    node = raw
+    for part in folders:
+        node = node[int(part) if isinstance(node, list) else part]
+    node[int(last) if isinstance(node, list) else last] = value
+    return raw
+
+
+WRONG = [
+    ("run.sedes", [1], ["run.sedes", "unknown key", "seeds"]),
+    ("training.default.epochz", 3, ["training.default.epochz", "unknown key", "epochs"]),
+    ("training.digits.attack", {"linf": {"stepz": 3}}, ["training.digits.attack.linf.stepz", "steps"]),
+    ("training.default.epochs", "30", ["training.default.epochs", '"30"', "integer"]),
+    ("training.default.epochs", 0, ["training.default.epochs", "0", "greater than 0"]),
+    ("training.default.attack.l2.steps", 0, ["training.default.attack.l2.steps", "0"]),
+    ("training.default.weight_decay", "5e-4", ["training.default.weight_decay", "5e-4", "number"]),
+    ("training.digits.schedule", {"peak": 0.1, "peak_epoch": 99}, ["training.digits.schedule.peak_epoch", "99"]),
+    ("radii.standard.digits.linf", -0.1, ["radii.standard.digits.linf", "-0.1", "8/255"]),
+    ("radii.standard.digits.linf", "0.15", ["radii.standard.digits.linf", "0.15", "8/255"]),
+    ("radii.standard.digits.l2", "1/0", ["radii.standard.digits.l2", "1/0"]),
+    ("radii.standard.digits", None, ["radii.standard.digits"]),
+    ("run.methods", ["nat", "madeup"], ["run.methods.1", "madeup", "mng_ac"]),
+    ("run.datasets", ["cifra10"], ["run.datasets.0", "cifra10", "digits"]),
+    ("run.suites", ["weak"], ["run.suites.0", "weak", "apgd"]),
+    ("run.suites", [], ["run.suites", "1 item"]),
+    ("run.profiles", ["wide"], ["run.profiles.0", "wide", "standard"]),
+    ("run.all_methods", ["nat"], ["run.all_methods", "run.semi_methods"]),
+    ("run.teachers", [], ["run.teachers", "one of"]),
+    ("run.teachers", ["sat_linf_l1"], ["run.teachers", "sat_linf_l1"]),
+    ("run.device", "tpu", ["run.device", "tpu", "'cpu'"]),
+    ("run.threads", 0, ["run.threads", "0"]),
+    ("run.seeds", [0, 0], ["run.seeds", "twice"]),
+    ("data.digits.loader", "mnist", ["data.digits.loader", "mnist", "digits"]),
+    ("data.digits.validation", 1.5, ["data.digits.validation", "1.5"]),
+    ("methods.sat.kind", "chaotic", ["methods.sat.kind", "chaotic", "stochastic"]),
+    ("methods.nat.beta", 3, ["methods.nat.beta", "not read by natural"]),
+    ("methods.mng_ac", {"kind": "mng_ac"}, ["methods.mng_ac", "missing", "mng_ac reads it"]),
+    ("methods.sat.norms", ["l3"], ["methods.sat.norms.0", "l3", "'linf'"]),
+    ("evaluation.apgd.attacks.0.attack", "apdg", ["evaluation.apgd.attacks.0.attack", "apdg", "apgd_ce"]),
+    ("evaluation.apgd.attacks.0.step_size", 0.1, ["evaluation.apgd.attacks.0.step_size", "not read by apgd_ce"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), WRONG, ids=[f"{p}={v}"[:60] for p, v, _ in WRONG])
+def test_a_wrong_value_is_refused_in_one_line_that_names_it(path, value, words):
+    with pytest.raises(ParamsError) as error:
+        parse(changed(path, value))
+    text = str(error.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text, text
+
+
+def test_params_yaml_is_right():
+    assert parse(raw_params()).run.datasets == ["digits"]
+
+
+def test_both_parsers_read_params_yaml_alike():
+    assert json.dumps(raw_params()) == json.dumps(load_yaml(str(ROOT / "params.yaml")))
+
+
+def test_the_schema_is_in_sync():
+    assert (ROOT / "workflow/schemas/params.schema.json").read_text() == schema_text(), "run: make schema"
+
+
+def test_the_schema_admits_params_yaml_and_refuses_an_unknown_key():
+    import jsonschema
+
+    schema = json.loads(schema_text())
+    jsonschema.validate(raw_params(), schema)
+    for path, value, _ in WRONG[:3]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(changed(path, value), schema)
+
+
+def test_every_number_of_the_schema_has_a_description():
+    definitions = json.loads(schema_text())["$defs"]
+    for name in ("Run", "DataSource", "Schedule", "TrainingAttack", "Monitor", "Training", "Suite", "MethodParams"):
+        for key, field in definitions[name]["properties"].items():
+            assert "description" in field or "$ref" in field, f"{name}.{key}"
+
+
+def test_radii_are_parsed_exactly():
+    assert number("2000/255") == 2000 / 255 and number("8/255") == 8 / 255 and number(0.15) == 0.15
+
+
+def test_a_data_set_overrides_the_default_key_by_key():
+    params = parse(raw_params())
+    ours, default = params.training_for("digits"), params.training_for("cifar10")
+    assert ours.model == "wrn_10_1" and default.model == "wrn_28_10"
+    assert ours.momentum == default.momentum and ours.monitor.images == 64
+    assert ours.attack.l1.top == 3 and default.attack.l1.top == 31
+
+
+def test_registries_are_read_from_file_names():
+    assert "mng_ac" in kinds("methods") and "base" not in kinds("methods")
+    assert keys_read("methods", "natural", "params") == set()
+    assert {"norms", "beta", "attack_mode", "noise"} <= keys_read("methods", "stochastic", "params")
+
+
+def test_yaml_that_is_none_is_one_line(tmp_path):
+    from mngac.params import load
+
+    (tmp_path / "p.yaml").write_text("run: [")
+    for path in (tmp_path / "p.yaml", tmp_path / "missing.yaml"):
+        with pytest.raises(ParamsError) as error:
+            load(path)
+        assert "\n" not in str(error.value)
+    assert yaml.safe_load("a: 5e-4")["a"] == "5e-4"
