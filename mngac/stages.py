@@ -19,9 +19,9 @@ from typing import Any
 
 from mngac import progress
 from mngac.artifacts import Cache, key_of, write_text
-from mngac.data.sources import DataError, identity
 from mngac.fingerprint import code_digest, file_digest
 from mngac.params import PACKAGE, Params, ParamsError
+from mngac.sources import DataError, identity
 
 Wildcards = Mapping[str, str]
 TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation")

@@ -9,8 +9,8 @@ import pytest
 from tiny_data import pack, write_tree
 
 from mngac.data.archives import entries, unpack
-from mngac.data.sources import identity
 from mngac.data.store import DataError
+from mngac.sources import identity
 
 
 def contents(path):

@@ -9,8 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from mngac.data.sources import DataError, explained, looks_like_html, refuse_html
 from mngac.progress import Log
+from mngac.sources import DataError, explained, looks_like_html, refuse_html
 
 ATTEMPTS = 5
 PAUSE = 1.0

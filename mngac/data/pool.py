@@ -11,8 +11,8 @@ from torch import Tensor
 from mngac.data import trees
 from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
-from mngac.data.sources import DataError, demand, explained, refuse_html
 from mngac.progress import Log
+from mngac.sources import DataError, demand, explained, refuse_html
 
 UNKNOWN = -1
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mngac import tensors
-from mngac.data.sources import DataError, explained
+from mngac.sources import DataError, explained
 
 PARTS = ("train", "validation", "unlabelled", "test")
 FIELDS = ("images", "labels", "index")

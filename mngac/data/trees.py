@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mngac.data.archives import Entry, entries
 from mngac.data.images import Decoder, Stack
-from mngac.data.sources import DataError
 from mngac.progress import Log
+from mngac.sources import DataError
 
 
 @dataclass

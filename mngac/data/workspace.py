@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mngac.data.archives import unpack
 from mngac.data.download import check, fetch
-from mngac.data.sources import DataError, demand
 from mngac.params import DataSource
 from mngac.progress import Log
+from mngac.sources import DataError, demand
 
 
 @dataclass(frozen=True)

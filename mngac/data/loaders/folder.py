@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from mngac.data import trees
 from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
-from mngac.data.sources import DataError
 from mngac.data.store import RawData
 from mngac.data.workspace import Workspace, check_classes
 from mngac.params import DataSource
+from mngac.sources import DataError
 
 PARTS = ("train", "test")
 
