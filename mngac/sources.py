@@ -100,5 +100,7 @@ def refuse_html(path: Path, origin: str | None = None) -> None:
     with explained(path), open(path, "rb") as file:
         start = file.read(512)
     if looks_like_html(start):
-        again = f" from {origin}" if origin else ""
-        raise DataError(f"{path}: an HTML page, not the archive (a login or error page?); delete it, get it{again}")
+        place = f" from {origin}" if origin else ""
+        raise DataError(
+            f"{path}: an HTML page, not the archive (a login or error page?); delete it, get it again{place}"
+        )
