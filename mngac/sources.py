@@ -101,6 +101,4 @@ def refuse_html(path: Path, origin: str | None = None) -> None:
         start = file.read(512)
     if looks_like_html(start):
         place = f" from {origin}" if origin else ""
-        raise DataError(
-            f"{path}: an HTML page, not the archive (a login or error page?); delete it, get it again{place}"
-        )
+        raise DataError(f"{path}: an HTML page, not the archive (a login page?); delete it, get it again{place}")
