@@ -24,6 +24,15 @@ def _add_wildcards(parser: argparse.ArgumentParser, wildcards: tuple[str, ...]) 
         parser.add_argument(f"--{name}", required=True)
 
 
+def _add_own_data(parser: argparse.ArgumentParser) -> None:
+    own = parser.add_argument_group("a tensor file outside the DAG, from --source to --out")
+    own.add_argument("--loader", help="file of mngac/data/loaders, such as folder")
+    own.add_argument("--source", help="folder or archive to read")
+    own.add_argument("--out", help="the .safetensors file to write")
+    own.add_argument("--validation", type=float, default=0.1, help="share of train to hold out (default: 0.1)")
+    own.add_argument("--size", type=int, help="height and width to resize to (default: images must be alike)")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="mngac", description=__doc__.splitlines()[0])
@@ -31,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for stage, (text, wildcards) in STAGES.items():
         _add_wildcards(commands.add_parser(stage, help=text), wildcards)
+    _add_own_data(commands.choices["data"])
     explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
     stages = explain.add_subparsers(dest="stage", required=True, metavar="stage")
     for stage, (text, wildcards) in STAGES.items():
@@ -52,6 +62,23 @@ def run_stage(arguments: argparse.Namespace) -> None:
 
     wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.command][1]}
     job(load(arguments.params), arguments.command, **wildcards).run()
+
+
+def data(arguments: argparse.Namespace) -> None:
+    """The data stage; with --out, one tensor file from a source that params.yaml need not know."""
+    if not arguments.out:
+        given = [f"--{name}" for name in ("loader", "source", "size") if getattr(arguments, name)]
+        if given:
+            raise ValueError(f"{given[0]}: needs --out too; without it, params.yaml says where the data come from")
+        return run_stage(arguments)
+    from mngac.data.prepare import prepare
+    from mngac.params import entry
+    from mngac.progress import Log
+
+    keys = ("loader", "source", "validation", "size")
+    source = entry(arguments.dataset, {**{k: getattr(arguments, k) for k in keys}, "unlabelled": 0})
+    prepare(arguments.dataset, source, arguments.out, Log(name=arguments.dataset))
+    return None
 
 
 def explain(arguments: argparse.Namespace) -> None:
@@ -102,7 +129,12 @@ def schema(arguments: argparse.Namespace) -> None:
         print(schema_text(), end="")
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {"explain": explain, "cache": cache, "schema": schema}
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "data": data,
+    "explain": explain,
+    "cache": cache,
+    "schema": schema,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -113,17 +113,57 @@ class Run(Closed):
     """Threads of one stage. Results are byte-identical only for one thread count."""
 
 
+def _pool(value: object) -> object:
+    share = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
+    if not share and not (isinstance(value, str) and value):
+        raise ValueError("a share from 0 to under 1, extra, or the path of a folder, archive or .npy file of images")
+    return value if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+
+
+Pool = Annotated[
+    str | float,
+    BeforeValidator(_pool),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {"type": "string"}]}),
+]
+
+
 class DataSource(Closed):
     """Where a data set comes from, and which of its images are held out."""
 
-    loader: Annotated[str, Field(json_schema_extra={"examples": ["digits"]})]
+    loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
     """A loader: a file of mngac/data/loaders."""
     source: str | None = None
     """A folder or archive to read; null: what the loader embeds or downloads."""
     validation: Share
     """Share of the training images held out to choose with."""
-    unlabelled: Share
-    """Share of the training images whose labels the semi-supervised methods do not see."""
+    unlabelled: Pool
+    """Images whose labels the semi-supervised methods do not see: a share of the training images, `extra` (those that
+    svhn brings along), or the path of a folder, archive or .npy file of further images."""
+    classes: Positive | None = None
+    """Number of classes that the source must have; null: as many as are found."""
+    size: Positive | None = None
+    """Height and width in pixels that images are resized to; null: they must be alike."""
+    train_images: Positive | None = None
+    """Training images kept after holding out, drawn evenly over the classes; null: all."""
+    test_images: Positive | None = None
+    """Test images kept, drawn evenly over the classes; null: all."""
+
+    @property
+    def drawn_parts(self) -> int:
+        """How many parts the training images are divided into."""
+        return 1 + (self.validation > 0) + (self._share > 0)
+
+    @property
+    def _share(self) -> float:
+        return 0.0 if isinstance(self.unlabelled, str) else self.unlabelled
+
+    @property
+    def held_out(self) -> str:
+        """What of the source's training images is not trained on, in words."""
+        shares = {"for validation": self.validation, "without labels": self._share}
+        parts = [f"{100 * share:g} % {purpose}" for purpose, share in shares.items() if share]
+        text = f"held out of its training images: {', '.join(parts)}" if parts else "nothing held out of training"
+        return text + (f"; of the rest {self.train_images:,} used" if self.train_images else "")
 
 
 class Radii(Closed):
@@ -366,6 +406,20 @@ def parse(raw: object) -> Params:
     return params
 
 
+def entry(name: str, raw: object) -> DataSource:
+    """Checks one entry of `data`, such as the command line states it.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong.
+    """
+    try:
+        source = DataSource.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(f"data.{name}.{_explain(error)}") from None
+    _check_source(f"data.{name}", source)
+    return source
+
+
 def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     skip = {"str", "float", "int", "list", "function-before", "dict", "literal"}
@@ -424,12 +478,7 @@ def _check_names(params: Params) -> None:
         f"the names of run.methods and run.semi_methods, {', '.join(union)}",
     )
     for name, source in params.data.items():
-        _demand(
-            source.loader in kinds("data/loaders"),
-            f"data.{name}.loader",
-            source.loader,
-            f"one of {', '.join(kinds('data/loaders'))}",
-        )
+        _check_source(f"data.{name}", source)
     for dataset in run.datasets:
         profile = params.training_for(dataset).profile
         _demand(profile in params.radii, f"training.{dataset}.profile", profile, f"one of {', '.join(params.radii)}")
@@ -452,6 +501,18 @@ def _check_names(params: Params) -> None:
     for suite, settings in params.evaluation.items():
         for i, attack in enumerate(settings.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "attacks/adapters", "attack", attack, "settings")
+
+
+def _check_source(path: str, source: DataSource) -> None:
+    """Refuses a loader that does not exist, and settings that it does not read."""
+    known = kinds("data/loaders")
+    _demand(source.loader in known, f"{path}.loader", source.loader, f"one of {', '.join(known)}")
+    read = keys_read("data/loaders", source.loader, "settings")
+    for key in ("classes", "size"):
+        if getattr(source, key) is not None and key not in read:
+            raise ParamsError(f"{path}.{key}: not read by {source.loader}; allowed: null")
+    extra = source.unlabelled == "extra"
+    _demand(not extra or "unlabelled" in read, f"{path}.unlabelled", "extra", "a share or a path; svhn alone has extra")
 
 
 def check_entry(path: str, folder: str, selector: str, entry: Closed, owner: str) -> None:

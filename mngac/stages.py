@@ -21,6 +21,7 @@ from mngac import progress
 from mngac.artifacts import Cache, key_of, write_text
 from mngac.fingerprint import code_digest, file_digest
 from mngac.params import PACKAGE, Params, ParamsError
+from mngac.sources import DataError, identity
 
 Wildcards = Mapping[str, str]
 TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation")
@@ -89,16 +90,19 @@ def model_family(name: str) -> str:
 
 def _data_values(p: Params, w: Wildcards) -> dict[str, Any]:
     source = p.data[w["dataset"]]
-    values: dict[str, Any] = {"data": source.model_dump()}
-    if source.source:
-        values["source"] = _source_identity(Path(source.source))
+    values: dict[str, Any] = {"data": source.model_dump(exclude_none=True)}
+    files = {"source": source.source, "unlabelled": source.unlabelled}
+    for key, path in files.items():
+        if isinstance(path, str) and path != "extra":
+            values[key] = _identity(f"data.{w['dataset']}.{key}", path)
     return values
 
 
-def _source_identity(path: Path) -> Any:
-    if path.is_file():
-        return file_digest(path)
-    return sorted([str(f.relative_to(path)), f.stat().st_size] for f in path.rglob("*") if f.is_file())
+def _identity(key: str, path: str) -> Any:
+    try:
+        return identity(path)
+    except DataError as error:
+        raise ParamsError(f"{key}: {error}") from error
 
 
 def _train_values(p: Params, w: Wildcards) -> dict[str, Any]:
@@ -145,6 +149,7 @@ def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
     return {
         "run": p.run.model_dump(exclude={"device", "threads"}),
         "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
+        "held out": {d: p.data[d].held_out for d in p.run.datasets},
         "paper": file_digest(PACKAGE / "paper_tables.yaml"),
     }
 
@@ -240,7 +245,7 @@ STAGES = {
         Stage(
             "metrics",
             ("suite", "profile"),
-            reads=("run", "radii"),
+            reads=("run", "radii", "data"),
             values=_rows,
             code=lambda p, w: ["mngac.tables"],
             inputs=lambda p, w: records_of(p, w["suite"], w["profile"]),
@@ -250,7 +255,7 @@ STAGES = {
         Stage(
             "tables",
             (),
-            reads=("run", "radii"),
+            reads=("run", "radii", "data"),
             values=_rows,
             code=lambda p, w: ["mngac.tables"],
             inputs=lambda p, w: records_of(p),
@@ -263,7 +268,7 @@ STAGES = {
         Stage(
             "figures",
             (),
-            reads=("run", "radii"),
+            reads=("run", "radii", "data"),
             values=_rows,
             code=lambda p, w: ["mngac.figures"],
             inputs=lambda p, w: {**records_of(p), **logs_of(p)},

@@ -265,7 +265,7 @@ def caption(found: Sequence[Record], params: Params, dataset: str, suite: str, p
     commits = sorted({str(r.provenance.get("commit")) for r in found})
     devices = sorted({str(r.timing.get("training", {}).get("device")) for r in found})
     flags = sorted({f"{r.method}: {flag}" for r in found for flag in r.flags})
-    held = "; its validation and unlabelled images were held out of training"
+    held = f"; {params.data[dataset].held_out}"
     lines = [
         f"{found[0].n} {found[0].split} images{held}; suite {suite}; radii {ball}; "
         f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))}).",

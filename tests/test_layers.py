@@ -9,7 +9,7 @@ from helpers import ROOT
 
 LAYERS = [
     {"fingerprint", "streams", "progress"},
-    {"params", "artifacts"},
+    {"params", "artifacts", "sources"},
     {"stages", "tensors", "records", "statistics"},
     {"norms", "losses", "models", "data"},
     {"attacks"},

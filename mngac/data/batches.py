@@ -1,37 +1,63 @@
-"""Batches made on the device: the images live there as uint8, are drawn, cropped and flipped there."""
+"""Batches made on the device: the images live there as uint8, are drawn, cropped and flipped there.
+
+Images are (batch, channels, height, width) to the reader and channels_last in memory: a row of a crop is then one run
+of bytes, which makes a crop a copy of rows, and no image is turned again on its way to the classifier.
+"""
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mngac.data.store import Part
 from mngac.streams import stream
 
+ROOM = 0.5
+
 
 def to_unit(images: Tensor) -> Tensor:
     """uint8 images -> float32 in [0, 1], in the memory order that convolutions like."""
-    return images.to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=torch.channels_last).to(torch.float32).div_(255)
 
 
 def crop(images: Tensor, pad: int, rows: Tensor, columns: Tensor) -> Tensor:
-    """Each image, zero-padded by `pad`, cut at its own offset 0 .. 2 pad: RandomCrop for given offsets."""
+    """Each image, zero-padded by `pad`, cut at its own offset 0 .. 2 pad: RandomCrop for given offsets.
+
+    Args:
+        images: (batch, channels, height, width).
+        pad: pixels added on each side.
+        rows: first row of each cut in the padded image, int64 (batch,).
+        columns: first column, int64 (batch,).
+
+    Returns:
+        Images of the same shape.
+    """
     batch, channels, height, width = images.shape
-    padded = F.pad(images, (pad, pad, pad, pad))
-    row = rows[:, None, None, None] + torch.arange(height, device=images.device)[None, None, :, None]
-    column = columns[:, None, None, None] + torch.arange(width, device=images.device)[None, None, None, :]
-    index = torch.arange(batch, device=images.device)[:, None, None, None]
-    channel = torch.arange(channels, device=images.device)[None, :, None, None]
-    return padded[index, channel, row, column]
+    wide = width + 2 * pad
+    padded = images.new_zeros(batch, height + 2 * pad, wide, channels)
+    padded[:, pad : pad + height, pad : pad + width] = images.permute(0, 2, 3, 1)
+    pixels = padded.numel() // channels
+    runs = padded.view(-1).as_strided((pixels - width + 1, width * channels), (channels, 1))
+    first = torch.arange(batch, device=images.device) * (height + 2 * pad) + rows
+    starts = (first[:, None] + torch.arange(height, device=images.device)) * wide + columns[:, None]
+    return runs.index_select(0, starts.view(-1)).view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 def flip(images: Tensor, chosen: Tensor) -> Tensor:
     """The chosen images (bool, (batch,)) mirrored left to right."""
-    return torch.where(chosen[:, None, None, None], images.flip(3), images)
+    rows = images.permute(0, 2, 3, 1)
+    both = torch.cat([rows, rows.flip(2)])
+    index = torch.arange(len(images), device=images.device)
+    return both.index_select(0, index + len(images) * chosen).permute(0, 3, 1, 2)
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes free on a CUDA device; None on the CPU, where the images are already."""
+    return torch.cuda.mem_get_info()[0] if device.startswith("cuda") else None
 
 
 @dataclass
@@ -39,7 +65,8 @@ class Batches:
     """An endless row of full batches over one part, each a pure function of (seed, step).
 
     The order is the concatenation of one permutation a pass, so that every image is seen once a pass whatever the
-    batch size.
+    batch size. Images that would fill more than half of the device's free memory stay in the host's, pinned, and
+    each batch is copied.
     """
 
     part: Part
@@ -49,11 +76,29 @@ class Batches:
     device: str
     augment: tuple[str, ...] = ()
     pad: int = 0
+    free: int | None = None
+    """Bytes free on the device; None: asked of it."""
 
     def __post_init__(self) -> None:
-        self.images = self.part.images.to(self.device)
-        self.labels = self.part.labels.to(self.device)
+        self.home = self._home()
+        self.images = self.part.images.to(self.home).contiguous(memory_format=torch.channels_last)
+        self.labels = self.part.labels.to(self.home)
+        if self.home != self.device and torch.cuda.is_available():
+            self.images, self.labels = self.images.pin_memory(), self.labels.pin_memory()
         self._orders: dict[int, Tensor] = {}
+
+    def _home(self) -> str:
+        """Where the images stay: the device, or `cpu` with a warning."""
+        free = free_memory(self.device) if self.free is None else self.free
+        needed = self.part.images.numel()
+        if free is None or needed <= ROOM * free:
+            return self.device
+        warnings.warn(
+            f"{self.name}: {needed / 1e9:.2f} GB of images, {free / 1e9:.2f} GB free on {self.device}; they stay in "
+            "pinned host memory and each batch is copied, which is slower",
+            stacklevel=3,
+        )
+        return "cpu"
 
     @property
     def steps(self) -> int:
@@ -65,22 +110,28 @@ class Batches:
         first, count = step * self.batch_size, len(self.part)
         passes = range(first // count, (first + self.batch_size - 1) // count + 1)
         self._orders = {p: self._orders[p] if p in self._orders else self._order(p) for p in passes}
-        joined = torch.cat([self._orders[p] for p in passes])
+        joined = torch.cat([self._orders[p] for p in passes]) if len(passes) > 1 else self._orders[passes[0]]
         offset = first - passes[0] * count
         return joined[offset : offset + self.batch_size]
 
     def _order(self, number: int) -> Tensor:
         order = torch.randperm(len(self.part), generator=stream(self.seed, "batch order", self.name, number))
-        return order.to(self.device)
+        return order.to(self.home)
+
+    def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
+        """uint8 images and labels of a step, on the device."""
+        index = self.indices(step)
+        images = self.images.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+        labels = self.labels.index_select(0, index)
+        return images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Images in [0, 1] (batch, channels, height, width), labels (batch,)."""
-        index = self.indices(step)
-        images = self.images[index]
+        images, labels = self._drawn(step)
         draws = stream(self.seed, "augment", self.name, step, device=self.device)
         if "crop" in self.augment:
-            rows, columns = torch.randint(2 * self.pad + 1, (2, len(index)), generator=draws, device=self.device)
+            rows, columns = torch.randint(2 * self.pad + 1, (2, len(images)), generator=draws, device=self.device)
             images = crop(images, self.pad, rows, columns)
         if "flip" in self.augment:
-            images = flip(images, torch.rand(len(index), generator=draws, device=self.device) < 0.5)
-        return to_unit(images), self.labels[index]
+            images = flip(images, torch.rand(len(images), generator=draws, device=self.device) < 0.5)
+        return to_unit(images), labels

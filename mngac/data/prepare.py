@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mngac.data.store import Part, RawData, empty_like, save
+from mngac.artifacts import cache_root
+from mngac.data.pool import read_pool
+from mngac.data.store import DataError, Part, RawData, empty_like, save
+from mngac.data.workspace import Workspace
+from mngac.params import DataSource
+from mngac.progress import Log
 from mngac.stages import Context
 from mngac.streams import stream
 
 
 def held_out(labels: Tensor, shares: tuple[float, ...], ordered: bool) -> list[Tensor]:
-    """Indices of the parts that the shares state, and of the rest as the first: each ascending, none twice.
+    """Indices of the parts that the shares state, and of the rest as the first: none twice.
 
-    Ordered sources are cut from the end in contiguous runs; others are drawn class by class from a seeded stream.
+    Ordered sources are cut from the end in contiguous runs; others are drawn class by class from a seeded stream, and
+    every run of a part's indices has about the classes' shares.
     """
     counts = [round(share * len(labels)) for share in shares]
     order = torch.arange(len(labels)) if ordered else _stratified(labels)
     rest = len(labels) - sum(counts)
-    return [part.sort().values for part in order.split([rest, *counts])]
+    return list(order.split([rest, *counts]))
 
 
 def _stratified(labels: Tensor) -> Tensor:
@@ -34,26 +43,71 @@ def _stratified(labels: Tensor) -> Tensor:
 
 
 def split(raw: RawData, validation: float, unlabelled: float) -> dict[str, Part]:
-    """The four parts. An unlabelled pool of the source's own is used whole; otherwise a share of train becomes it."""
+    """The four parts. An unlabelled pool of the source's own is used whole; otherwise a share of train becomes it.
+
+    Parts keep the source's order, but for a grouped source, whose held-out and test parts are mixed so that their
+    first n images are a fair sample. The training order does not matter: batches are drawn.
+    """
     share = 0.0 if raw.pool else unlabelled
     rest, pool, chosen = held_out(raw.train_labels, (share, validation), raw.ordered)
+    tested = _stratified(raw.test_labels) if raw.grouped else torch.arange(len(raw.test_labels))
+    if not raw.grouped:
+        pool, chosen = pool.sort().values, chosen.sort().values
     parts = {
-        "train": Part(raw.train_images[rest], raw.train_labels[rest], rest),
-        "validation": Part(raw.train_images[chosen], raw.train_labels[chosen], chosen),
-        "unlabelled": Part(raw.train_images[pool], raw.train_labels[pool], pool),
-        "test": Part(raw.test_images, raw.test_labels, torch.arange(len(raw.test_labels))),
+        "train": _part(raw.train_images, raw.train_labels, rest.sort().values),
+        "validation": _part(raw.train_images, raw.train_labels, chosen),
+        "unlabelled": _part(raw.train_images, raw.train_labels, pool),
+        "test": _part(raw.test_images, raw.test_labels, tested),
     }
     if raw.pool:
         parts["unlabelled"] = Part(*raw.pool, torch.arange(len(raw.pool[0])))
     return {name: part if len(part) else empty_like(raw.test_images) for name, part in parts.items()}
 
 
+def _part(images: Tensor, labels: Tensor, index: Tensor) -> Part:
+    """The images at the indices; all of them in their order are no copy."""
+    if len(index) == len(images) and torch.equal(index, torch.arange(len(images))):
+        return Part(images, labels, index)
+    return Part(images[index], labels[index], index)
+
+
+def limited(parts: dict[str, Part], train: int | None, test: int | None, ordered: bool) -> dict[str, Part]:
+    """Fewer training and test images: drawn class by class, the first ones where order matters."""
+    return {**parts, "train": _fewer(parts["train"], train, ordered), "test": _fewer(parts["test"], test, ordered)}
+
+
+def _fewer(part: Part, count: int | None, ordered: bool) -> Part:
+    if count is None or count >= len(part):
+        return part
+    keep = torch.arange(count) if ordered else _stratified(part.labels)[:count]
+    return Part(part.images[keep], part.labels[keep], part.index[keep])
+
+
+def prepare(name: str, source: DataSource, path: str | Path, log: Log) -> dict[str, Part]:
+    """Loads a data set, holds parts out and writes its tensor file; the parts.
+
+    Raises:
+        DataError: one line on what is wrong with the source; no file is left then.
+    """
+    loader = importlib.import_module(f"mngac.data.loaders.{source.loader}")
+    with tempfile.TemporaryDirectory(prefix="mngac-") as scratch:
+        raw = loader.load(source, Workspace(name, log, cache_root() / "downloads", Path(scratch)))
+    if isinstance(source.unlabelled, str) and raw.pool is None:
+        raw = replace(raw, pool=read_pool(source.unlabelled, raw.train_images.shape[1:], source.size, log))
+    share = 0.0 if isinstance(source.unlabelled, str) else source.unlabelled
+    parts = split(raw, source.validation, share)
+    ordered, classes = raw.ordered, raw.classes
+    del raw
+    parts = limited(parts, source.train_images, source.test_images, ordered)
+    if not len(parts["train"]):
+        raise DataError(f"data.{name}: no training images are left; hold out less")
+    save(path, parts, classes)
+    counts = ", ".join(f"{part} {len(parts[part]):,}" for part in parts)
+    log.line(f"data {name}: {len(classes)} classes; {counts}")
+    return parts
+
+
 def run(context: Context) -> None:
     """Writes data/<dataset>.safetensors."""
-    source = context.job.params.data[context.job.wildcards["dataset"]]
-    loader = importlib.import_module(f"mngac.data.loaders.{source.loader}")
-    raw = loader.load(source.source)
-    parts = split(raw, source.validation, source.unlabelled)
-    save(context.job.outputs["data"], parts, raw.classes)
-    counts = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
-    context.log.line(f"data {context.job.name}: {len(raw.classes)} classes; {counts}")
+    name = context.job.wildcards["dataset"]
+    prepare(name, context.job.params.data[name], context.job.outputs["data"], context.log)

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from mngac import tensors
+from mngac.sources import DataError, explained
 
 PARTS = ("train", "validation", "unlabelled", "test")
-
-
-class DataError(ValueError):
-    """One line on what is wrong with a data set: the file, what was found, what to do."""
+FIELDS = ("images", "labels", "index")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class RawData:
     """What a loader gives: the source's own training and test images, before anything is held out.
 
     `ordered` says that neighbours belong together (one writer, one scene), so held-out parts must be contiguous.
+    `grouped` says that the images of a class stand together, so the first n of a part would be no fair sample.
     `pool` is an unlabelled part that the source brings along.
     """
 
@@ -44,6 +44,7 @@ class RawData:
     test_labels: Tensor
     classes: list[str]
     ordered: bool = False
+    grouped: bool = False
     pool: tuple[Tensor, Tensor] | None = None
 
 
@@ -76,34 +77,46 @@ def digest_of(parts: dict[str, Part]) -> str:
     digest = hashlib.sha256()
     for name in PARTS:
         digest.update(name.encode())
-        for tensor in (parts[name].images, parts[name].labels, parts[name].index):
+        for field in FIELDS:
+            tensor = getattr(parts[name], field)
             digest.update(str(tuple(tensor.shape)).encode())
-            digest.update(tensor.contiguous().numpy().tobytes())
+            digest.update(tensor.contiguous().numpy().reshape(-1).view("u1").data)
     return digest.hexdigest()
 
 
 def save(path: str | Path, parts: dict[str, Part], classes: list[str]) -> None:
-    """Writes the tensor file atomically."""
-    fields = ("images", "labels", "index")
-    content = {f"{name}.{field}": getattr(part, field) for name, part in parts.items() for field in fields}
-    tensors.write(path, content, classes=classes, digest=digest_of(parts))
+    """Writes the tensor file atomically, from the memory that the tensors have.
+
+    Raises:
+        DataError: where there is no room or no permission; nothing is left then.
+    """
+    content = {f"{name}.{field}": getattr(part, field) for name, part in parts.items() for field in FIELDS}
+    try:
+        with explained(path):
+            tensors.write(path, content, classes=classes, digest=digest_of(parts))
+    except SafetensorError as error:
+        raise DataError(f"{path}: {error}; free space or choose another place, then run again") from error
 
 
-def load(path: str | Path, verify: bool = False) -> DataSet:
+def load(path: str | Path, verify: bool = True) -> DataSet:
     """Reads a tensor file by memory map.
 
     Args:
         path: the file.
-        verify: compare its content with the digest it carries; reads everything.
+        verify: compare its content with the digest that it carries; reads everything once.
 
     Raises:
         ValueError: for a file of another schema.
         DataError: for one that is not what was written.
     """
-    content, about = tensors.read(path)
-    parts = {name: Part(*(content[f"{name}.{field}"] for field in ("images", "labels", "index"))) for name in PARTS}
+    again = "delete it and run the data stage again"
+    try:
+        content, about = tensors.read(path)
+    except SafetensorError as error:
+        raise DataError(f"{path}: not a whole tensor file ({error}); {again}") from error
+    parts = {name: Part(*(content[f"{name}.{field}"] for field in FIELDS)) for name in PARTS}
     if verify and digest_of(parts) != about["digest"]:
-        raise DataError(f"{path}: its content is not what was written; delete it and run the data stage again")
+        raise DataError(f"{path}: its content is not what was written; {again}")
     return DataSet(parts, about["classes"], about["digest"])
 
 

@@ -7,6 +7,7 @@ rule metrics:
     params:
         run=config["run"],
         radii=config["radii"],
+        data=config["data"],
     log:
         "logs/metrics/{suite}-{profile}.log",
     shell:
@@ -23,6 +24,7 @@ rule tables:
     params:
         run=config["run"],
         radii=config["radii"],
+        data=config["data"],
     log:
         "logs/tables/tables.log",
     shell:
@@ -39,6 +41,7 @@ rule figures:
     params:
         run=config["run"],
         radii=config["radii"],
+        data=config["data"],
     log:
         "logs/figures/figures.log",
     shell:

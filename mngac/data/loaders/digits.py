@@ -8,18 +8,22 @@ import torch
 from sklearn.datasets import load_digits
 
 from mngac.data.store import DataError, RawData
+from mngac.data.workspace import Workspace
+from mngac.params import DataSource
 
 LEVELS = 16
 
 
-def load(source: str | None) -> RawData:
+def load(settings: DataSource, workspace: Workspace) -> RawData:
     """The digits; pixel values 0 to 16 become 0 to 255.
 
     Raises:
         DataError: where a source is given: there is none to give.
     """
-    if source is not None:
-        raise DataError(f"digits: found source {source!r}; allowed: null, the images are embedded")
+    if settings.source is not None:
+        raise DataError(
+            f"data.{workspace.name}.source: found {settings.source!r}; allowed: null, the images are embedded"
+        )
     content = load_digits()
     pixels = np.rint(content.images * 255 / LEVELS).astype(np.uint8)
     images = torch.from_numpy(pixels)[:, None]

@@ -1,0 +1,69 @@
+"""folder: any train/<class>/*, test/<class>/* tree of PNG or JPEG images, or a tar or zip file of one.
+
+Class order is the sorted names of the class folders; images are sorted by path. One folder may stand around the tree.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from mngac.data import trees
+from mngac.data.archives import Entry
+from mngac.data.images import SUFFIXES, Decoder
+from mngac.data.store import RawData
+from mngac.data.workspace import Workspace, check_classes
+from mngac.params import DataSource
+from mngac.sources import DataError
+
+PARTS = ("train", "test")
+
+
+def load(settings: DataSource, workspace: Workspace) -> RawData:
+    """The tree of `settings.source`, resized to `settings.size` where that is stated.
+
+    Raises:
+        DataError: for what is wrong in it: an unreadable image, mixed sizes or channels, a class that a part lacks or
+            that is too small to hold anything out.
+    """
+    source = workspace.stated_source(settings)
+    found = trees.read(source, locate, Decoder(settings.size), workspace.log)
+    for part in PARTS:
+        if part not in found:
+            raise DataError(f"{source}: no {part}/<class>/ with PNG or JPEG images in it; put them there")
+    counts = {part: trees.numbers(found[part]) for part in PARTS}
+    classes = sorted(counts["train"])
+    _check_counts(source, counts, settings.drawn_parts)
+    check_classes(source, classes, settings.classes, workspace.name)
+    return RawData(*found["train"].tensors(classes), *found["test"].tensors(classes), classes, grouped=True)
+
+
+def locate(entry: Entry) -> tuple[str, str] | None:
+    """Part and class of an image.
+
+    Raises:
+        DataError: for a file in the tree that is no image, or stands too deep or too high in it.
+    """
+    parts = PurePosixPath(entry.name).parts
+    part = next((p for p in parts[:2] if p in PARTS), None)
+    if part is None or trees.is_hidden(entry.name):
+        return None
+    inside = parts[parts.index(part) + 1 :]
+    if len(inside) != 2:
+        raise DataError(f"{entry.place}: images stand in {part}/<class>/; move or remove it")
+    if not inside[1].lower().endswith(SUFFIXES):
+        raise DataError(f"{entry.place}: no PNG or JPEG file by its name; convert or remove it")
+    return part, inside[0]
+
+
+def _check_counts(source: str, counts: dict[str, dict[str, int]], least: int) -> None:
+    for part, other in (PARTS, PARTS[::-1]):
+        for name in sorted(set(counts[other]) - set(counts[part])):
+            raise DataError(
+                f"{source}: class {name!r} has no images in {part}/{name}; add some, or remove {other}/{name}"
+            )
+    for name, count in counts["train"].items():
+        if count < least:
+            raise DataError(
+                f"{source}: train/{name} holds {count} images, at least {least} are needed, one for each part; "
+                "add some, or remove the class"
+            )

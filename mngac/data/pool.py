@@ -1,0 +1,59 @@
+"""An unlabelled pool of the user's own: a folder or archive of images, or a .npy file of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mngac.data import trees
+from mngac.data.archives import Entry
+from mngac.data.images import SUFFIXES, Decoder
+from mngac.progress import Log
+from mngac.sources import DataError, demand, explained, refuse_html
+
+UNKNOWN = -1
+
+
+def read_pool(source: str, shape: Sequence[int], size: int | None, log: Log) -> tuple[Tensor, Tensor]:
+    """Images uint8 (n, channels, height, width), and labels -1.
+
+    Args:
+        source: folder, tar or zip with PNG or JPEG images at any depth, or .npy of uint8 (n, height, width, channels).
+        shape: channels, height and width of the data set.
+        size: what images are resized to; None: they must have the shape.
+        log: where progress is shown.
+
+    Raises:
+        DataError: for images of another shape, or a source without images.
+    """
+    if source.endswith(".npy"):
+        images = _read_array(source, shape)
+    else:
+        decoder = Decoder(size, rgb=shape[0] == 3, first="the training set", shape=tuple(shape))
+        found = trees.read(source, _locate, decoder, log)
+        if not found:
+            raise DataError(f"{source}: no PNG or JPEG images in it; put them there, or correct the path")
+        images, _ = found["unlabelled"].tensors([""])
+    return images, torch.full((len(images),), UNKNOWN)
+
+
+def _locate(entry: Entry) -> tuple[str, str] | None:
+    hidden = trees.is_hidden(entry.name) or not entry.name.lower().endswith(SUFFIXES)
+    return None if hidden else ("unlabelled", "")
+
+
+def _read_array(source: str, shape: Sequence[int]) -> Tensor:
+    path = demand(source)
+    refuse_html(path)
+    try:
+        with explained(path):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise DataError(f"{path}: no whole .npy file of numbers ({error}); write it anew with numpy.save") from error
+    wanted = (*shape[1:], shape[0])
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != wanted:
+        raise DataError(f"{path}: {array.dtype} {array.shape}; allowed: uint8 (n, {', '.join(map(str, wanted))})")
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
