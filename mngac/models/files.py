@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mngac.artifacts import atomic
@@ -49,19 +49,27 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], about: dict[str, 
         save_file(plain, temporary, metadata=about)
 
 
-def load_classifier(path: str | Path, device: str) -> nn.Module:
-    """The classifier of a file, in eval mode, without gradients to its weights.
+def architecture_of(path: str | Path) -> Architecture:
+    """What a classifier file says that it holds.
 
     Raises:
         ValueError: for a file of another schema.
     """
     with safe_open(path, "pt") as file:
         about = file.metadata() or {}
-        if about.get("schema") != SCHEMA:
-            raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
-        weights = {name: file.get_tensor(name) for name in file.keys()}
-    sizes = {name: int(about[name]) for name in ("classes", "channels", "size")}
+    if about.get("schema") != SCHEMA:
+        raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
+    return Architecture(about["model"], *(int(about[name]) for name in ("classes", "channels", "size")))
+
+
+def load_classifier(path: str | Path, device: str) -> nn.Module:
+    """The classifier of a file, in eval mode, without gradients to its weights.
+
+    Raises:
+        ValueError: for a file of another schema.
+    """
+    architecture = architecture_of(path)
     with torch.random.fork_rng(devices=[]):
-        classifier = Architecture(about["model"], **sizes).build()
-    classifier.load_state_dict(weights)
+        classifier = architecture.build()
+    classifier.load_state_dict(load_file(path))
     return classifier.to(device).eval().requires_grad_(False)
