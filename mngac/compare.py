@@ -32,7 +32,7 @@ class Difference:
 
 
 def compare(first: Sequence[Record], second: Sequence[Record]) -> list[Difference]:
-    """Clean accuracy, each norm that both sides attacked, and the union where they attacked the same norms.
+    """Clean accuracy, each norm attacked, and the union.
 
     One record a side: the score interval of a paired difference (Tango 1998) and the exact McNemar p. Several: a
     percentile bootstrap over seeds and images.
@@ -43,9 +43,7 @@ def compare(first: Sequence[Record], second: Sequence[Record]) -> list[Differenc
     if not first or not second:
         raise RecordError("nothing to compare; allowed: at least one record a side")
     check_comparable([*first, *second])
-    norms = [norm for norm in first[0].norms() if all(norm in r.norms() for r in [*first, *second])]
-    same = all(set(r.norms()) == set(norms) for r in [*first, *second])
-    return [_difference(column, first, second) for column in ["clean", *norms, *(["union"] if same else [])]]
+    return [_difference(column, first, second) for column in ["clean", *first[0].norms(), "union"]]
 
 
 def check_comparable(records: Sequence[Record]) -> None:

@@ -31,8 +31,9 @@ def test_rounding_without_a_gradient_path_is_a_flag_of_the_probe():
 
 
 def test_square_beating_the_gradient_attacks_is_caught():
-    inner = trained()
-    found = flags_of(lambda x: inner((x * 4).round() / 4), "apgd_ce linf", "square linf")
+    inner, (x, y) = trained(), digits()
+    wide = RADII.model_copy(update={"linf": 0.3})
+    found = evaluate(lambda x: inner((x * 2).round() / 2), x, y, suite("apgd_ce linf", "square linf"), wide).flags
     assert any(f.startswith("square linf broke ") for f in found)
 
 

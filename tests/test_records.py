@@ -35,10 +35,10 @@ def test_written_and_read_it_is_the_same(tmp_path):
 
 def test_its_keys_are_those_of_the_contract():
     content = json.loads(record("1110", COLUMNS).to_json())
-    assert list(content) == (
-        "schema dataset split method seed suite profile n indices clean attacks flags timing provenance".split()
-    )
-    assert list(content["attacks"][0]) == "name norm radius correct rejected forwards".split()
+    who = ["schema", "dataset", "split", "method", "seed", "suite", "profile"]
+    what = ["n", "indices", "clean", "attacks", "flags", "timing", "provenance"]
+    assert list(content) == who + what
+    assert list(content["attacks"][0]) == ["name", "norm", "radius", "correct", "rejected", "forwards"]
 
 
 @pytest.mark.parametrize(
