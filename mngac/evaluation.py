@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,17 +18,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from mngac import red_flags
-from mngac.artifacts import key_of, write_text
+from mngac.artifacts import write_text
 from mngac.attacks.isolated import isolated
 from mngac.attacks.target import reproducible, right
 from mngac.data import store
-from mngac.fingerprint import ROOT
 from mngac.models.files import load_classifier
 from mngac.params import Radii, Suite, SuiteAttack, number
 from mngac.probes import probe
 from mngac.progress import Log
+from mngac.provenance import provenance
 from mngac.records import SCHEMA, AttackRecord, Record, worst_case
 from mngac.stages import Context
 from mngac.units import AttackFailed, Bench, Classifier, Finished, Unit, Workers, guarded
@@ -56,10 +56,14 @@ class Evaluation:
 
 
 class Silent(Log):
-    """Says nothing."""
+    """Says nothing and shows nothing."""
 
     def line(self, text: str) -> None:
         """Drops the line."""
+
+    def bar(self, total: int, done: int, unit: str, scale: bool = False) -> tqdm:
+        """A bar that is never drawn."""
+        return tqdm(total=total, initial=done, disable=True)
 
 
 def evaluate(
@@ -225,28 +229,6 @@ def _fewer_targets(suite: Suite, classes: int) -> list[str]:
         for entry in suite.attacks
         if entry.targets and entry.targets > classes - 1
     ]
-
-
-def commit() -> str:
-    """The repository's commit, with `+` where the work tree differs; `unknown` outside a checkout."""
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def provenance(key: str, parts: dict[str, Any], device: str) -> dict[str, Any]:
-    """Where a record comes from. `code` leaves the classifier's model out: tables compare it between models."""
-    code = {root: digest for root, digest in parts["code"].items() if ".models." not in root}
-    return {
-        "key": key,
-        "code": key_of(code),
-        "params": parts["params"],
-        "commit": commit(),
-        "versions": parts["versions"],
-        "device": device,
-    }
 
 
 def run(context: Context) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ from torch import nn
 
 from mngac.artifacts import Cache, key_of, write_text
 from mngac.data import store
-from mngac.evaluation import evaluate, provenance
+from mngac.evaluation import evaluate
 from mngac.fingerprint import code_digest, file_digest
 from mngac.models.files import load_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params import Params, ParamsError, Radii, Suite
 from mngac.progress import Log
+from mngac.provenance import provenance
 from mngac.records import SCHEMA, Record
 from mngac.stages import data_path, device_type, job
 
@@ -54,23 +57,18 @@ def evaluate_file(params: Params, request: Request) -> Record:
     profile = request.profile or params.run.profiles[0]
     suite, radii = _settings(params, request, profile)
     method, training_seed = _who(request, profile)
-    source = data_path(request.dataset)
-    if not Path(source).exists():
-        raise ParamsError(f"{source}: not found; make it with: mngac data --dataset {request.dataset}")
-    data = store.load(source)
+    data, device = _data(request.dataset), device_type(params.run.device)
     part = data.part(params.run.split)
     n = min(suite.n or len(part), len(part))
-    device = device_type(params.run.device)
     torch.set_num_threads(params.run.threads)
     classifier = open_classifier(request.checkpoint, request.model, len(data.classes), data.shape).to(device)
-    parts = _parts(params, request, suite, radii, source, device)
+    parts = _parts(params, request, suite, radii, device)
     key = key_of(parts)
     cache, log = Cache(), Log(name=f"{request.dataset} {method} {request.suite}-{profile}")
+    units = cache.work(key) / "units.jsonl"
     with cache.lock(key):
-        units = cache.work(key) / "units.jsonl"
-        result = evaluate(
-            classifier, part.images[:n], part.labels[:n], suite, radii, device=device, resume=units, log=log
-        )
+        images, labels = part.images[:n], part.labels[:n]
+        result = evaluate(classifier, images, labels, suite, radii, device=device, resume=units, log=log)
         record = Record(
             schema_=SCHEMA,
             dataset=request.dataset,
@@ -84,12 +82,25 @@ def evaluate_file(params: Params, request: Request) -> Record:
             clean=result.clean,
             attacks=result.attacks,
             flags=result.flags,
-            timing={"seconds": result.seconds},
+            timing={"seconds": result.seconds, **_training(request.checkpoint)},
             provenance=provenance(key, parts, device),
         )
         write_text(request.out, record.to_json())
-        units.unlink(missing_ok=True)
+        shutil.rmtree(units.parent, ignore_errors=True)
     return record
+
+
+def _data(dataset: str) -> store.DataSet:
+    source = data_path(dataset)
+    if not Path(source).exists():
+        raise ParamsError(f"{source}: not found; make it with: mngac data --dataset {dataset}")
+    return store.load(source)
+
+
+def _training(checkpoint: str) -> dict[str, Any]:
+    """What the training cost, where train.json lies beside the file."""
+    beside = Path(checkpoint).with_name("train.json")
+    return {"training": json.loads(beside.read_text())} if beside.exists() else {}
 
 
 def open_classifier(path: str, model: str | None, classes: int, shape: tuple[int, ...]) -> nn.Module:
@@ -137,7 +148,7 @@ def _who(request: Request, profile: str) -> tuple[str, int]:
     return method, int(seed)
 
 
-def _parts(params: Params, request: Request, suite: Suite, radii: Radii, source: str, device: str) -> dict[str, Any]:
+def _parts(params: Params, request: Request, suite: Suite, radii: Radii, device: str) -> dict[str, Any]:
     """What the record depends on, in the form that the DAG's evaluation has."""
     adapters = sorted({f"mngac.attacks.adapters.{a.attack}" for a in suite.attacks})
     return {
@@ -152,5 +163,5 @@ def _parts(params: Params, request: Request, suite: Suite, radii: Radii, source:
         "model": request.model,
         "threads": params.run.threads,
         "device": device,
-        "inputs": {"data": file_digest(source), "classifier": file_digest(request.checkpoint)},
+        "inputs": {"data": file_digest(data_path(request.dataset)), "classifier": file_digest(request.checkpoint)},
     }
