@@ -98,22 +98,8 @@ def _only(side: Sequence[Sequence[bool]], other: Sequence[Sequence[bool]], indic
 def report(first: Sequence[Record], second: Sequence[Record]) -> str:
     """The comparison as text: a table, what its numbers are, and the images on which the sides differ."""
     found = compare(first, second)
-    names = [", ".join(who(r) for r in side) for side in (first, second)]
-    rows = [
-        {
-            "": d.column,
-            "A": f"{d.first:.1f}",
-            "B": f"{d.second:.1f}",
-            "A - B": f"{d.difference:+.1f}",
-            "95 % interval": f"{d.low:+.1f} to {d.high:+.1f}",
-            "only A": len(d.only_first),
-            "only B": len(d.only_second),
-            "p": "–" if d.p is None else f"{d.p:.3g}",
-        }
-        for d in found
-    ]
     single = len(first) == len(second) == 1
-    method = (
+    interval = (
         "Interval: score interval of a paired difference (Tango 1998). p: exact McNemar, two-sided."
         if single
         else f"Interval: bootstrap over {len(first)} and {len(second)} seeds and over images (10,000 draws). "
@@ -121,18 +107,33 @@ def report(first: Sequence[Record], second: Sequence[Record]) -> str:
     )
     radii = ", ".join(f"{norm} {radius}" for norm, radius in first[0].radii().items())
     lines = [
-        *(f"{side}: {name}" for side, name in zip("AB", names, strict=True)),
+        *(f"{name}: {', '.join(map(who, side))}" for name, side in (("A", first), ("B", second))),
         "",
-        tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True),
+        tabulate([_row(d) for d in found], headers="keys", tablefmt="github", disable_numparse=True),
         "",
-        f"{first[0].n} {first[0].split} images of {first[0].dataset}; percent; radii {radii}. {method}",
+        f"{first[0].n} {first[0].split} images of {first[0].dataset}; percent; radii {radii}. {interval}",
+        *_red_flags([*first, *second]),
     ]
-    codes = {str(r.provenance.get("code")) for r in [*first, *second]}
-    if len(codes) > 1:
-        lines.append("Red flag: the records were made by different evaluation code.")
-    lines += [f"Red flag of {who(r)}: {flag}" for r in [*first, *second] for flag in r.flags]
     for d in found:
-        for side, only in (("A", d.only_first), ("B", d.only_second)):
-            if only:
-                lines.append(f"{d.column}, only {side} right: {', '.join(map(str, only))}")
+        for name, only in (("A", d.only_first), ("B", d.only_second)):
+            lines += [f"{d.column}, only {name} right: {', '.join(map(str, only))}"] if only else []
     return "\n".join(lines) + "\n"
+
+
+def _row(d: Difference) -> dict[str, object]:
+    return {
+        "": d.column,
+        "A": f"{d.first:.1f}",
+        "B": f"{d.second:.1f}",
+        "A - B": f"{d.difference:+.1f}",
+        "95 % interval": f"{d.low:+.1f} to {d.high:+.1f}",
+        "only A": len(d.only_first),
+        "only B": len(d.only_second),
+        "p": "–" if d.p is None else f"{d.p:.3g}",
+    }
+
+
+def _red_flags(found: Sequence[Record]) -> list[str]:
+    codes = {str(r.provenance.get("code")) for r in found}
+    other = ["Red flag: the records were made by different evaluation code."] if len(codes) > 1 else []
+    return other + [f"Red flag of {who(r)}: {flag}" for r in found for flag in r.flags]

@@ -54,6 +54,29 @@ class Evaluation:
         """Per image: right on the clean image and under every attack of every norm."""
         return worst_case(self.clean, *(a.correct for a in self.attacks))
 
+    def record(
+        self, indices: list[int], provenance: dict[str, Any], training: dict[str, Any] | None = None, **who: Any
+    ) -> Record:
+        """The record of this evaluation.
+
+        Args:
+            indices: of the images in their data set.
+            provenance: where it comes from.
+            training: what the training cost, where that is known.
+            who: dataset, split, method, seed, suite, profile.
+        """
+        return Record(
+            schema_=SCHEMA,
+            n=len(self.clean),
+            indices=indices,
+            clean=self.clean,
+            attacks=self.attacks,
+            flags=self.flags,
+            timing={"seconds": self.seconds, **({"training": training} if training else {})},
+            provenance=provenance,
+            **who,
+        )
+
 
 class Silent(Log):
     """Says nothing and shows nothing."""
@@ -102,13 +125,13 @@ def evaluate(
     with frozen(classifier), isolated(suite.seed), Workers(bench, Finished(resume), processes) as workers:
         started = time.monotonic()
         clean, flags = _clean(bench, suite.batch_size)
-        seconds = {"clean": round(time.monotonic() - started, 3)}
-        log.line(f"{log.name}  clean: {100 * clean.float().mean():.1f} % right, {seconds['clean']:.1f} s")
+        seconds = round(time.monotonic() - started, 3)
+        log.line(f"{log.name}  clean: {100 * clean.float().mean():.1f} % right, {seconds:.1f} s")
         run = _Run(suite, radii, clean, workers, log)
         attacks = [run.attack(name, entry) for name, entry in zip(_names(suite), suite.attacks, strict=True)]
-    flags += _fewer_targets(suite, bench.classes)
-    flags += red_flags.black_box_wins(attacks, [_black_box(entry) for entry in suite.attacks], len(labels))
-    return Evaluation(_bits(clean), attacks, flags, {**seconds, **run.seconds})
+    blind = [_black_box(entry) for entry in suite.attacks]
+    flags += _fewer_targets(suite, bench.classes) + red_flags.black_box_wins(attacks, blind, len(labels))
+    return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
 
 
 def _check(images: Tensor, labels: Tensor) -> None:
@@ -248,21 +271,11 @@ def run(context: Context) -> None:
         resume=context.work / "units.jsonl",
         log=context.log,
     )
-    training = json.loads(Path(context.job.inputs["training"]).read_text())
-    record = Record(
-        schema_=SCHEMA,
-        dataset=w["dataset"],
+    record = result.record(
+        part.index[:n].tolist(),
+        provenance(context.key, context.parts, context.device),
+        json.loads(Path(context.job.inputs["training"]).read_text()),
         split=params.run.split,
-        method=w["method"],
-        seed=int(w["seed"]),
-        suite=w["suite"],
-        profile=w["profile"],
-        n=n,
-        indices=part.index[:n].tolist(),
-        clean=result.clean,
-        attacks=result.attacks,
-        flags=result.flags,
-        timing={"seconds": result.seconds, "training": training},
-        provenance=provenance(context.key, context.parts, context.device),
+        **{**w, "seed": int(w["seed"])},
     )
     write_text(context.job.outputs["record"], record.to_json())

@@ -185,7 +185,7 @@ def model_info(what: Export) -> dict[str, Any]:
         "reported": linf,
         "autoattack_acc": linf if standard else None,
         "footnote": f"{record.suite} suite, {record.profile} radii, {record.n} {record.split} images",
-        "unreliable": bool(model_card.red_flags_of(what.found)),
+        "unreliable": bool(record.flags),
         "norms": robust,
         "radii": record.radii(),
         "union": _percent(record.union()) if complete else None,
@@ -210,7 +210,7 @@ def _gpu_seconds(what: Export) -> dict[str, float]:
     attacked = [sum(r.timing.get("seconds", {}).values()) for r in what.found if r.provenance.get("device") == "cuda"]
     return {
         "training": float(what.cost.get("seconds", 0)) if trained_on_gpu else 0.0,
-        "evaluation": round(sum(attacked), 3),
+        "evaluation": round(sum(attacked, 0.0), 3),
     }
 
 

@@ -43,7 +43,9 @@ def results(record: Record) -> str:
                 "radius": radii.get(column, ""),
                 "accuracy (%)": f"{100 * sum(flags) / record.n:.2f}",
                 "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
-                "outputs rejected": sum(a.rejected for a in record.attacks if a.norm == column) if radii else "",
+                "outputs rejected": sum(a.rejected for a in record.attacks if a.norm == column)
+                if column in radii
+                else "",
             }
         )
     return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
@@ -53,7 +55,7 @@ def text(what: Export, info: dict[str, Any]) -> str:
     """The card in Markdown."""
     record = what.leading
     flags = red_flags_of(what.found)
-    parameters = yaml.safe_dump(what.training, sort_keys=False) if what.training else None
+    parameters = yaml.safe_dump(what.training, sort_keys=False, default_flow_style=None) if what.training else None
     blocks = [
         f"# {record.method} on {record.dataset} ({info['architecture']}, seed {record.seed})",
         "Takes float32 images in [0, 1], NCHW, without normalisation; returns logits.",

@@ -23,7 +23,7 @@ from mngac.models.foreign import load_foreign
 from mngac.params import Params, ParamsError, Radii, Suite
 from mngac.progress import Log
 from mngac.provenance import provenance
-from mngac.records import SCHEMA, Record
+from mngac.records import Record
 from mngac.stages import data_path, device_type, job
 
 CONTRACT = re.compile(r"(?:.*/)?records/([^/]+)/([^/]+)/seed(\d+)/([^/]+)-([^/]+)\.json")
@@ -69,21 +69,16 @@ def evaluate_file(params: Params, request: Request) -> Record:
     with cache.lock(key):
         images, labels = part.images[:n], part.labels[:n]
         result = evaluate(classifier, images, labels, suite, radii, device=device, resume=units, log=log)
-        record = Record(
-            schema_=SCHEMA,
+        record = result.record(
+            part.index[:n].tolist(),
+            provenance(key, parts, device),
+            _training(request.checkpoint),
             dataset=request.dataset,
             split=params.run.split,
             method=method,
             seed=training_seed,
             suite=request.suite,
             profile=profile,
-            n=n,
-            indices=part.index[:n].tolist(),
-            clean=result.clean,
-            attacks=result.attacks,
-            flags=result.flags,
-            timing={"seconds": result.seconds, **_training(request.checkpoint)},
-            provenance=provenance(key, parts, device),
         )
         write_text(request.out, record.to_json())
         shutil.rmtree(units.parent, ignore_errors=True)
@@ -97,10 +92,10 @@ def _data(dataset: str) -> store.DataSet:
     return store.load(source)
 
 
-def _training(checkpoint: str) -> dict[str, Any]:
+def _training(checkpoint: str) -> dict[str, Any] | None:
     """What the training cost, where train.json lies beside the file."""
     beside = Path(checkpoint).with_name("train.json")
-    return {"training": json.loads(beside.read_text())} if beside.exists() else {}
+    return json.loads(beside.read_text()) if beside.exists() else None
 
 
 def open_classifier(path: str, model: str | None, classes: int, shape: tuple[int, ...]) -> nn.Module:

@@ -14,7 +14,7 @@ from mngac.attacks.adapters import brendel_bethge
 from mngac.attacks.autoattack import NAMES
 from mngac.attacks.isolated import isolated
 from mngac.attacks.target import Pool, Target, accept, right
-from mngac.evaluation import evaluate
+from mngac.evaluation import AttackFailed, evaluate
 from mngac.norms import NORMS
 from mngac.params import number
 
@@ -69,6 +69,15 @@ def test_below_ten_classes_it_equals_pyautoattack_with_fewer_targets_and_says_no
         "fab_t linf is not standard: 5 target classes in place of 9",
     ]
     assert 0 < sum(found.robust("linf")) < keep.sum()
+
+
+def test_apgd_t_says_that_it_needs_four_classes():
+    x, y = digits()
+    three = nn.Sequential(trained(), nn.Linear(10, 3, bias=False))
+    with torch.no_grad():
+        three[1].weight.copy_(torch.eye(3, 10))
+    with pytest.raises(AttackFailed, match="apgd_t needs at least 4 classes, found 3"):
+        evaluate(three.eval(), x[y < 3], y[y < 3], suite("apgd_t linf"), RADII)
 
 
 @pytest.mark.parametrize("name", sorted(set(ENTRIES) - {"brendel_bethge"}))
