@@ -33,14 +33,42 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--size", type=int, help="height and width to resize to (default: images must be alike)")
 
 
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    for name in ("dataset", "suite"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--method", help="who is evaluated; outside the DAG, the name that the record gets")
+    parser.add_argument("--profile", help="radii; outside the DAG by default the first of run.profiles")
+    parser.add_argument("--seed", type=int, help="of the training; outside the DAG, of the attacks")
+    outside = parser.add_argument_group("any classifier, outside the DAG")
+    outside.add_argument("--checkpoint", help="safetensors, a state dict, the authors' or RobustBench's form")
+    outside.add_argument("--model", help="such as wrn_28_10; may be left out where the file names it")
+    outside.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
+    outside.add_argument("--out", help="the record; under records/ where tables look for it")
+
+
+def _add_records_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser("compare", help="hold two classifiers' records against each other")
+    compare.add_argument("records", nargs="+", metavar="RECORD", help="A and B; with --against, all of A's seeds")
+    compare.add_argument("--against", nargs="+", metavar="RECORD", help="all of B's seeds")
+    export = commands.add_parser("export", help="a classifier with its records, as a folder for others")
+    export.add_argument("--checkpoint", required=True, help="a classifier.safetensors of this project")
+    export.add_argument("--record", required=True, action="append", metavar="RECORD", help="may be repeated")
+    export.add_argument("--out", required=True, metavar="FOLDER")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="mngac", description=__doc__.splitlines()[0])
     parser.add_argument("--params", default="params.yaml", help="the parameters' file (default: params.yaml)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for stage, (text, wildcards) in STAGES.items():
-        _add_wildcards(commands.add_parser(stage, help=text), wildcards)
+        stage_parser = commands.add_parser(stage, help=text)
+        if stage == "evaluate":
+            _add_evaluate(stage_parser)
+        else:
+            _add_wildcards(stage_parser, wildcards)
     _add_own_data(commands.choices["data"])
+    _add_records_commands(commands)
     explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
     stages = explain.add_subparsers(dest="stage", required=True, metavar="stage")
     for stage, (text, wildcards) in STAGES.items():
@@ -79,6 +107,48 @@ def data(arguments: argparse.Namespace) -> None:
     source = entry(arguments.dataset, {**{k: getattr(arguments, k) for k in keys}, "unlabelled": 0})
     prepare(arguments.dataset, source, arguments.out, Log(name=arguments.dataset))
     return None
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Evaluates a trained classifier of the DAG, or the one in `--checkpoint`."""
+    from mngac.params import ParamsError, load
+
+    if arguments.checkpoint is None:
+        for name in ("method", "seed", "profile"):
+            if getattr(arguments, name) is None:
+                raise ParamsError(f"--{name}: missing; allowed: a value, or --checkpoint for a file outside the DAG")
+        for name in ("model", "n", "out"):
+            if getattr(arguments, name) is not None:
+                raise ParamsError(f"--{name}: not read without --checkpoint; params.yaml and the paths say it")
+        run_stage(arguments)
+        return
+    if arguments.out is None:
+        raise ParamsError("--out: missing; allowed: the path of the record")
+    from mngac.standalone import Request, evaluate_file
+
+    names = ("checkpoint", "model", "dataset", "suite", "profile", "out", "n", "seed", "method")
+    evaluate_file(load(arguments.params), Request(**{name: getattr(arguments, name) for name in names}))
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Prints the comparison of two records, or of two sides with several seeds each."""
+    from mngac.compare import report
+    from mngac.records import RecordError, read
+
+    first, second = arguments.records, arguments.against
+    if second is None:
+        if len(first) != 2:
+            raise RecordError(f"compare: found {len(first)} records; allowed: two, or any number with --against")
+        first, second = first[:1], first[1:]
+    print(report([read(path) for path in first], [read(path) for path in second]), end="")
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Writes the export's folder."""
+    from mngac.export import export
+
+    what = export(arguments.checkpoint, arguments.record, arguments.out)
+    print(f"{what.name}: {len(what.found)} record(s), in {arguments.out}")
 
 
 def explain(arguments: argparse.Namespace) -> None:
@@ -131,6 +201,9 @@ def schema(arguments: argparse.Namespace) -> None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "data": data,
+    "evaluate": evaluate,
+    "compare": compare,
+    "export": export,
     "explain": explain,
     "cache": cache,
     "schema": schema,

@@ -1,84 +1,92 @@
 """Evaluation: (classifier, suite, radii) -> what happened to each image. Importable for any callable.
 
-Every attack of a norm sees only the images that are still right, cheapest attack first, so the flags give the worst
-case a norm exactly. The unit of resuming is a batch of those survivors.
+Every attack of a norm sees first the images that are still right, in batches packed anew, so the flags give the worst
+case of a norm exactly, and AutoAttack's parts in its order give AutoAttack's own result. In the mode `all` an attack
+then sees the images that were broken before it, too: that completes its column and changes no worst case.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
-import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
-from mngac.artifacts import key_of, write_text
-from mngac.attacks.target import Target, accept
+from mngac import red_flags
+from mngac.artifacts import write_text
+from mngac.attacks.isolated import isolated
+from mngac.attacks.target import reproducible, right
 from mngac.data import store
-from mngac.data.batches import to_unit
-from mngac.fingerprint import ROOT
 from mngac.models.files import load_classifier
 from mngac.params import Radii, Suite, SuiteAttack, number
+from mngac.probes import probe
 from mngac.progress import Log
-from mngac.records import SCHEMA, AttackRecord, Record
+from mngac.provenance import provenance
+from mngac.records import SCHEMA, AttackRecord, Record, worst_case
 from mngac.stages import Context
+from mngac.units import AttackFailed, Bench, Classifier, Finished, Unit, Workers, guarded
 
-Classifier = Callable[[Tensor], Tensor]
-
-
-class AttackFailed(RuntimeError):
-    """An attack raised: it is neither robust nor broken, so the evaluation stops."""
-
-
-class Counted:
-    """A classifier that counts the images passed through it."""
-
-    def __init__(self, classifier: Classifier):
-        self.classifier = classifier
-        self.images = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self.images += len(x)
-        return self.classifier(x)
+__all__ = ["AttackFailed", "Classifier", "Evaluation", "evaluate"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Per image: clean correctness, and each attack's flags."""
+    """Per image: clean correctness and each attack's flags; red flags; seconds of each attack."""
 
     clean: str
     attacks: list[AttackRecord]
     flags: list[str]
     seconds: dict[str, float]
 
+    def robust(self, norm: str) -> list[bool]:
+        """Per image: right on the clean image and under every attack of the norm (worst case)."""
+        return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
 
-@dataclass
-class Units:
-    """Finished units in a file of JSON lines, so that a killed evaluation goes on where it was."""
+    def union(self) -> list[bool]:
+        """Per image: right on the clean image and under every attack of every norm."""
+        return worst_case(self.clean, *(a.correct for a in self.attacks))
 
-    path: Path | None
-    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    def record(
+        self, indices: list[int], provenance: dict[str, Any], training: dict[str, Any] | None = None, **who: Any
+    ) -> Record:
+        """The record of this evaluation.
 
-    def __post_init__(self) -> None:
-        if self.path and self.path.exists():
-            whole = [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            self.done = {unit["name"]: unit for unit in map(json.loads, whole)}
-            write_text(self.path, "".join(whole))
+        Args:
+            indices: of the images in their data set.
+            provenance: where it comes from.
+            training: what the training cost, where that is known.
+            who: dataset, split, method, seed, suite, profile.
+        """
+        return Record(
+            schema_=SCHEMA,
+            n=len(self.clean),
+            indices=indices,
+            clean=self.clean,
+            attacks=self.attacks,
+            flags=self.flags,
+            timing={"seconds": self.seconds, **({"training": training} if training else {})},
+            provenance=provenance,
+            **who,
+        )
 
-    def add(self, name: str, **content: Any) -> dict[str, Any]:
-        """Keeps a unit, in the file too."""
-        self.done[name] = {"name": name, **content}
-        if self.path:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(self.done[name]) + "\n")
-                file.flush()
-        return self.done[name]
+
+class Silent(Log):
+    """Says nothing and shows nothing."""
+
+    def line(self, text: str) -> None:
+        """Drops the line."""
+
+    def bar(self, total: int, done: int, unit: str, scale: bool = False) -> tqdm:
+        """A bar that is never drawn."""
+        return tqdm(total=total, initial=done, disable=True)
 
 
 def evaluate(
@@ -94,6 +102,8 @@ def evaluate(
 ) -> Evaluation:
     """Attacks a classifier with a suite.
 
+    The global random generators are left as found, and so are the classifier's mode and its weights' gradients.
+
     Args:
         classifier: images in [0, 1] (batch, channels, height, width) -> logits (batch, classes), deterministic.
         images: uint8 (n, channels, height, width), or float in [0, 1].
@@ -102,114 +112,119 @@ def evaluate(
         radii: of the norms' balls, on images in [0, 1].
         device: where batches are put.
         resume: a file for finished units; where it exists, they are not run again.
-        log: where progress is shown.
+        log: where progress is shown; nowhere by default.
 
     Raises:
-        AttackFailed: where an attack or the classifier raises, with the attack's name and the images' indices.
+        AttackFailed: where an attack or the classifier raises, with the attack's name and the images' positions.
+        ValueError: for images outside [0, 1], or not as many labels as images.
     """
-    run = _Run(Counted(classifier), images, labels, suite, radii, device, Units(resume), log or Log())
-    return run.all()
+    _check(images, labels)
+    bench = Bench(classifier, images, labels, suite.seed, device)
+    processes = 1 if device.startswith("cuda") else suite.processes
+    log = log or Silent()
+    with frozen(classifier), isolated(suite.seed), Workers(bench, Finished(resume), processes) as workers:
+        started = time.monotonic()
+        clean, flags = _clean(bench, suite.batch_size)
+        seconds = round(time.monotonic() - started, 3)
+        log.line(f"{log.name}  clean: {100 * clean.float().mean():.1f} % right, {seconds:.1f} s")
+        run = _Run(suite, radii, clean, workers, log)
+        attacks = [run.attack(name, entry) for name, entry in zip(_names(suite), suite.attacks, strict=True)]
+    blind = [_black_box(entry) for entry in suite.attacks]
+    flags += _fewer_targets(suite, bench.classes) + red_flags.black_box_wins(attacks, blind, len(labels))
+    return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
+
+
+def _check(images: Tensor, labels: Tensor) -> None:
+    if len(images) != len(labels) or not len(images):
+        raise ValueError(f"{len(images)} images and {len(labels)} labels; allowed: as many, at least one")
+    if images.dtype != torch.uint8 and not bool(((images >= 0) & (images <= 1)).all()):
+        raise ValueError(f"images from {images.min():.3g} to {images.max():.3g}; allowed: uint8, or float in [0, 1]")
+
+
+@contextlib.contextmanager
+def frozen(classifier: Classifier) -> Iterator[None]:
+    """Takes the weights out of all gradients for a while; some attacks would fill them."""
+    weights = list(classifier.parameters()) if isinstance(classifier, nn.Module) else []
+    wanted = [w.requires_grad for w in weights]
+    try:
+        for w in weights:
+            w.requires_grad_(False)
+        yield
+    finally:
+        for w, flag in zip(weights, wanted, strict=True):
+            w.requires_grad_(flag)
+
+
+@torch.no_grad()
+def _clean(bench: Bench, batch_size: int) -> tuple[Tensor, list[str]]:
+    """Per image: right without attack, bool (n,); and the classifier's red flags. Tells the bench what it predicts."""
+    correct, predictions, flags = [], [], []
+    for number_of_batch, positions in enumerate(torch.arange(len(bench.labels)).split(batch_size)):
+        index = positions.tolist()
+        x, y = bench.batch(index)
+        with guarded("clean", index), reproducible(tensor_float32=False):
+            logits = bench.classifier(x).float()
+            bench.classes = logits.shape[1]
+            correct.append(right(logits, y).cpu())
+            predictions.append(logits.argmax(1).cpu())
+        if not number_of_batch:
+            with guarded("probe", index), reproducible(tensor_float32=False):
+                flags = probe(bench.classifier, x, y)
+    bench.predictions = torch.cat(predictions)
+    return torch.cat(correct), flags
 
 
 class _Run:
-    def __init__(
-        self,
-        classifier: Counted,
-        images: Tensor,
-        labels: Tensor,
-        suite: Suite,
-        radii: Radii,
-        device: str,
-        units: Units,
-        log: Log,
-    ):
-        self.classifier, self.images, self.labels = classifier, images, labels
-        self.suite, self.radii, self.device, self.units, self.log = suite, radii, device, units, log
-        self.classes = 0
+    """The attacks of a suite in their order, and who is still right under each norm."""
 
-    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1] and labels at the positions, on the device."""
-        x = self.images[index].to(self.device)
-        return (to_unit(x) if x.dtype == torch.uint8 else x.float()), self.labels[index].to(self.device)
+    def __init__(self, suite: Suite, radii: Radii, clean: Tensor, workers: Workers, log: Log):
+        self.suite, self.radii, self.clean, self.workers, self.log = suite, radii, clean, workers, log
+        self.robust = {norm: clean.clone() for norm in type(radii).model_fields}
+        self.seconds: dict[str, float] = {}
 
-    def all(self) -> Evaluation:
-        started = time.monotonic()
-        clean = self.clean()
-        seconds = {"clean": round(time.monotonic() - started, 3)}
-        records = []
-        robust = {norm: clean.clone() for norm in ("linf", "l1", "l2")}
-        names = _names(self.suite)
-        for name, entry in zip(names, self.suite.attacks, strict=True):
-            started = time.monotonic()
-            record, robust[entry.norm] = self.attack(name, entry, robust[entry.norm])
-            records.append(record)
-            seconds[f"{name} {entry.norm}"] = round(time.monotonic() - started, 3)
-            self.log.line(
-                f"{self.log.name}  {name} {entry.norm} at {record.radius}: "
-                f"{100 * robust[entry.norm].float().mean().item():.1f} % robust, {seconds[f'{name} {entry.norm}']:.1f} s"
-            )
-        return Evaluation(_flags(clean), records, [], seconds)
-
-    @torch.no_grad()
-    def clean(self) -> Tensor:
-        """Per image: right without attack."""
-        correct = []
-        for index in torch.arange(len(self.labels)).split(self.suite.batch_size):
-            x, y = self.batch(index)
-            logits = self.guarded("clean", index, lambda x=x: self.classifier(x))
-            self.classes = logits.shape[1]
-            correct.append((logits.argmax(1) == y).cpu())
-        return torch.cat(correct)
-
-    def attack(self, name: str, entry: SuiteAttack, robust: Tensor) -> tuple[AttackRecord, Tensor]:
-        """One attack on the images that are still right; its record, and who is right after it."""
+    def attack(self, name: str, entry: SuiteAttack) -> AttackRecord:
+        """One attack: on the images still right under its norm, then in the mode `all` on those broken before."""
         radius = getattr(self.radii, entry.norm)
-        target = Target(entry.norm, number(radius), self.classes, self.suite.seed, self.device)
-        survivors = robust.nonzero().flatten()
-        flags = ["."] * len(robust)
-        rejected = forwards = 0
-        with self.log.bar(len(survivors), 0, " images") as bar:
-            bar.set_description(f"{self.log.name} {name} {entry.norm}")
-            for number_of_batch, index in enumerate(survivors.split(self.suite.batch_size)):
-                unit = self.unit(f"{name} {entry.norm} {number_of_batch}", entry, target, index)
-                for position, outcome in zip(index.tolist(), unit["outcome"], strict=True):
-                    flags[position] = "0" if outcome == 1 else "1"
-                rejected += unit["outcome"].count(-1)
-                forwards += unit["forwards"]
-                bar.update(len(index))
-                bar.set_postfix(robust=f"{100 * (len(survivors) - flags.count('0')) / len(robust):.1f} %")
-        after = torch.tensor([flag == "1" for flag in flags])
-        found = AttackRecord(
+        robust, title = self.robust[entry.norm], f"{name} {entry.norm}"
+        units = self._units(title, entry, number(radius), robust)
+        if self.suite.mode == "all":
+            units += self._units(f"{title} broken before", entry, number(radius), self.clean & ~robust)
+        blank = "0" if self.suite.mode == "all" else "."
+        correct = ["." if c else blank for c in self.clean.tolist()]
+        found = self._collect(title, units, correct, robust)
+        self.robust[entry.norm] = robust & torch.tensor([flag == "1" for flag in correct])
+        self.seconds[title] = round(sum(f["seconds"] for f in found), 3)
+        rejected = sum(f["outcome"].count(-1) for f in found)
+        share = 100 * self.robust[entry.norm].float().mean().item()
+        note = f", {rejected} outputs rejected" if rejected else ""
+        self.log.line(f"{self.log.name}  {title} at {radius}: {share:.1f} % robust, {self.seconds[title]:.1f} s{note}")
+        return AttackRecord(
             name=name,
             norm=entry.norm,
             radius=str(radius),
-            correct="".join(flags),
+            correct="".join(correct),
             rejected=rejected,
-            forwards=forwards,
+            forwards=sum(f["forwards"] for f in found),
         )
-        return found, after
 
-    def unit(self, name: str, entry: SuiteAttack, target: Target, index: Tensor) -> dict[str, Any]:
-        """One batch under one attack, or what an earlier run found for it."""
-        kept = self.units.done.get(name)
-        if kept and kept["index"] == index.tolist():
-            return kept
-        x, y = self.batch(index)
-        self.classifier.images = 0
-        adapter = importlib.import_module(f"mngac.attacks.adapters.{entry.attack}")
-        x_adv = self.guarded(name, index, lambda: adapter.attack(self.classifier, x, y, target, entry))
-        forwards = self.classifier.images
-        outcome = self.guarded(name, index, lambda: accept(self.classifier, x, y, x_adv, target))
-        return self.units.add(name, index=index.tolist(), outcome=outcome.tolist(), forwards=forwards)
+    def _units(self, title: str, entry: SuiteAttack, radius: float, chosen: Tensor) -> list[Unit]:
+        batches = chosen.nonzero().flatten().split(self.suite.batch_size)
+        return [Unit(f"{title} {k}", entry, radius, index.tolist()) for k, index in enumerate(batches) if len(index)]
 
-    def guarded(self, name: str, index: Tensor, act: Callable[[], Tensor]) -> Tensor:
-        """Runs a step; what it raises becomes an error that names the attack and the images."""
-        try:
-            return act()
-        except Exception as error:
-            raise AttackFailed(
-                f"{name} on images {_ranges(index.tolist())}: {type(error).__name__}: {error}"
-            ) from error
+    def _collect(self, title: str, units: list[Unit], correct: list[str], robust: Tensor) -> list[dict[str, Any]]:
+        """Runs the units, writes the images' flags into `correct`, and shows how the robust accuracy falls."""
+        found = []
+        left = int(robust.sum())
+        with self.log.bar(sum(len(u.index) for u in units), 0, " images") as bar:
+            bar.set_description(f"{self.log.name} {title}")
+            for finding in self.workers.run(units):
+                for position, outcome in zip(finding["index"], finding["outcome"], strict=True):
+                    correct[position] = "0" if outcome == 1 else "1"
+                    left -= bool(outcome == 1 and robust[position])
+                bar.update(len(finding["index"]))
+                bar.set_postfix(robust=f"{100 * left / len(robust):.1f} %")
+                found.append(finding)
+        return found
 
 
 def _names(suite: Suite) -> list[str]:
@@ -222,33 +237,32 @@ def _names(suite: Suite) -> list[str]:
     return names
 
 
-def _flags(correct: Tensor) -> str:
+def _bits(correct: Tensor) -> str:
     return "".join("1" if c else "0" for c in correct.tolist())
 
 
-def _ranges(index: list[int]) -> str:
-    return f"{index[0]} to {index[-1]} ({len(index)} of them)" if len(index) > 1 else str(index[0])
+def _black_box(entry: SuiteAttack) -> bool:
+    return getattr(importlib.import_module(f"mngac.attacks.adapters.{entry.attack}"), "BLACK_BOX", False)
 
 
-def commit() -> str:
-    """The repository's commit, with `+` where the work tree differs; `unknown` outside a checkout."""
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+def _fewer_targets(suite: Suite, classes: int) -> list[str]:
+    """A flag for each targeted attack that has fewer classes to aim at than the suite says."""
+    return [
+        f"{entry.attack} {entry.norm} is not standard: {classes - 1} target classes in place of {entry.targets}"
+        for entry in suite.attacks
+        if entry.targets and entry.targets > classes - 1
+    ]
 
 
 def run(context: Context) -> None:
-    """Writes one record."""
+    """Writes the record of a job of the DAG."""
     params, w = context.job.params, context.job.wildcards
     torch.set_num_threads(params.run.threads)
     suite, radii = params.evaluation[w["suite"]], params.radii_for(w["profile"], w["dataset"])
     part = store.load(context.job.inputs["data"]).part(params.run.split)
     n = min(suite.n or len(part), len(part))
-    classifier = load_classifier(context.job.inputs["classifier"], context.device)
     result = evaluate(
-        classifier,
+        load_classifier(context.job.inputs["classifier"], context.device),
         part.images[:n],
         part.labels[:n],
         suite,
@@ -257,28 +271,11 @@ def run(context: Context) -> None:
         resume=context.work / "units.jsonl",
         log=context.log,
     )
-    training = json.loads(Path(context.job.inputs["training"]).read_text())
-    record = Record(
-        schema=SCHEMA,
-        dataset=w["dataset"],
+    record = result.record(
+        part.index[:n].tolist(),
+        provenance(context.key, context.parts, context.device),
+        json.loads(Path(context.job.inputs["training"]).read_text()),
         split=params.run.split,
-        method=w["method"],
-        seed=int(w["seed"]),
-        suite=w["suite"],
-        profile=w["profile"],
-        n=n,
-        indices=part.index[:n].tolist(),
-        clean=result.clean,
-        attacks=result.attacks,
-        flags=result.flags,
-        timing={"seconds": result.seconds, "training": training},
-        provenance={
-            "key": context.key,
-            "code": key_of({root: d for root, d in context.parts["code"].items() if ".models." not in root}),
-            "params": context.parts["params"],
-            "commit": commit(),
-            "versions": context.parts["versions"],
-            "device": context.device,
-        },
+        **{**w, "seed": int(w["seed"])},
     )
     write_text(context.job.outputs["record"], record.to_json())

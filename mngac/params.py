@@ -78,6 +78,8 @@ Ratio = Annotated[
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+UNSTATED: Any = None
+"""Default of a key that only some kinds read; `check_entry` sees to it that those find it stated."""
 
 
 class Closed(BaseModel):
@@ -294,21 +296,34 @@ class SuiteAttack(Closed):
     """A file of mngac/attacks/adapters."""
     norm: Norm
     """Norm of the ball."""
-    steps: Positive | None = None
+    steps: Positive = UNSTATED
     """Gradient steps."""
-    step_size: Ratio | None = None
+    step_size: Ratio = UNSTATED
     """Length of a step in the norm, as a share of the radius."""
-    top_share: Ratio | None = None
+    top_share: Ratio = UNSTATED
     """Share of coordinates that an l_1 step moves, rounded up to whole coordinates."""
-    restarts: Positive | None = None
+    restarts: Positive = UNSTATED
     """Random restarts."""
+    targets: Positive = UNSTATED
+    """Target classes of a targeted attack; at most the number of classes less one, and then not standard."""
+    queries: Positive = UNSTATED
+    """Forward passes of a black-box attack."""
+    binary_search_steps: Positive = UNSTATED
+    """Values tried for the constant that weighs misclassification against distance."""
+    repeats: Positive = UNSTATED
+    """Random draws."""
 
 
 class Suite(Closed):
     """Attacks that are run together."""
 
     attacks: Annotated[list[SuiteAttack], Field(min_length=1)]
-    """What is run, in this order, the cheapest of a norm first."""
+    """In the order in which they run: cheapest first, so that costly ones see few images."""
+    mode: Literal["survivors", "all"] = "survivors"
+    """survivors: an attack sees the images that its norm's earlier attacks left right; all: then the others too, so
+    that its column is complete. Worst cases and union are the same in both."""
+    processes: Positive = 1
+    """Worker processes that share the batches, on the CPU; a CUDA device is one worker. Results do not depend on it."""
     batch_size: Positive
     """Images attacked at a time."""
     n: Positive | None

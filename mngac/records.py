@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,18 +11,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mngac.params import Norm
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
+Bits = Annotated[str, Field(pattern=r"^[01]*$")]
 
 
 class RecordError(ValueError):
     """One line on what is wrong with a record."""
 
 
+def worst_case(*columns: str) -> list[bool]:
+    """Per image: right in every column; `.` is not right, since something broke the image before.
+
+    Raises:
+        ValueError: for columns of different length.
+    """
+    return [all(c == "1" for c in image) for image in zip(*columns, strict=True)]
+
+
 class Strict(BaseModel):
     """Refuses unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
 
 
 class AttackRecord(Strict):
@@ -29,7 +40,7 @@ class AttackRecord(Strict):
 
     name: str
     norm: Norm
-    radius: str
+    radius: Annotated[str, Field(pattern=r"^[0-9.e+-]+(/[0-9]+)?$")]
     correct: Flags
     rejected: int
     """Outputs that were misclassified but not valid; they count as not broken."""
@@ -47,9 +58,9 @@ class Record(Strict):
     seed: int
     suite: str
     profile: str
-    n: int
+    n: Annotated[int, Field(ge=1)]
     indices: list[int]
-    clean: Flags
+    clean: Bits
     attacks: list[AttackRecord]
     flags: list[str]
     timing: dict[str, Any]
@@ -57,10 +68,12 @@ class Record(Strict):
 
     @model_validator(mode="after")
     def _lengths(self) -> Record:
-        columns = {"indices": self.indices, "clean": self.clean, **{a.name: a.correct for a in self.attacks}}
-        for name, column in columns.items():
+        attacks: list[tuple[str, Sequence[object]]] = [(f"{a.name} {a.norm}", a.correct) for a in self.attacks]
+        for name, column in [("indices", self.indices), ("clean", self.clean), *attacks]:
             if len(column) != self.n:
                 raise ValueError(f"{name} has {len(column)} images, n is {self.n}")
+        if len({name for name, _ in attacks}) < len(attacks):
+            raise ValueError("two attacks on a norm have one name")
         return self
 
     @property
@@ -74,13 +87,21 @@ class Record(Strict):
 
     def robust(self, norm: str) -> list[bool]:
         """Per image: right on the clean image and under every attack of the norm (worst case)."""
-        columns = [self.clean, *(a.correct for a in self.attacks if a.norm == norm)]
-        return [all(c == "1" for c in image) for image in zip(*columns, strict=True)]
+        return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
 
     def union(self) -> list[bool]:
         """Per image: right on the clean image and under every attack of every norm."""
-        columns = [self.clean, *(a.correct for a in self.attacks)]
-        return [all(c == "1" for c in image) for image in zip(*columns, strict=True)]
+        return worst_case(self.clean, *(a.correct for a in self.attacks))
+
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """Each attack's entry of the suite, where the provenance holds it; else empty."""
+        entries = self.provenance.get("params", {}).get("suite", {}).get("attacks", [])
+        return entries if len(entries) == len(self.attacks) else [{} for _ in self.attacks]
+
+    def radii(self) -> dict[str, str]:
+        """The radius of each norm attacked, as written."""
+        return {a.norm: a.radius for a in self.attacks}
 
     def column(self, name: str) -> list[bool]:
         """Per image, one of the table's columns: clean, a norm, or union."""

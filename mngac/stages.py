@@ -129,7 +129,7 @@ def _train_outputs(p: Params, w: Wildcards) -> dict[str, str]:
 
 def _evaluate_values(p: Params, w: Wildcards) -> dict[str, Any]:
     return {
-        "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True),
+        "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True, exclude={"processes"}),
         "radii": p.radii_for(w["profile"], w["dataset"]).model_dump(),
         "split": p.run.split,
     }

@@ -27,14 +27,21 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], **about: Any) -> None
         save_file(plain, temporary, metadata={"mngac": text})
 
 
+def facts(path: str | Path) -> dict[str, Any]:
+    """The facts about the tensors; empty for a file that something else wrote."""
+    with safe_open(path, "pt") as file:
+        about: dict[str, Any] = json.loads((file.metadata() or {}).get("mngac", "{}"))
+        return about
+
+
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors, by memory map, and the facts about them.
 
     Raises:
         ValueError: for a file of another schema, or one that something else wrote.
     """
+    about = facts(path)
+    if about.get("schema") != SCHEMA:
+        raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
     with safe_open(path, "pt") as file:
-        about = json.loads((file.metadata() or {}).get("mngac", "{}"))
-        if about.get("schema") != SCHEMA:
-            raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
         return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118

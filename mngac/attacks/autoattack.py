@@ -1,10 +1,12 @@
 """AutoAttack's parts (Croce and Hein 2020, 2021) through pyautoattack, one batch at a time.
 
 A batch gets what the original gives to the same repacked batch: the same seed, set anew for each batch, and the same
-settings. The global random generator is left as found.
+settings. The global random generators are the caller's to isolate.
 """
 
 from __future__ import annotations
+
+import logging
 
 import torch
 from pyautoattack import AutoAttack
@@ -17,7 +19,13 @@ NAMES = {"linf": "Linf", "l1": "L1", "l2": "L2"}
 
 
 def autoattack(classifier: Classifier, target: Target) -> AutoAttack:
-    """The standard version for the target's norm; its parts are attributes, ready to be narrowed."""
+    """The standard version for the target's norm; its parts are attributes, ready to be narrowed.
+
+    The standard version starts l_1 APGD from larger radii and has its own numbers of restarts and targets.
+    """
+    quiet = logging.getLogger("auto-attack")
+    if not quiet.handlers:
+        quiet.addHandler(logging.NullHandler())
     return AutoAttack(
         classifier,
         norm=NAMES[target.norm],
@@ -28,12 +36,20 @@ def autoattack(classifier: Classifier, target: Target) -> AutoAttack:
     )
 
 
+@torch.no_grad()
 def perturb(part: object, x: Tensor, y: Tensor, target: Target, **settings: object) -> Tensor:
-    """Runs one part on one batch, as the original does: seeded anew, and with the global generators isolated."""
+    """Runs one part on one batch, as the original does: seeded anew, without gradients outside the part.
+
+    Raises:
+        AttributeError: for a setting that the part does not have.
+    """
     for name, value in {"seed": target.seed, **settings}.items():
         if not hasattr(part, name):
             raise AttributeError(f"pyautoattack's {type(part).__name__} has no setting {name}")
         setattr(part, name, value)
-    devices = [torch.cuda.current_device()] if target.device == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        return part.perturb(x.contiguous(), y).detach()  # type: ignore[attr-defined]
+    return part.perturb(x.contiguous(), y).detach()  # type: ignore[attr-defined]
+
+
+def targets_at_most(wanted: int, target: Target) -> int:
+    """Target classes of a targeted attack: as wanted, but no more than there are other classes."""
+    return min(wanted, target.classes - 1)

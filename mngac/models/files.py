@@ -48,15 +48,26 @@ def save_classifier(path: str | Path, classifier: nn.Module, architecture: Archi
     tensors.write(path, classifier.state_dict(), **asdict(architecture))
 
 
+def architecture_of(path: str | Path) -> Architecture:
+    """What a classifier file says that it holds.
+
+    Raises:
+        ValueError: for a file of another schema.
+    """
+    about = tensors.facts(path)
+    if about.get("schema") != tensors.SCHEMA:
+        raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {tensors.SCHEMA}")
+    return Architecture(**{field.name: about[field.name] for field in fields(Architecture)})
+
+
 def load_classifier(path: str | Path, device: str) -> nn.Module:
     """The classifier of a file, in eval mode, without gradients to its weights.
 
     Raises:
         ValueError: for a file of another schema.
     """
-    weights, about = tensors.read(path)
-    architecture = Architecture(**{field.name: about[field.name] for field in fields(Architecture)})
+    weights, _ = tensors.read(path)
     with torch.random.fork_rng(devices=[]):
-        classifier = architecture.build()
+        classifier = architecture_of(path).build()
     classifier.load_state_dict(weights)
     return classifier.to(device).eval().requires_grad_(False)

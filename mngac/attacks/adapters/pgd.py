@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from mngac.attacks.pgd import Attack, Classifier, pgd
+from mngac.attacks.pgd import Attack, Classifier
 from mngac.attacks.target import Target
+from mngac.attacks.until_broken import pgd_until_broken
 from mngac.params import SuiteAttack, number
 from mngac.streams import stream
 
@@ -18,4 +19,4 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
         raise ValueError("pgd has no l_1 form; use pgd_l1, which states the share of coordinates that a step moves")
     length = number(settings.step_size) * target.radius
     ball = Attack(target.norm, target.radius, length, settings.steps)
-    return pgd(classifier, x, y, ball, stream(target.seed, "pgd", device=x.device))
+    return pgd_until_broken(classifier, x, y, ball, stream(target.seed, "pgd", device=x.device))
