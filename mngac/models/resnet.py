@@ -16,5 +16,5 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
         raise ValueError(f"model: found {name!r}; allowed: resnet_50")
     classifier = resnet50(weights=None, num_classes=classes)
     classifier.conv1 = nn.Conv2d(channels, 64, 3, 1, padding=1, bias=False)
-    classifier.maxpool = nn.Identity()  # type: ignore[assignment]
+    classifier.maxpool = nn.Identity()
     return classifier
