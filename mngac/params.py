@@ -283,6 +283,10 @@ class MethodParams(Closed):
     """Step sizes as shares of the radius, in place of `training.attack`'s."""
     start_std: Annotated[float, Field(gt=0)] | None = None
     """Standard deviation of the attack's Gaussian start, on images in [0, 1]."""
+    checkpoint: str | None = None
+    """Path of a file of weights."""
+    model: str | None = None
+    """Its classifier, in place of `training`'s."""
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None

@@ -110,15 +110,21 @@ def _train_values(p: Params, w: Wildcards) -> dict[str, Any]:
     values = training.model_dump()
     if w["method"] not in p.run.semi_methods:
         del values["semi"]
-    return {
+    entry = p.methods[w["method"]]
+    found = {
         "training": values,
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
-        "method": p.methods[w["method"]].model_dump(exclude_none=True),
+        "method": entry.model_dump(exclude_none=True),
     }
+    return {**found, "checkpoint": file_digest(entry.checkpoint)} if entry.checkpoint else found
+
+
+def _family(p: Params, w: Wildcards) -> str:
+    return model_family(p.methods[w["method"]].model or p.training_for(w["dataset"]).model)
 
 
 def _train_code(p: Params, w: Wildcards) -> list[str]:
-    family = model_family(p.training_for(w["dataset"]).model)
+    family = _family(p, w)
     return ["mngac.training", f"mngac.methods.{p.methods[w['method']].kind}", f"mngac.models.{family}"]
 
 
@@ -136,7 +142,7 @@ def _evaluate_values(p: Params, w: Wildcards) -> dict[str, Any]:
 
 
 def _evaluate_code(p: Params, w: Wildcards) -> list[str]:
-    family = model_family(p.training_for(w["dataset"]).model)
+    family = _family(p, w)
     adapters = {f"mngac.attacks.adapters.{a.attack}" for a in p.evaluation[w["suite"]].attacks}
     return ["mngac.evaluation", f"mngac.models.{family}", *sorted(adapters)]
 
@@ -204,7 +210,7 @@ STAGES = {
             values=lambda p, w: {"pseudo_label": p.pseudo_label.model_dump()},
             code=lambda p, w: [
                 "mngac.data.pseudo_labels",
-                f"mngac.models.{model_family(p.training_for(w['dataset']).model)}",
+                f"mngac.models.{_family(p, w)}",
             ],
             inputs=lambda p, w: {
                 "data": data_path(w["dataset"]),

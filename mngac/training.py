@@ -22,7 +22,7 @@ from mngac.data.pseudo_labels import load_pseudo_labels
 from mngac.methods.base import Base, Batch, Setting, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
-from mngac.params import NORMS, Radii, Schedule, Training, number
+from mngac.params import NORMS, MethodParams, Radii, Schedule, Training, number
 from mngac.stages import Context
 from mngac.streams import stream, stream_seed
 
@@ -68,7 +68,8 @@ class Trainer:
         torch.backends.cudnn.benchmark = True
         data = store.load(context.job.inputs["data"])
         channels, size, _ = data.shape
-        self.architecture = Architecture(self.training.model, len(data.classes), channels, size)
+        entry = params.methods[w["method"]]
+        self.architecture = Architecture(entry.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, params.radii_for(self.training.profile, w["dataset"]))
         self.validation = data.part("validation")
         self.batches = self._batches(data)
@@ -80,7 +81,8 @@ class Trainer:
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        self.method = self._method(channels)
+        self.method = self._method(entry, channels)
+        self.method.initialise(self.classifier)
         self.progress = Progress()
 
     def _batches(self, data: store.DataSet) -> list[Batches]:
@@ -97,8 +99,7 @@ class Trainer:
             self.steps_per_epoch = t.semi.steps_per_epoch or self.steps_per_epoch
         return sources
 
-    def _method(self, channels: int) -> Base:
-        entry = self.context.job.params.methods[self.context.job.wildcards["method"]]
+    def _method(self, entry: MethodParams, channels: int) -> Base:
         setting = Setting(
             attacks=self.attacks,
             channels=channels,
@@ -125,7 +126,7 @@ class Trainer:
         self._resume()
         last = time.monotonic()
         saved = last
-        while self.progress.epoch < self.training.epochs:
+        while self.method.trains and self.progress.epoch < self.training.epochs:
             line = self._epoch(self.progress.epoch)
             now = time.monotonic()
             self.progress.seconds += now - last
@@ -228,14 +229,14 @@ class Trainer:
         save_classifier(outputs["classifier.safetensors"], self.classifier, self.architecture)
         tensors.write(outputs["generator.safetensors"], self.method.artifact())
         write_text(outputs["train.jsonl"], "".join(json.dumps(line) + "\n" for line in self.progress.lines))
-        seen = self.training.epochs * self.steps_per_epoch * self.training.batch_size
+        seen = self.progress.epoch * self.steps_per_epoch * self.training.batch_size
         summary = {
             "schema": 1,
             "images_seen": seen,
-            "epochs": self.training.epochs,
-            "model": self.training.model,
+            "epochs": self.progress.epoch,
+            "model": self.architecture.model,
             "device": device_name(self.device),
-            "seconds": round(self.progress.seconds, 3),
+            "seconds": round(self.progress.seconds, 3) if self.method.trains else None,
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),
         }
         write_text(outputs["train.json"], json.dumps(summary, indent=1) + "\n")

@@ -10,12 +10,12 @@ from helpers import ROOT
 LAYERS = [
     {"fingerprint", "streams", "progress"},
     {"params", "artifacts", "sources"},
-    {"stages", "tensors", "records", "statistics"},
-    {"norms", "losses", "models", "data"},
-    {"attacks"},
-    {"methods"},
-    {"training", "evaluation", "tables"},
-    {"figures"},
+    {"stages", "tensors", "records", "statistics", "provenance"},
+    {"norms", "losses", "models", "data", "red_flags", "compare"},
+    {"attacks", "rows"},
+    {"methods", "probes", "units"},
+    {"training", "evaluation", "tables", "model_card"},
+    {"figures", "standalone", "export"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

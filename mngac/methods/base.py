@@ -64,9 +64,15 @@ class Base:
     A subclass defines `loss`; one that learns something beside the classifier also keeps and gives back its state.
     """
 
+    trains = True
+    """Whether there is anything to descend on."""
+
     def __init__(self, params: MethodParams, setting: Setting):
         self.params: Any = params  # an entry states exactly the keys that its kind reads, so none of them is None
         self.setting = setting
+
+    def initialise(self, classifier: nn.Module) -> None:
+        """Sets the classifier's first weights, where the method has its own; most keep the random ones."""
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """The scalar to descend on; the classifier comes in train mode, and only its own passes move batch norm."""

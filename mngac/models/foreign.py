@@ -47,6 +47,16 @@ def load_foreign(path: str | Path, model: str, classes: int, channels: int, size
     """
     with torch.random.fork_rng(devices=[]):
         classifier = Architecture(model, classes, channels, size).build()
+    load_weights(classifier, path, model)
+    return classifier.eval().requires_grad_(False)
+
+
+def load_weights(classifier: nn.Module, path: str | Path, model: str) -> None:
+    """Puts a file's weights into a classifier, all of them or none.
+
+    Raises:
+        ForeignError: as for `load_foreign`.
+    """
     weights = _complete(state_dict_of(path), classifier)
     wanted = classifier.state_dict()
     missing = [name for name in wanted if name not in weights]
@@ -59,9 +69,8 @@ def load_foreign(path: str | Path, model: str, classes: int, channels: int, size
     problems = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
     if any(problems.values()):
         listed = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in problems.items() if keys)
-        raise ForeignError(f"{path}: not the weights of {model} for {classes} classes; {listed}")
+        raise ForeignError(f"{path}: not the weights of this {model}; {listed}")
     classifier.load_state_dict(weights)
-    return classifier.eval().requires_grad_(False)
 
 
 def state_dict_of(path: str | Path) -> dict[str, Tensor]:

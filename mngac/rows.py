@@ -1,0 +1,190 @@
+"""Records -> rows: a method's records over seeds, its shares and intervals, and which records may stand together.
+
+A cell is a mean over seeds in percent. Its interval is Wilson's over images for one seed, the standard deviation over
+seeds for several. Loads without torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mngac import records
+from mngac.params import NORMS, PACKAGE, Params
+from mngac.records import Record
+from mngac.red_flags import across
+from mngac.stages import record_path
+from mngac.statistics import holm, mcnemar, spread, wilson
+
+COLUMNS = ("clean", *NORMS, "union", "avg")
+REFERENCE = "mng_ac"
+
+
+class TablesError(ValueError):
+    """One line on why records can't stand in one table."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on a data set: its records, one a seed."""
+
+    method: str
+    records: list[Record]
+
+    def shares(self, column: str) -> list[float]:
+        """The column in percent, one value a seed; empty where a record or its attack is missing."""
+        if not self.records or not all(
+            set(NORMS) <= set(r.norms()) for r in self.records if column in ("union", "avg")
+        ):
+            return []
+        if column == "avg":
+            return [sum(100 * sum(r.robust(p)) / r.n for p in NORMS) / len(NORMS) for r in self.records]
+        if column in NORMS and not all(column in r.norms() for r in self.records):
+            return []
+        return [100 * sum(r.column(column)) / r.n for r in self.records]
+
+    def bounds(self, column: str) -> tuple[float, float, float] | None:
+        """Mean, low and high in percent: over images for one seed, +- a standard deviation for several."""
+        shares = self.shares(column)
+        if not shares:
+            return None
+        centre, deviation = spread(shares)
+        if deviation is not None:
+            return centre, centre - deviation, centre + deviation
+        record = self.records[0]
+        if column == "avg":
+            half = _half_width_of_average(record)
+            return centre, max(0.0, centre - half), min(100.0, centre + half)
+        low, high = wilson(sum(record.column(column)), record.n)
+        return centre, 100 * low, 100 * high
+
+    def training(self, key: str) -> float | None:
+        """A number of the trainings' timing, mean over seeds."""
+        values = [r.timing.get("training", {}).get(key) for r in self.records]
+        return None if not values or None in values else sum(values) / len(values)
+
+
+def _half_width_of_average(record: Record) -> float:
+    """Normal half-width in percent of the mean over images of the share of norms withstood."""
+    per_image = [sum(flags) / len(NORMS) for flags in zip(*(record.robust(p) for p in NORMS), strict=True)]
+    centre = sum(per_image) / record.n
+    variance = sum((v - centre) ** 2 for v in per_image) / max(record.n - 1, 1)
+    return 100 * 1.959964 * math.sqrt(variance / record.n)
+
+
+@functools.cache
+def paper_tables() -> dict[str, dict[str, list[float]]]:
+    """The slides' numbers by `<dataset>_<table>` and method, columns as in COLUMNS and hours."""
+    content = yaml.safe_load((PACKAGE / "paper_tables.yaml").read_text())
+    del content["columns"]
+    return content
+
+
+def paper_row(dataset: str, table: str, method: str) -> dict[str, float] | None:
+    """The slides' row; SVHN has one table for what CIFAR-10 has two."""
+    tables = paper_tables()
+    for name in (f"{dataset}_{table}", *([dataset] if table.endswith("_perturbation") else [])):
+        if method in tables.get(name, {}):
+            return dict(zip((*COLUMNS, "hours"), tables[name][method], strict=True))
+    return None
+
+
+def of_seeds(params: Params, dataset: str, method: str, suite: str, profile: str) -> list[Record]:
+    """The records of a method that exist, one a seed."""
+    wild = dict(dataset=dataset, method=method, suite=suite, profile=profile)
+    paths = [Path(record_path({**wild, "seed": str(k)})) for k in params.run.seeds]
+    return [records.read(path) for path in paths if path.exists()]
+
+
+def red_flags(params: Params, dataset: str, methods: Sequence[str]) -> list[str]:
+    """Flags of the records, and those that show between the run's suites and profiles of one classifier."""
+    flags = []
+    for method in methods:
+        found = [
+            record
+            for suite in params.run.suites
+            for profile in params.run.profiles
+            for record in of_seeds(params, dataset, method, suite, profile)
+        ]
+        flags += [f"{method}: {flag}" for record in found for flag in record.flags]
+        flags += [f"{method}: {flag}" for flag in across(found)]
+    return list(dict.fromkeys(flags))
+
+
+def collect(params: Params, dataset: str, methods: Sequence[str], suite: str, profile: str) -> list[Row]:
+    """Rows of the records that exist.
+
+    Raises:
+        TablesError: where they differ in split, number of images or evaluation code.
+    """
+    rows = [Row(method, of_seeds(params, dataset, method, suite, profile)) for method in methods]
+    check_alike([r for row in rows for r in row.records])
+    return rows
+
+
+def check_alike(found: Sequence[Record]) -> None:
+    """Refuses to mix suites, profiles, splits, images or evaluation code in one table."""
+    what = {
+        "suite": lambda r: r.suite,
+        "profile": lambda r: r.profile,
+        "split": lambda r: r.split,
+        "images": lambda r: f"{r.n} images",
+        "evaluation code": lambda r: str(r.provenance.get("code"))[:12],
+    }
+    for name, value in what.items():
+        by_value: dict[str, str] = {}
+        for record in found:
+            by_value.setdefault(value(record), f"{record.dataset}/{record.method}/seed{record.seed}")
+        if len(by_value) > 1:
+            listed = "; ".join(f"{v} in {where}" for v, where in by_value.items())
+            raise TablesError(f"records of different {name} can't stand in one table: {listed}; evaluate them anew")
+
+
+def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """{method: {clean, linf, l1, l2, union, avg}} in percent, mean over seeds; absent where missing."""
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        values = {c: round(spread(row.shares(c))[0], 4) for c in COLUMNS if row.shares(c)}
+        deviation = spread(row.shares("union"))[1] if row.shares("union") else None
+        if deviation is not None:
+            values["union_std"] = round(deviation, 4)
+        if values:
+            found[row.method] = values
+    return found
+
+
+def p_values(rows: Sequence[Row]) -> dict[str, float]:
+    """Holm-adjusted p-values of each row's union against mng_ac's, paired.
+
+    One seed: exact McNemar over images. Several: paired t-test over the seeds that both have.
+    """
+    by_name = {row.method: row for row in rows}
+    reference = by_name.get(REFERENCE)
+    if reference is None or not reference.shares("union"):
+        return {}
+    raw = {}
+    for row in rows:
+        if row.method == REFERENCE or not row.shares("union"):
+            continue
+        pairs = _paired(row.records, reference.records)
+        if len(pairs) == 1:
+            raw[row.method] = mcnemar(pairs[0][0].union(), pairs[0][1].union())
+        elif pairs:
+            raw[row.method] = _t_test([100 * (sum(a.union()) - sum(b.union())) / a.n for a, b in pairs])
+    return dict(zip(raw, holm(list(raw.values())), strict=True))
+
+
+def _paired(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Record, Record]]:
+    by_seed = {r.seed: r for r in second}
+    return [(r, by_seed[r.seed]) for r in first if r.seed in by_seed]
+
+
+def _t_test(differences: list[float]) -> float:
+    from scipy.stats import ttest_1samp
+
+    return float(ttest_1samp(differences, 0).pvalue) if len(set(differences)) > 1 else float(differences[0] == 0)
