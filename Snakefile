@@ -4,8 +4,11 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from mngac.params import ParamsError, load
-from mngac.stages import FIGURES, FORMATS, TABLES, device_type, jobs, logs_of, records_of
+from mngac.params import ParamsError
+from mngac.params_file import load
+from mngac.device import device_type
+from mngac.jobs import jobs
+from mngac.paths import FIGURES, FORMATS, TABLES, logs_of, records_of
 
 
 configfile: "params.yaml"

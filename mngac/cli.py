@@ -56,6 +56,19 @@ def _add_records_commands(commands: argparse._SubParsersAction[argparse.Argument
     export.add_argument("--out", required=True, metavar="FOLDER")
 
 
+def _add_released_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = commands.add_parser("import-checkpoint", help="write a foreign file of weights in this project's form")
+    one.add_argument("checkpoint", metavar="FILE")
+    every = commands.add_parser("reevaluate", help="evaluate every file of weights in a folder")
+    every.add_argument("folder", metavar="FOLDER")
+    every.add_argument("--suite", required=True)
+    every.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
+    for parser, out in ((one, "the .safetensors file to write"), (every, "folder of the records")):
+        parser.add_argument("--model", required=True, help="such as wrn_28_10")
+        parser.add_argument("--dataset", required=True)
+        parser.add_argument("--out", required=True, help=out)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="mngac", description=__doc__.splitlines()[0])
@@ -69,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
             _add_wildcards(stage_parser, wildcards)
     _add_own_data(commands.choices["data"])
     _add_records_commands(commands)
+    _add_released_commands(commands)
     explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
     stages = explain.add_subparsers(dest="stage", required=True, metavar="stage")
     for stage, (text, wildcards) in STAGES.items():
@@ -85,8 +99,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_stage(arguments: argparse.Namespace) -> None:
     """Runs a stage, or restores it from the cache."""
-    from mngac.params import load
-    from mngac.stages import job
+    from mngac.jobs import job
+    from mngac.params_file import load
 
     wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.command][1]}
     job(load(arguments.params), arguments.command, **wildcards).run()
@@ -100,7 +114,7 @@ def data(arguments: argparse.Namespace) -> None:
             raise ValueError(f"{given[0]}: needs --out too; without it, params.yaml says where the data come from")
         return run_stage(arguments)
     from mngac.data.prepare import prepare
-    from mngac.params import entry
+    from mngac.params_file import entry
     from mngac.progress import Log
 
     keys = ("loader", "source", "validation", "size")
@@ -111,7 +125,8 @@ def data(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Evaluates a trained classifier of the DAG, or the one in `--checkpoint`."""
-    from mngac.params import ParamsError, load
+    from mngac.params import ParamsError
+    from mngac.params_file import load
 
     if arguments.checkpoint is None:
         for name in ("method", "seed", "profile"):
@@ -151,13 +166,30 @@ def export(arguments: argparse.Namespace) -> None:
     print(f"{what.name}: {len(what.found)} record(s), in {arguments.out}")
 
 
+def import_checkpoint(arguments: argparse.Namespace) -> None:
+    """Imports one file."""
+    from mngac.released import import_checkpoint
+
+    found = import_checkpoint(arguments.checkpoint, arguments.model, arguments.dataset, arguments.out)
+    print(f"{arguments.out}: {found.model}, {found.classes} classes")
+
+
+def reevaluate(arguments: argparse.Namespace) -> None:
+    """Evaluates a folder of files and prints their table."""
+    from mngac.params_file import load
+    from mngac.released import reevaluate
+
+    a = arguments
+    print(reevaluate(load(a.params), a.folder, a.model, a.dataset, a.suite, a.n, a.out))
+
+
 def explain(arguments: argparse.Namespace) -> None:
     """Prints the key of a job, its parts, and against the newest entry of its like, what changed."""
     import json
 
     from mngac.artifacts import Cache, differences, key_of
-    from mngac.params import load
-    from mngac.stages import job
+    from mngac.jobs import job
+    from mngac.params_file import load
 
     wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.stage][1]}
     parts = job(load(arguments.params), arguments.stage, **wildcards).parts()
@@ -191,7 +223,7 @@ def cache(arguments: argparse.Namespace) -> None:
 def schema(arguments: argparse.Namespace) -> None:
     """Prints or writes the generated schema."""
     from mngac.artifacts import write_text
-    from mngac.params import schema_text
+    from mngac.params_file import schema_text
 
     if arguments.out:
         write_text(arguments.out, schema_text())
@@ -204,6 +236,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
+    "import-checkpoint": import_checkpoint,
+    "reevaluate": reevaluate,
     "explain": explain,
     "cache": cache,
     "schema": schema,

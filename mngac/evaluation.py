@@ -25,13 +25,13 @@ from mngac.artifacts import write_text
 from mngac.attacks.isolated import isolated
 from mngac.attacks.target import reproducible, right
 from mngac.data import store
+from mngac.jobs import Context
 from mngac.models.files import load_classifier
 from mngac.params import Radii, Suite, SuiteAttack, number
 from mngac.probes import probe
 from mngac.progress import Log
 from mngac.provenance import provenance
 from mngac.records import SCHEMA, AttackRecord, Record, worst_case
-from mngac.stages import Context
 from mngac.units import AttackFailed, Bench, Classifier, Finished, Unit, Workers, guarded
 
 __all__ = ["AttackFailed", "Classifier", "Evaluation", "evaluate"]

@@ -20,8 +20,8 @@ from mngac.data.batches import to_unit
 from mngac.fingerprint import file_digest
 from mngac.models.files import Architecture, architecture_of, load_classifier
 from mngac.params import NORMS, Norm
+from mngac.paths import data_path
 from mngac.records import Record, RecordError
-from mngac.stages import data_path
 
 STRENGTH = ("autoattack", "aa2", "apgd", "paper", "pgd")
 """Suites whose numbers lead, strongest first; others come after them."""

@@ -12,9 +12,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from mngac.jobs import Context
 from mngac.params import NORMS, Params
+from mngac.paths import trained
 from mngac.rows import collect
-from mngac.stages import Context, trained
 
 LABELS = {"clean": "clean", "linf": r"$\ell_\infty$", "l1": r"$\ell_1$", "l2": r"$\ell_2$", "union": "union"}
 LINES = {"clean": ("0.6", "-"), "linf": ("#b2182b", "-"), "l1": ("#2166ac", "--"), "l2": ("#1b7837", ":")}

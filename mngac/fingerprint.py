@@ -14,7 +14,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 # What these do to a result is in a run's key already: the validated values, the paths, the record's schema number.
-PLUMBING = {"mngac", "mngac.params", "mngac.artifacts", "mngac.fingerprint", "mngac.stages", "mngac.progress"}
+PLUMBING = {
+    "mngac",
+    *(f"mngac.{name}" for name in ("params", "params_file", "registry", "paths", "stages", "jobs", "device")),
+    *(f"mngac.{name}" for name in ("artifacts", "fingerprint", "progress")),
+}
 
 
 def file_digest(path: str | Path) -> str:

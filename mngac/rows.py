@@ -16,9 +16,9 @@ import yaml
 
 from mngac import records
 from mngac.params import NORMS, PACKAGE, Params
+from mngac.paths import record_path
 from mngac.records import Record
 from mngac.red_flags import across
-from mngac.stages import record_path
 from mngac.statistics import holm, mcnemar, spread, wilson
 
 COLUMNS = ("clean", *NORMS, "union", "avg")

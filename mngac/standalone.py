@@ -16,15 +16,17 @@ from torch import nn
 from mngac import tensors
 from mngac.artifacts import Cache, key_of, write_text
 from mngac.data import store
+from mngac.device import device_type
 from mngac.evaluation import evaluate
 from mngac.fingerprint import code_digest, file_digest
+from mngac.jobs import job
 from mngac.models.files import load_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params import Params, ParamsError, Radii, Suite
+from mngac.paths import data_path
 from mngac.progress import Log
 from mngac.provenance import provenance
 from mngac.records import Record
-from mngac.stages import data_path, device_type, job
 
 CONTRACT = re.compile(r"(?:.*/)?records/([^/]+)/([^/]+)/seed(\d+)/([^/]+)-([^/]+)\.json")
 

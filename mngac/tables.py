@@ -15,9 +15,10 @@ from typing import Any
 from tabulate import tabulate
 
 from mngac.artifacts import write_text
+from mngac.jobs import Context
 from mngac.params import NORMS, Params
+from mngac.paths import TABLES
 from mngac.rows import COLUMNS, REFERENCE, Row, collect, metrics, p_values, paper_row, red_flags
-from mngac.stages import TABLES, Context
 
 DASH = "–"
 BASELINE = "adv_linf"

@@ -19,11 +19,11 @@ from mngac.attacks.pgd import Attack, pgd
 from mngac.data import store
 from mngac.data.batches import Batches, to_unit
 from mngac.data.pseudo_labels import load_pseudo_labels
+from mngac.jobs import Context
 from mngac.methods.base import Base, Batch, Setting, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
 from mngac.params import NORMS, MethodParams, Radii, Schedule, Training, number
-from mngac.stages import Context
 from mngac.streams import stream, stream_seed
 
 CHECKPOINT_SECONDS = 60.0

@@ -12,7 +12,8 @@ from torch import nn
 
 from mngac.attacks.pgd import Attack
 from mngac.methods.base import Setting
-from mngac.params import MethodParams, Params, parse
+from mngac.params import MethodParams, Params
+from mngac.params_file import parse
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"

@@ -7,7 +7,7 @@ import pytest
 from helpers import small_params
 
 from mngac.artifacts import Cache, atomic, differences, key_of
-from mngac.stages import job
+from mngac.jobs import job
 
 PARTS = {"stage": "train", "wildcards": {"method": "nat"}, "params": {"beta": 12.0}}
 

@@ -9,7 +9,8 @@ from mngac.data.loaders import digits
 from mngac.data.prepare import held_out, limited, prepare, split
 from mngac.data.store import DataError, Part, RawData
 from mngac.data.workspace import Workspace
-from mngac.params import ParamsError, load
+from mngac.params import ParamsError
+from mngac.params_file import load
 from mngac.progress import Log
 
 

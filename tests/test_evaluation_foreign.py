@@ -12,7 +12,7 @@ from mngac.data import store
 from mngac.data.batches import to_unit
 from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import ForeignError, load_foreign
-from mngac.params import load
+from mngac.params_file import load
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
@@ -133,7 +133,7 @@ def test_under_records_the_path_says_whose_record_it_is(project):
 
 def test_a_record_from_outside_has_the_evaluation_code_of_the_dag(project):
     from mngac.artifacts import key_of
-    from mngac.stages import job
+    from mngac.jobs import job
 
     evaluate(*FILE, "--n", "3", "--out", "r.json")
     code = job(load(), "evaluate", dataset="digits", method="sat", seed="0", suite="pgd", profile="standard").settings()

@@ -6,7 +6,7 @@ import pytest
 from helpers import ROOT, small_params
 
 from mngac import fingerprint
-from mngac.stages import job
+from mngac.jobs import job
 
 
 @pytest.fixture

@@ -10,12 +10,14 @@ from helpers import ROOT
 LAYERS = [
     {"fingerprint", "streams", "progress"},
     {"params", "artifacts", "sources"},
-    {"stages", "tensors", "records", "statistics", "provenance"},
+    {"registry", "device", "paths"},
+    {"params_file", "stages"},
+    {"jobs", "tensors", "records", "statistics", "provenance"},
     {"norms", "losses", "models", "data", "red_flags", "compare"},
     {"attacks", "rows"},
     {"methods", "probes", "units"},
-    {"training", "evaluation", "tables", "model_card"},
-    {"figures", "standalone", "export"},
+    {"training", "evaluation", "tables"},
+    {"figures", "standalone", "released", "export", "model_card"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -9,7 +9,8 @@ from helpers import attacks, entry, raw_params, setting
 from torch import nn
 
 from mngac.methods.base import Batch, Step
-from mngac.params import kinds, number
+from mngac.params import number
+from mngac.registry import kinds
 
 METHODS = sorted(raw_params()["methods"])
 
@@ -37,7 +38,7 @@ STEP = Step(5, 0.05, 0, "cpu")
 
 
 def test_every_kind_has_an_entry_and_every_entry_a_kind():
-    assert {raw_params()["methods"][m]["kind"] for m in METHODS} == set(kinds("methods"))
+    assert {raw_params()["methods"][m]["kind"] for m in METHODS} | {"imported"} == set(kinds("methods"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

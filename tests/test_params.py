@@ -8,7 +8,9 @@ import yaml
 from dvc.utils.serialize import load_yaml
 from helpers import ROOT, raw_params
 
-from mngac.params import ParamsError, keys_read, kinds, number, parse, schema_text
+from mngac.params import ParamsError, number
+from mngac.params_file import parse, schema_text
+from mngac.registry import keys_read, kinds
 
 
 def changed(path, value):
@@ -114,7 +116,7 @@ def test_registries_are_read_from_file_names():
 
 
 def test_yaml_that_is_none_is_one_line(tmp_path):
-    from mngac.params import load
+    from mngac.params_file import load
 
     (tmp_path / "p.yaml").write_text("run: [")
     for path in (tmp_path / "p.yaml", tmp_path / "missing.yaml"):

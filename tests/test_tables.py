@@ -10,8 +10,8 @@ from helpers import ROOT, raw_params
 
 from mngac import rows as row_room
 from mngac import tables
-from mngac.params import parse
-from mngac.stages import record_path
+from mngac.params_file import parse
+from mngac.paths import record_path
 
 CODE = "c" * 64
 

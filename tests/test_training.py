@@ -13,8 +13,9 @@ import torch
 from helpers import small, small_params, workspace
 
 from mngac import training
-from mngac.params import Schedule, parse
-from mngac.stages import job
+from mngac.jobs import job
+from mngac.params import Schedule
+from mngac.params_file import parse
 from mngac.training import learning_rate
 
 

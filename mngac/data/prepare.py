@@ -14,9 +14,9 @@ from mngac.artifacts import cache_root
 from mngac.data.pool import read_pool
 from mngac.data.store import DataError, Part, RawData, empty_like, save
 from mngac.data.workspace import Workspace
+from mngac.jobs import Context
 from mngac.params import DataSource
 from mngac.progress import Log
-from mngac.stages import Context
 from mngac.streams import stream
 
 

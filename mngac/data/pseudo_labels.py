@@ -12,8 +12,8 @@ from torch import Tensor
 from mngac import tensors
 from mngac.data import store
 from mngac.data.batches import to_unit
+from mngac.jobs import Context
 from mngac.models.files import load_classifier
-from mngac.stages import Context
 
 CHUNK = 500
 

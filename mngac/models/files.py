@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mngac import tensors
-from mngac.stages import model_family
+from mngac.registry import model_family
 
 
 @dataclass(frozen=True)
