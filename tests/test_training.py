@@ -147,7 +147,7 @@ def test_a_teacher_under_the_floor_stops_the_stage(tmp_path, monkeypatch):
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path):
     """kill -9 in the middle, with a checkpoint every epoch; then the same command again."""
-    raw = small(methods=("adv_linf",), epochs=12)
+    raw = small(methods=("adv_linf",), epochs=6)
     folder = workspace(tmp_path / "w", raw)
     file = folder / "mngac/training.py"
     file.write_text(file.read_text().replace("CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 0.0"))
@@ -161,7 +161,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path):
     log = folder / "logs/train/digits-adv_linf-0.log"
     killed = subprocess.Popen(command, cwd=folder, env=env("a"), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and (not log.exists() or "epoch 3/12" not in log.read_text()):
+    while time.monotonic() < deadline and (not log.exists() or "epoch 2/6" not in log.read_text()):
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
