@@ -1,4 +1,4 @@
-"""Both engines run for real, on few methods and one epoch: one cache, equal bytes, and each sees the other's changes."""
+"""Both engines run for real, on few methods and one epoch: one cache, equal bytes, each sees the other's changes."""
 
 import json
 import shutil
