@@ -1,5 +1,7 @@
 """Own APGD: in the ball, at the closed-form optimum, and as strong as pyautoattack's on a trained classifier."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from helpers import Linear
@@ -10,8 +12,10 @@ from mngac.attacks.adapters import apgd_ce
 from mngac.attacks.apgd import _checkpoints, apgd, apgd_evaluation
 from mngac.attacks.target import Target
 from mngac.data.loaders.digits import load
+from mngac.data.workspace import Workspace
 from mngac.norms import NORMS
-from mngac.params import SuiteAttack
+from mngac.params import DataSource, SuiteAttack
+from mngac.progress import Log
 
 RADII = {"linf": 0.15, "l1": 1.5, "l2": 0.55}
 
@@ -23,7 +27,8 @@ def generator(seed=0):
 @pytest.fixture(scope="module")
 def digits():
     """A small net adversarially trained for a moment, and test digits that it has right."""
-    raw = load(None)
+    settings = DataSource(loader="digits", validation=0.0, unlabelled=0.0)
+    raw = load(settings, Workspace("digits", Log(), Path(), Path()))
     x, y = raw.train_images.float() / 255, raw.train_labels
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
