@@ -233,8 +233,11 @@ class Training(Closed):
 
 
 class PseudoLabel(Closed):
-    """When a teacher is good enough; `run.teachers` names it, and the teacher of the same seed labels."""
+    """Who labels the unlabelled images, and when a teacher is good enough; `run.teachers` names it."""
 
+    labels: Literal["teacher", "data"]
+    """teacher: the teacher of the same seed; data: the labels that the images bring along (a pickle of Carmon et al.'s,
+    or the true ones of SVHN's extra), the teacher being measured all the same."""
     min_accuracy: Annotated[float, Field(ge=0, le=1)]
     """Validation accuracy under which a teacher is refused."""
 

@@ -1,4 +1,4 @@
-"""An unlabelled pool of the user's own: a folder or archive of images, or a .npy file of them."""
+"""An unlabelled pool of the user's own: a folder or archive of images, a .npy file of them, or a pickle with labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from torch import Tensor
 from mngac.data import trees
 from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
+from mngac.data.pickles import read_pickle
 from mngac.progress import Log
 from mngac.sources import DataError, demand, explained, refuse_html
 
 UNKNOWN = -1
 
 
-def read_pool(source: str, shape: Sequence[int], size: int | None, log: Log) -> tuple[Tensor, Tensor]:
-    """Images uint8 (n, channels, height, width), and labels -1.
+def read_pool(source: str, shape: Sequence[int], classes: int, size: int | None, log: Log) -> tuple[Tensor, Tensor]:
+    """Images uint8 (n, channels, height, width), and labels: those of a pickle, else -1.
 
     Args:
-        source: folder, tar or zip with PNG or JPEG images at any depth, or .npy of uint8 (n, height, width, channels).
+        source: folder, tar or zip with PNG or JPEG images at any depth, or .npy of uint8 (n, height, width, channels),
+            or the pickle of Carmon et al. (.pickle, .pkl).
         shape: channels, height and width of the data set.
+        classes: of the data set.
         size: what images are resized to; None: they must have the shape.
         log: where progress is shown.
 
     Raises:
         DataError: for images of another shape, or a source without images.
     """
+    if source.endswith((".pickle", ".pkl")):
+        return read_pickle(source, shape, classes)
     if source.endswith(".npy"):
         images = _read_array(source, shape)
     else:

@@ -93,7 +93,9 @@ def prepare(name: str, source: DataSource, path: str | Path, log: Log) -> dict[s
     with tempfile.TemporaryDirectory(prefix="mngac-") as scratch:
         raw = loader.load(source, Workspace(name, log, cache_root() / "downloads", Path(scratch)))
     if isinstance(source.unlabelled, str) and raw.pool is None:
-        raw = replace(raw, pool=read_pool(source.unlabelled, raw.train_images.shape[1:], source.size, log))
+        raw = replace(
+            raw, pool=read_pool(source.unlabelled, raw.train_images.shape[1:], len(raw.classes), source.size, log)
+        )
     share = 0.0 if isinstance(source.unlabelled, str) else source.unlabelled
     parts = split(raw, source.validation, share)
     ordered, classes = raw.ordered, raw.classes

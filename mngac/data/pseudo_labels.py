@@ -14,6 +14,7 @@ from mngac.data import store
 from mngac.data.batches import to_unit
 from mngac.jobs import Context
 from mngac.models.files import load_classifier
+from mngac.params import PseudoLabel
 
 CHUNK = 500
 
@@ -24,15 +25,13 @@ def posteriors(classifier: torch.nn.Module, images: Tensor, device: str) -> Tens
     return torch.cat([classifier(to_unit(chunk.to(device))).softmax(1).cpu() for chunk in images.split(CHUNK)])
 
 
-def label(
-    classifier: torch.nn.Module, data: store.DataSet, device: str, min_accuracy: float
-) -> tuple[Tensor, dict[str, Any]]:
-    """Hard labels of the unlabelled part, and what is known of them.
+def check_teacher(classifier: torch.nn.Module, data: store.DataSet, device: str, min_accuracy: float) -> float:
+    """The teacher's validation accuracy, in [0, 1].
 
     Raises:
-        DataError: for a teacher whose validation accuracy is under `min_accuracy`.
+        DataError: where it is under `min_accuracy`.
     """
-    validation, pool = data.part("validation"), data.part("unlabelled")
+    validation = data.part("validation")
     checked = posteriors(classifier, validation.images, device).argmax(1)
     accuracy = (checked == validation.labels).float().mean().item()
     if accuracy < min_accuracy:
@@ -40,11 +39,34 @@ def label(
             f"run.teachers: the teacher's validation accuracy is {accuracy:.3f} on {len(validation)} images, under "
             f"pseudo_label.min_accuracy {min_accuracy}; train it longer or choose another"
         )
-    found = posteriors(classifier, pool.images, device)
-    confidence, labels = found.max(1)
+    return accuracy
+
+
+def brought_along(data: store.DataSet) -> Tensor:
+    """Labels that the unlabelled images bring along.
+
+    Raises:
+        DataError: where some have none.
+    """
+    labels = data.part("unlabelled").labels
+    if (labels < 0).any():
+        raise store.DataError(
+            f"pseudo_label.labels: found data, but {int((labels < 0).sum())} unlabelled images have no label; "
+            "allowed: teacher"
+        )
+    return labels
+
+
+def label(classifier: torch.nn.Module, data: store.DataSet, device: str, params: PseudoLabel) -> tuple[Tensor, dict]:
+    """Hard labels of the unlabelled part, and what is known of them and of the teacher."""
+    accuracy = check_teacher(classifier, data, device, params.min_accuracy)
+    confidence, found = posteriors(classifier, data.part("unlabelled").images, device).max(1)
+    labels = found if params.labels == "teacher" else brought_along(data)
     return labels, {
+        "labels": params.labels,
         "validation_accuracy": round(accuracy, 6),
-        "validation_images": len(validation),
+        "validation_images": len(data.part("validation")),
+        "agreement_with_teacher": round((labels == found).float().mean().item(), 6),
         "confidence_histogram": torch.histc(confidence, bins=10, min=0, max=1).int().tolist(),
         "class_counts": torch.bincount(labels, minlength=len(data.classes)).tolist(),
     }
@@ -73,6 +95,6 @@ def run(context: Context) -> None:
     torch.set_num_threads(context.job.params.run.threads)
     data = store.load(context.job.inputs["data"])
     classifier = load_classifier(context.job.inputs["teacher"], context.device)
-    labels, facts = label(classifier, data, context.device, context.job.params.pseudo_label.min_accuracy)
+    labels, facts = label(classifier, data, context.device, context.job.params.pseudo_label)
     save_pseudo_labels(context.job.outputs["labels"], labels, data.digest, facts)
     context.log.line(f"pseudo_label {context.job.name}: {json.dumps(facts)}")
