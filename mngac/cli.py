@@ -15,7 +15,9 @@ STAGES = {
     "evaluate": ("attack a classifier and write its record", ("dataset", "method", "seed", "suite", "profile")),
     "metrics": ("collect the records of one suite and profile", ("suite", "profile")),
     "tables": ("make the tables", ()),
-    "figures": ("make the figures", ()),
+    "figures": ("draw the figures of records and training logs", ()),
+    "model_figures": ("draw the figures that look into classifiers", ("dataset",)),
+    "report": ("write results/report.html", ()),
 }
 
 

@@ -165,4 +165,6 @@ def jobs(params: Params) -> list[Job]:
         for p in run.profiles
     ]
     found += [job(params, "metrics", suite=s, profile=p) for s in run.suites for p in run.profiles]
-    return [*found, job(params, "tables"), job(params, "figures")]
+    found += [job(params, "tables"), job(params, "figures")]
+    found += [job(params, "model_figures", dataset=d) for d in run.datasets]
+    return [*found, job(params, "report")]
