@@ -14,6 +14,9 @@ AREA = 260.0
 """Points squared of the costliest method's marker."""
 
 
+FAINT = "#b9b9b9"
+
+
 def draw(params: Params) -> Figure:
     """A panel a data set: each method at (clean, union), with its interval, and a label with its training time."""
     suite, profile = params.run.suites[0], params.run.profiles[0]
@@ -41,8 +44,8 @@ def _panel(axis: Axes, rows: list[Row]) -> None:
     for row, (clean, union) in zip(rows, points, strict=True):
         assert clean is not None and union is not None
         reference = row.method == REFERENCE
-        axis.plot([clean[1], clean[2]], [union[0]] * 2, color=QUIET, lw=0.6, zorder=1)
-        axis.plot([clean[0]] * 2, [union[1], union[2]], color=QUIET, lw=0.6, zorder=1)
+        axis.plot([clean[1], clean[2]], [union[0]] * 2, color=FAINT, lw=0.9, zorder=1)
+        axis.plot([clean[0]] * 2, [union[1], union[2]], color=FAINT, lw=0.9, zorder=1)
         area = max(AREA * (row.training("seconds") or 0.0) / longest, 12.0)
         face = INK if reference else "#bdbdbd"
         axis.scatter(clean[0], union[0], area, color=face, edgecolor=PAPER if reference else INK, lw=0.7, zorder=3)
@@ -61,11 +64,12 @@ def _labels(axis: Axes, rows: list[Row], unions: list[float], cleans: list[float
     right = axis.get_xlim()[1]
     span = right - axis.get_xlim()[0]
     axis.set_xlim(axis.get_xlim()[0], right)
-    places = apart(unions, (high - low) / 20, low + (high - low) / 40, high - (high - low) / 40)
+    ties = [union + 1e-6 * clean for union, clean in zip(unions, cleans, strict=True)]
+    places = apart(ties, (high - low) / 20, low + (high - low) / 40, high - (high - low) / 40)
     for row, x, y, place in zip(rows, cleans, unions, places, strict=True):
         seconds = row.training("seconds")
         cost = "" if seconds is None else f"  {_time(seconds)}"
-        axis.plot([x, right + 0.03 * span], [y, place], color=QUIET, lw=0.4, zorder=2, clip_on=False)
+        axis.plot([x, right + 0.03 * span], [y, place], color=QUIET, lw=0.5, ls=(0, (1, 1.5)), zorder=2, clip_on=False)
         weight = "bold" if row.method == REFERENCE else "normal"
         axis.text(right + 0.04 * span, place, row.method + cost, va="center", fontsize=7, fontweight=weight)
 

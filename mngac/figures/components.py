@@ -5,9 +5,8 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from mngac.figures.style import INK, NORM_LABELS, balls, percent, say, seeds, title
+from mngac.figures.style import INK, NORM_LABELS, PAPER, balls, percent, say, seeds, title
 from mngac.params import NORMS, Params
 from mngac.rows import Row, collect
 from mngac.tables import ROWS
@@ -40,21 +39,15 @@ def draw(params: Params) -> Figure:
             continue
         _bars(axis, rows)
         axis.set_title(dataset if len(datasets) > 1 else "", loc="left")
-    handles = [Patch(facecolor=f, hatch=h, edgecolor=INK, lw=0.6, label=NAMES[m]) for m, (f, h) in _faces()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7, handlelength=1.4)
     spread = "95 % intervals over images" if len(params.run.seeds) == 1 else "± standard deviation over seeds"
     note = f"Suite {suite}; whiskers: {spread}, not paired. {'; '.join(notes)}; {seeds(params)}."
     title(figure, "Components of MNG-AC, one added at a time", note)
     return figure
 
 
-def _faces() -> list[tuple[str, tuple[str, str]]]:
-    return list(zip(ROWS["components"] or (), FACES, strict=True))
-
-
 def _bars(axis: Axes, rows: list[Row]) -> None:
     width = 0.8 / len(rows)
-    faces = dict(_faces())
+    faces = dict(zip(ROWS["components"] or (), FACES, strict=True))
     for i, row in enumerate(rows):
         for j, column in enumerate(COLUMNS):
             bounds = row.bounds(column)
@@ -68,6 +61,9 @@ def _bars(axis: Axes, rows: list[Row]) -> None:
             axis.plot([place, place], [low, high], color=INK, lw=1.0, solid_capstyle="butt", zorder=3)
             axis.plot([place, place], [low, centre], color="#ffffff" if face == "#1a1a1a" else INK, lw=1.0, zorder=4)
             axis.text(place, high + 1.5, f"{centre:.0f}", ha="center", fontsize=6.5)
+            if j == 0:
+                box = dict(facecolor=PAPER, edgecolor="none", pad=1.0)
+                axis.text(place, 4, NAMES[row.method], rotation=90, ha="center", va="bottom", fontsize=6.5, bbox=box)
     percent(axis, "accuracy (%)")
     axis.set_ylim(0, 109)
     axis.set_xticks(range(len(COLUMNS)), [NORM_LABELS[c] for c in COLUMNS], color=INK, fontsize=9)

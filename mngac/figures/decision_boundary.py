@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn import functional as F
 
 from mngac.figures.style import INK, NORM_LABELS, PAPER, QUIET, empty, title
 from mngac.figures.subjects import Subjects, logits_of, plane
@@ -62,6 +63,12 @@ def _directions(x: Tensor, ends: list[Tensor]) -> tuple[Tensor, Tensor]:
     raise ValueError("an image of one pixel spans no plane")
 
 
+def _finer(values: Tensor) -> Tensor:
+    """(1, n, side, side) -> the same, four times finer, linear between the points."""
+    side = 4 * (values.shape[-1] - 1) + 1
+    return F.interpolate(values, (side, side), mode="bilinear", align_corners=True)
+
+
 def _panel(axis: Axes, subjects: Subjects, method: str, index: int) -> None:
     x, y = subjects.x[index : index + 1], subjects.y[index : index + 1]
     ends = [subjects.attack(method, norm, x, y)[0] for norm in AXES]
@@ -70,15 +77,20 @@ def _panel(axis: Axes, subjects: Subjects, method: str, index: int) -> None:
     steps = torch.linspace(-span, span, subjects.settings.grid, device=x.device)
     logits = logits_of(subjects.classifiers[method], plane(x[0], first, second, steps, steps))
     side = len(steps)
-    decided = logits.argmax(1).view(side, side).cpu()
     label = int(y[0])
+    smooth = _finer(logits.T.view(1, -1, side, side))[0].cpu()
+    decided = smooth.argmax(0)
     colours = torch.tensor([to_rgb(RIGHT if c == label else GREYS[c % len(GREYS)]) for c in range(logits.shape[1])])
     box = (-span, span, -span, span)
     axis.imshow(colours[decided], origin="lower", extent=box, interpolation="nearest")
-    margin = (logits[:, label] - logits.scatter(1, y.expand(len(logits), 1), -torch.inf).amax(1)).view(side, side).cpu()
+    fine = torch.linspace(-span, span, len(decided))
+    others = [c for c in range(len(smooth)) if c != label]
+    for number in set(decided.unique().tolist()) - {label}:
+        axis.contour(fine, fine, (decided == number).float(), [0.5], colors=PAPER, linewidths=0.7)
+    margin = smooth[label] - smooth[others].amax(0)
     if margin.min() < 0 < margin.max():
-        axis.contour(steps.cpu(), steps.cpu(), margin, [0.0], colors=INK, linewidths=1.3)
-    _names(axis, decided, steps.cpu(), label, subjects.classes)
+        axis.contour(fine, fine, margin, [0.0], colors=INK, linewidths=1.4)
+    _names(axis, decided, fine, label, subjects.classes)
     axis.add_patch(plt.Circle((0, 0), subjects.radii["l2"], fill=False, ec=INK, lw=0.8, ls=(0, (3, 2))))
     axis.plot(0, 0, "o", color=INK, ms=3.5)
     for end, marker in zip(ends, "s^", strict=True):

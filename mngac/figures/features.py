@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -9,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mngac.figures.style import INK, empty, title
-from mngac.figures.subjects import Subjects
+from mngac.figures.subjects import Subjects, logits_of
 from mngac.params import NORMS
 
 MARKERS = "os^"
@@ -53,7 +55,7 @@ def draw(subjects: Subjects) -> Figure:
     size = (max(1.8 * len(methods) + 0.8, 4.6), 4.6)
     figure, axes = plt.subplots(2, len(methods), figsize=size, squeeze=False, sharex="col", sharey="col")
     for column, method in enumerate(methods):
-        _column(axes[:, column], subjects, method, x, y)
+        _column(list(axes[:, column]), subjects, method, x, y)
         axes[0][column].set_title(method, loc="left", fontweight="bold")
     for axis, name in zip(axes[:, 0], ("clean", "attacked"), strict=True):
         axis.set_ylabel(name, color=INK)
@@ -65,21 +67,23 @@ def draw(subjects: Subjects) -> Figure:
     note = (
         f"{subjects.note} The {len(x)} images of three classes among the first {len(subjects.x)}. Inputs of the last "
         "layer, projected on the plane through the three classes' weight vectors; one scale for each method. "
-        "Attacked: the ball in which the attack found the highest loss, image by image."
+        "Hollow: decided wrongly. Attacked: the ball in which the attack found the highest loss, image by image."
     )
     title(figure, "Penultimate features", note)
     return figure
 
 
-def _column(axes: list[Axes], subjects: Subjects, method: str, x: Tensor, y: Tensor) -> None:
+def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y: Tensor) -> None:
     x_adv = worst_of_norms(subjects, method, x, y)
     for axis, images in zip(axes, (x, x_adv), strict=True):
         features, weights = penultimate(subjects.classifiers[method], images)
+        right = (logits_of(subjects.classifiers[method], images).argmax(1) == y).cpu()
         _, basis = template_plane(weights[subjects.settings.classes])
         points = (features @ basis).cpu()
         for c, marker, face in zip(subjects.settings.classes, MARKERS, FACES, strict=True):
-            chosen = (y == c).cpu()
-            axis.scatter(*points[chosen].T, 15, marker=marker, color=face, edgecolor=INK, lw=0.4, alpha=0.85)
+            of_class = (y == c).cpu()
+            axis.scatter(*points[of_class & right].T, s=16, marker=marker, color=face, edgecolor=INK, lw=0.4)
+            axis.scatter(*points[of_class & ~right].T, s=16, marker=marker, facecolor="none", edgecolor=face, lw=1.0)
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():
             spine.set(visible=True, color="#c4c4c4")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -55,7 +58,7 @@ def draw(subjects: Subjects) -> Figure:
     for axis, method in zip(axes[0], methods, strict=True):
         axis.set_title(method, loc="left", fontweight="bold")
     axes[-1][0].set_xlabel("attack direction (radii)")
-    bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=22, pad=0.02, ticks=LEVELS, extend="max")
+    bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=22, pad=0.02, ticks=LEVELS, format="%g", extend="max")
     bar.set_label("cross-entropy (nats)", fontsize=7)
     bar.ax.tick_params(labelsize=6.5, length=0)
     bar.outline.set_visible(False)
@@ -68,9 +71,11 @@ def draw(subjects: Subjects) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, values: Tensor, shades: ListedColormap, bands: BoundaryNorm) -> object:
+def _panel(axis: Axes, values: Tensor, shades: ListedColormap, bands: BoundaryNorm) -> AxesImage:
     box = (-1, 1, -1, 1)
-    image = axis.imshow(values, cmap=shades, norm=bands, origin="lower", extent=box, interpolation="bilinear")
+    side = 6 * (len(values) - 1) + 1
+    values = F.interpolate(values[None, None], (side, side), mode="bilinear", align_corners=True)[0, 0]
+    image = axis.imshow(values, cmap=shades, norm=bands, origin="lower", extent=box, interpolation="nearest")
     across = torch.linspace(-1, 1, values.shape[1])
     inside = [level for level in LEVELS[1:] if values.min() < level < values.max()]
     if inside:
@@ -78,11 +83,12 @@ def _panel(axis: Axes, values: Tensor, shades: ListedColormap, bands: BoundaryNo
     axis.plot(0, 0, "o", mfc=PAPER, mec=INK, ms=4)
     axis.plot(1, 0, "<", mfc=PAPER, mec=INK, ms=5, clip_on=False)
     axis.text(0.04, 0.05, f"highest {values.max():.2g}", transform=axis.transAxes, fontsize=6, **_boxed())
-    axis.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    for ticks in (axis.set_xticks, axis.set_yticks):
+        ticks([-1, 0, 1], ["-1", "0", "1"])
     for spine in axis.spines.values():
         spine.set(visible=True, color=QUIET)
     return image
 
 
-def _boxed() -> dict:
+def _boxed() -> dict[str, Any]:
     return {"bbox": {"facecolor": PAPER, "edgecolor": "none", "pad": 1.2, "alpha": 0.85}}

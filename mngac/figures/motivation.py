@@ -41,10 +41,10 @@ def _mean(row: Row, column: str) -> float:
 
 def _panel(axis: Axes, rows: list[Row], params: Params, dataset: str) -> None:
     means = [[_mean(row, c) for c in COLUMNS] for row in rows]
-    axis.imshow([[100 - v for v in values] for values in means], cmap="gray", vmin=-10, vmax=115, aspect="auto")
+    axis.imshow([[100 - v for v in values] for values in means], cmap="gray", vmin=-33, vmax=100, aspect="auto")
     for i, (row, values) in enumerate(zip(rows, means, strict=True)):
         for j, value in enumerate(values):
-            dark = value > 52
+            dark = value > 66
             text = "–" if value != value else f"{value:.0f}"
             axis.text(j, i, text, ha="center", va="center", color=PAPER if dark else INK, fontsize=8)
         norms = params.methods[row.method].norms or []

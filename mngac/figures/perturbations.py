@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -40,7 +42,7 @@ def draw(subjects: Subjects) -> Figure:
             axes[0][column].set_title(
                 f"{group}\n{NORM_LABELS[norm]}" if i == 0 else f"\n{NORM_LABELS[norm]}", loc="left"
             )
-            _column(axes[:, column], subjects, method, x, y, images)
+            _column(list(axes[:, column]), subjects, method, x, y, images)
     axes[0][0].set_title("image,\nlabel", loc="left")
     none = "" if with_generator else " No method drawn here has a generator."
     note = (
@@ -66,7 +68,7 @@ def _moved(
     return dict(zip(GROUPS, moved, strict=True))
 
 
-def _column(axes: list[Axes], subjects: Subjects, method: str, x: Tensor, y: Tensor, images: Tensor | None) -> None:
+def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y: Tensor, images: Tensor | None) -> None:
     if images is None:
         for axis in axes:
             say(axis, "none")

@@ -88,8 +88,20 @@ def title(figure: Figure, text: str, note: str) -> None:
     """What is shown, above, and how it was measured (n, seeds, radii), below."""
     inches = figure.get_size_inches()[0]
     figure.suptitle(text, x=0.012, ha="left", fontsize=9.5, fontweight="bold")
-    wrapped = textwrap.fill(" ".join(note.split()), round(21 * inches))
-    figure.supxlabel(wrapped, x=0.012, ha="left", fontsize=6.5, color=QUIET, linespacing=1.35)
+    figure.supxlabel(
+        _wrapped(note, round(20 * inches)), x=0.012, ha="left", fontsize=6.5, color=QUIET, linespacing=1.35
+    )
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Lines of at most `width` characters, each norm's sign counted as two."""
+    signs = {label: f"\ue000{chr(0xE001 + i)}" for i, label in enumerate(NORM_LABELS.values()) if "$" in label}
+    for label, short in signs.items():
+        text = text.replace(label, short)
+    text = textwrap.fill(" ".join(text.split()), width, break_on_hyphens=False)
+    for label, short in signs.items():
+        text = text.replace(short, label)
+    return text
 
 
 def percent(axis: Axes, ylabel: str = "") -> None:
