@@ -82,8 +82,9 @@ def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y:
         points = (features @ basis).cpu()
         for c, marker, face in zip(subjects.settings.classes, MARKERS, FACES, strict=True):
             of_class = (y == c).cpu()
-            axis.scatter(*points[of_class & right].T, s=16, marker=marker, color=face, edgecolor=INK, lw=0.4)
-            axis.scatter(*points[of_class & ~right].T, s=16, marker=marker, facecolor="none", edgecolor=face, lw=1.0)
+            for shown, fill in ((right, face), (~right, "none")):
+                across, up = points[of_class & shown].T
+                axis.scatter(across, up, s=16, marker=marker, facecolor=fill, edgecolor=face if fill == "none" else INK)
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():
             spine.set(visible=True, color="#c4c4c4")
