@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -82,14 +83,14 @@ def _panel(axis: Axes, subjects: Subjects, method: str, index: int) -> None:
     decided = smooth.argmax(0)
     colours = torch.tensor([to_rgb(RIGHT if c == label else GREYS[c % len(GREYS)]) for c in range(logits.shape[1])])
     box = (-span, span, -span, span)
-    axis.imshow(colours[decided], origin="lower", extent=box, interpolation="nearest")
-    fine = torch.linspace(-span, span, len(decided))
+    axis.imshow(colours[decided].numpy(), origin="lower", extent=box, interpolation="nearest")
+    fine = torch.linspace(-span, span, len(decided)).numpy()
     others = [c for c in range(len(smooth)) if c != label]
     for number in set(decided.unique().tolist()) - {label}:
-        axis.contour(fine, fine, (decided == number).float(), [0.5], colors=PAPER, linewidths=0.7)
+        axis.contour(fine, fine, (decided == number).float().numpy(), [0.5], colors=PAPER, linewidths=0.7)
     margin = smooth[label] - smooth[others].amax(0)
     if margin.min() < 0 < margin.max():
-        axis.contour(fine, fine, margin, [0.0], colors=INK, linewidths=1.4)
+        axis.contour(fine, fine, margin.numpy(), [0.0], colors=INK, linewidths=1.4)
     _names(axis, decided, fine, label, subjects.classes)
     axis.add_patch(plt.Circle((0, 0), subjects.radii["l2"], fill=False, ec=INK, lw=0.8, ls=(0, (3, 2))))
     axis.plot(0, 0, "o", color=INK, ms=3.5)
@@ -102,7 +103,7 @@ def _panel(axis: Axes, subjects: Subjects, method: str, index: int) -> None:
         spine.set(visible=True, color=QUIET)
 
 
-def _names(axis: Axes, decided: Tensor, steps: Tensor, label: int, classes: list[str]) -> None:
+def _names(axis: Axes, decided: Tensor, steps: np.ndarray, label: int, classes: list[str]) -> None:
     """Each other class's name inside its region, at the cell nearest to the region's middle; small ones go unnamed."""
     for number in decided.unique().tolist():
         cells = (decided == number).nonzero()

@@ -83,7 +83,7 @@ def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y:
         for c, marker, face in zip(subjects.settings.classes, MARKERS, FACES, strict=True):
             of_class = (y == c).cpu()
             for shown, fill in ((right, face), (~right, "none")):
-                across, up = points[of_class & shown].T
+                across, up = points[of_class & shown].T.numpy()
                 axis.scatter(across, up, s=16, marker=marker, facecolor=fill, edgecolor=face if fill == "none" else INK)
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():

@@ -75,11 +75,11 @@ def _panel(axis: Axes, values: Tensor, shades: ListedColormap, bands: BoundaryNo
     box = (-1, 1, -1, 1)
     side = 6 * (len(values) - 1) + 1
     values = F.interpolate(values[None, None], (side, side), mode="bilinear", align_corners=True)[0, 0]
-    image = axis.imshow(values, cmap=shades, norm=bands, origin="lower", extent=box, interpolation="nearest")
+    image = axis.imshow(values.numpy(), cmap=shades, norm=bands, origin="lower", extent=box, interpolation="nearest")
     across = torch.linspace(-1, 1, values.shape[1])
     inside = [level for level in LEVELS[1:] if values.min() < level < values.max()]
     if inside:
-        axis.contour(across, across, values, inside, colors=INK, linewidths=0.5)
+        axis.contour(across.numpy(), across.numpy(), values.numpy(), inside, colors=INK, linewidths=0.5)
     axis.plot(0, 0, "o", mfc=PAPER, mec=INK, ms=4)
     axis.plot(1, 0, "<", mfc=PAPER, mec=INK, ms=5, clip_on=False)
     axis.text(0.04, 0.05, f"highest {values.max():.2g}", transform=axis.transAxes, fontsize=6, **_boxed())

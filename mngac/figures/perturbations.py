@@ -82,7 +82,7 @@ def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y:
 
 def _show(axis: Axes, image: Tensor, text: str) -> None:
     """One image (channels, height, width) in [0, 1], grey or colour, with a line under it."""
-    pixels = image.detach().cpu().permute(1, 2, 0)
+    pixels = image.detach().cpu().permute(1, 2, 0).numpy()
     grey = pixels.shape[2] == 1
     axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])

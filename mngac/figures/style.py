@@ -123,8 +123,8 @@ def apart(positions: Sequence[float], gap: float, low: float, high: float) -> li
             short = gap - (moved[i + 1] - moved[i])
             if short > 0:
                 moved[i], moved[i + 1] = moved[i] - short / 2, moved[i + 1] + short / 2
-        over, under = max(moved, default=0) - high, low - min(moved, default=low)
-        moved = [v - max(over, 0) + max(under, 0) for v in moved]
+    last = len(moved) - 1
+    moved = [min(max(v, low + i * gap), high - (last - i) * gap) for i, v in enumerate(moved)]
     return [moved[order.index(i)] for i in range(len(positions))]
 
 

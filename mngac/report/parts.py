@@ -96,7 +96,7 @@ def _hour_line(row: Row) -> dict[str, str]:
 
 def figure_blocks(params: Params) -> list[Block]:
     """Every figure, as an image inside the page, with its caption."""
-    wanted = [(name, None) for name in FIGURES]
+    wanted: list[tuple[str, str | None]] = [(name, None) for name in FIGURES]
     wanted += [(name, d) for d in params.run.datasets for name in MODEL_FIGURES]
     return [_figure(name, dataset, len(params.run.datasets) > 1) for name, dataset in wanted]
 

@@ -38,10 +38,8 @@ rule tables:
 
 def shown(names, dataset=""):
     """The figures' SVG files, marked for `snakemake --report`, each with its caption."""
-    return [
-        report(f"results/figures/{name}{dataset}.svg", caption=f"../report/{name}.rst", category="Figures")
-        for name in names
-    ]
+    paths = {name: f"results/figures/{name}{dataset}.svg" for name in names}
+    return [report(p, caption=f"../report/{n}.rst", category="Figures") for n, p in paths.items()]
 
 
 rule figures:
