@@ -256,8 +256,8 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"mngac: {error}", file=sys.stderr)
         return 2 if isinstance(error, (ValueError, OSError)) else 1
-    except KeyboardInterrupt:
-        print("mngac: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
         return 130
     return 0
 
