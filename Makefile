@@ -5,11 +5,14 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
 
-.PHONY: run test check schema format clean
+.PHONY: run test check schema report format clean
 
 run: $(VENV)/ready
 	snakemake --cores $(CORES)
 	@echo; for table in multi_perturbation semi_supervised components; do cat results/tables/$$table.md; echo; done
+
+report: $(VENV)/ready
+	snakemake --cores $(CORES) results/report.html
 
 test: $(VENV)/ready
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile

@@ -8,7 +8,7 @@ from mngac.params import ParamsError
 from mngac.params_file import load
 from mngac.device import device_type
 from mngac.jobs import jobs
-from mngac.paths import FIGURES, FORMATS, TABLES, logs_of, records_of
+from mngac.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
 
 
 configfile: "params.yaml"

@@ -15,7 +15,9 @@ STAGES = {
     "evaluate": ("attack a classifier and write its record", ("dataset", "method", "seed", "suite", "profile")),
     "metrics": ("collect the records of one suite and profile", ("suite", "profile")),
     "tables": ("make the tables", ()),
-    "figures": ("make the figures", ()),
+    "figures": ("draw the figures of records and training logs", ()),
+    "model_figures": ("draw the figures that look into classifiers", ("dataset",)),
+    "report": ("write results/report.html", ()),
 }
 
 
@@ -254,8 +256,8 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"mngac: {error}", file=sys.stderr)
         return 2 if isinstance(error, (ValueError, OSError)) else 1
-    except KeyboardInterrupt:
-        print("mngac: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
         return 130
     return 0
 

@@ -5,10 +5,12 @@ Nothing here imports torch: a cache hit never pays for it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,9 +111,22 @@ class Job:
             module, function = self.stage.run.split(":")
             work = cache.work(key)
             work.mkdir(parents=True, exist_ok=True)
-            getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
+            with _stoppable(self, work, log):
+                getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
             cache.store(key, parts, self.outputs)
             return "made"
+
+
+@contextlib.contextmanager
+def _stoppable(job: Job, work: Path, log: progress.Log) -> Iterator[None]:
+    """Where somebody stops the stage: one line in its log, and on the way out, on what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        kept = "what was finished is kept, and the same command goes on from there" if any(work.iterdir()) else ""
+        text = str(stop) or f"{job.stage.name} {job.name}: stopped; {kept or 'the same command starts it again'}"
+        log.keep(text)
+        raise KeyboardInterrupt(text) from None
 
 
 @dataclass(frozen=True)
@@ -165,4 +180,6 @@ def jobs(params: Params) -> list[Job]:
         for p in run.profiles
     ]
     found += [job(params, "metrics", suite=s, profile=p) for s in run.suites for p in run.profiles]
-    return [*found, job(params, "tables"), job(params, "figures")]
+    found += [job(params, "tables"), job(params, "figures")]
+    found += [job(params, "model_figures", dataset=d) for d in run.datasets]
+    return [*found, job(params, "report")]

@@ -312,6 +312,33 @@ class Suite(Closed):
     """Seed of the attacks' randomness."""
 
 
+class FigureParams(Closed):
+    """What the figures of models look at: few images, so that they cost little beside a training."""
+
+    methods: list[Name]
+    """Methods side by side; those that the run does not train are left out, and named."""
+    images: Positive
+    """Images of `run.split`, the first ones, for robust accuracy over radius and for features."""
+    steps: Positive
+    """Steps of APGD in every figure."""
+    radius_factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2)]
+    """Multiples of each norm's radius, rising."""
+    planes: Positive
+    """Images whose decision regions are shown."""
+    plane_span: Annotated[float, Field(gt=0)]
+    """Half the width of a plane of decision regions, in l_2 radii."""
+    grid: Annotated[int, Field(ge=2)]
+    """Points on a side of a plane of decision regions."""
+    classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]
+    """Numbers of the three classes whose features are shown."""
+    surface_images: Positive
+    """Images over which a loss landscape is a mean."""
+    surface_grid: Annotated[int, Field(ge=2)]
+    """Points on a side of a loss landscape."""
+    panel_images: Positive
+    """Images whose perturbations are shown."""
+
+
 def _partial(model: type[BaseModel]) -> type[BaseModel]:
     """The same section with every key optional: what a data set overrides."""
     fields: dict[str, Any] = {}
@@ -347,6 +374,7 @@ class Params(Closed):
     pseudo_label: PseudoLabel
     methods: dict[Name, MethodParams]
     evaluation: dict[Name, Suite]
+    figures: FigureParams
 
     def training_for(self, dataset: str) -> Training:
         """`training.default` overridden by `training.<dataset>`.

@@ -9,7 +9,9 @@ from mngac.params import Params
 Wildcards = Mapping[str, str]
 TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation")
 FORMATS = ("md", "csv", "tex")
-FIGURES = ("motivation", "learning_curves")
+FIGURES = ("motivation", "learning_curves", "clean_and_union", "components", "generator")
+MODEL_FIGURES = ("over_radius", "decision_boundary", "features", "loss_landscape", "perturbations")
+IMAGES = ("png", "svg")
 
 
 def data_path(dataset: str) -> str:
@@ -54,4 +56,34 @@ def logs_of(params: Params) -> dict[str, str]:
         for m in params.run.all_methods
         for k in params.run.seeds
     ]
+    return {path: path for path in paths}
+
+
+def drawn_methods(params: Params) -> list[str]:
+    """The methods of `figures.methods` that the run trains."""
+    return [m for m in params.figures.methods if m in params.run.all_methods]
+
+
+def models_of(params: Params, dataset: str) -> dict[str, str]:
+    """Paths of what the figures of models load: classifiers and generators of the first seed."""
+    folders = [
+        trained(dict(dataset=dataset, method=m, seed=str(k))) for m in drawn_methods(params) for k in _first(params)
+    ]
+    paths = [f"{folder}/{name}.safetensors" for folder in folders for name in ("classifier", "generator")]
+    return {path: path for path in paths}
+
+
+def _first(params: Params) -> list[int]:
+    return params.run.seeds[:1]
+
+
+def figure_path(name: str, form: str, dataset: str | None = None) -> str:
+    """A figure's file; those of models have one a data set."""
+    return f"results/figures/{name}.{form}" if dataset is None else f"results/figures/{name}-{dataset}.{form}"
+
+
+def images_of(params: Params) -> dict[str, str]:
+    """Paths of all figures of the run."""
+    paths = [figure_path(n, f) for n in FIGURES for f in IMAGES]
+    paths += [figure_path(n, f, d) for d in params.run.datasets for n in MODEL_FIGURES for f in IMAGES]
     return {path: path for path in paths}

@@ -1,4 +1,8 @@
-"""What a running stage says: lines to its log and to the terminal, a live bar only where somebody watches."""
+"""What a running stage says: one line an epoch in its log; on a terminal, a live line of its own with the time left.
+
+Stages that run beside each other under one engine share the terminal: each takes the first free line, held by a file
+lock, and a lock of all of them keeps their writing apart.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,47 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
+
+LINES = Path(".mngac/lines")
+MOST = 64
+"""Live lines that one terminal can have."""
+
+
+def watched() -> bool:
+    """Whether somebody watches: stderr is a terminal."""
+    return sys.stderr.isatty()
 
 
 class Log:
-    """Lines with the time in a file, and on the terminal as they are; a bar on the terminal alone."""
+    """Lines with the time in a file, and on the terminal as they are; a live line on the terminal alone."""
 
-    def __init__(self, file: TextIO | None = None, name: str = ""):
+    def __init__(self, file: TextIO | None = None, name: str = "", place: int = 0):
         self.file = file
         self.name = name
+        self.place = place
+        """Which of the terminal's live lines is this stage's."""
 
     def line(self, text: str) -> None:
         """One line to the file and to the terminal."""
+        self.keep(text)
+        tqdm.write(text, file=sys.stderr)
+
+    def step(self, text: str) -> None:
+        """One line to the file; to the terminal only where no live line says the same."""
+        self.keep(text)
+        if not watched():
+            tqdm.write(text, file=sys.stderr)
+
+    def keep(self, text: str) -> None:
+        """One line to the file alone."""
         if self.file:
             self.file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
             self.file.flush()
-        tqdm.write(text, file=sys.stderr)
 
     def bar(self, total: int, done: int, unit: str, scale: bool = False) -> tqdm:
-        """A progress bar with rate and time left; silent where stderr is no terminal."""
+        """The live line, with rate and time left; silent where stderr is no terminal."""
         return tqdm(
             total=total,
             initial=done,
@@ -36,13 +62,32 @@ class Log:
             desc=self.name,
             leave=False,
             dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
+            position=self.place,
+            disable=not watched(),
         )
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[int]:
+    """The first live line of the terminal that no other stage has."""
+    LINES.mkdir(parents=True, exist_ok=True)
+    tqdm.set_lock(FileLock(LINES / "terminal.lock"))
+    for place in range(MOST):
+        lock = FileLock(LINES / f"{place}.lock")
+        try:
+            with lock.acquire(timeout=0):
+                yield place
+                return
+        except Timeout:
+            continue
+    yield 0
 
 
 @contextlib.contextmanager
 def log_to(path: str) -> Iterator[Log]:
     """The log of a stage, in a file under logs/."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        yield Log(file, Path(path).stem)
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(path, "a", encoding="utf-8"))
+        place = stack.enter_context(_place()) if watched() else 0
+        yield Log(file, Path(path).stem, place)

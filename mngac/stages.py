@@ -9,15 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mngac.fingerprint import file_digest
+from mngac.fingerprint import ROOT, file_digest
 from mngac.params import PACKAGE, Params, ParamsError
 from mngac.paths import (
     FIGURES,
     FORMATS,
+    IMAGES,
+    MODEL_FIGURES,
     TABLES,
     Wildcards,
     data_path,
+    drawn_methods,
+    figure_path,
+    images_of,
     logs_of,
+    models_of,
     pseudo_labels,
     record_path,
     records_of,
@@ -120,6 +126,39 @@ def _results(folder: str, names: tuple[str, ...], formats: tuple[str, ...]) -> d
     return {f"{n}.{f}": f"results/{folder}/{n}.{f}" for n in names for f in formats}
 
 
+def _figure_outputs(p: Params, w: Wildcards) -> dict[str, str]:
+    figures = {f"{n}.{f}": figure_path(n, f) for n in FIGURES for f in IMAGES}
+    return {**figures, "training_curves.csv": "results/plots/training_curves.csv"}
+
+
+def _model_figure_values(p: Params, w: Wildcards) -> dict[str, Any]:
+    return {
+        "figures": p.figures.model_dump(),
+        "radii": p.radii_for(p.run.profiles[0], w["dataset"]).model_dump(),
+        "split": p.run.split,
+    }
+
+
+def _model_figure_outputs(p: Params, w: Wildcards) -> dict[str, str]:
+    figures = {f"{n}.{f}": figure_path(n, f, w["dataset"]) for n in MODEL_FIGURES for f in IMAGES}
+    return {**figures, "over_radius.csv": f"results/plots/over_radius-{w['dataset']}.csv"}
+
+
+def _model_figure_code(p: Params, w: Wildcards) -> list[str]:
+    families = {_family(p, {**w, "method": m}) for m in drawn_methods(p)}
+    return ["mngac.figures.from_models", *sorted(f"mngac.models.{family}" for family in families)]
+
+
+def _report_values(p: Params, w: Wildcards) -> dict[str, Any]:
+    captions = sorted((ROOT / "workflow/report").glob("*.rst"))
+    return {
+        "params": p.model_dump(),
+        "paper": file_digest(PACKAGE / "paper_tables.yaml"),
+        "style": file_digest(PACKAGE / "report/style.css"),
+        "captions": {path.stem: file_digest(path) for path in captions},
+    }
+
+
 TRAIN = ("dataset", "method", "seed")
 MACHINE = ("run.device", "run.threads")
 TRAIN_READS = ("training", "radii", "methods.{method}", *MACHINE)
@@ -219,13 +258,39 @@ STAGES = {
         Stage(
             "figures",
             (),
-            reads=("run", "radii", "data"),
-            values=_rows,
-            code=lambda p, w: ["mngac.figures"],
+            reads=("run", "radii", "data", "training", "methods"),
+            values=lambda p, w: {
+                **_rows(p, w),
+                "norms": {m: p.methods[m].norms for m in p.run.all_methods},
+                "monitor": {d: p.training_for(d).monitor.model_dump() for d in p.run.datasets},
+            },
+            code=lambda p, w: ["mngac.figures.from_records"],
             inputs=lambda p, w: {**records_of(p), **logs_of(p)},
-            outputs=lambda p, w: _results("figures", FIGURES, ("png", "svg")),
-            run="mngac.figures:run",
+            outputs=_figure_outputs,
+            run="mngac.figures.from_records:run",
             packages=("matplotlib",),
+        ),
+        Stage(
+            "model_figures",
+            ("dataset",),
+            reads=("run", "radii", "figures"),
+            values=_model_figure_values,
+            code=_model_figure_code,
+            inputs=lambda p, w: {"data": data_path(w["dataset"]), **models_of(p, w["dataset"])},
+            outputs=_model_figure_outputs,
+            run="mngac.figures.from_models:run",
+            computes=True,
+            packages=("matplotlib",),
+        ),
+        Stage(
+            "report",
+            (),
+            reads=("run", "data", "radii", "training", "pseudo_label", "methods", "evaluation", "figures"),
+            values=_report_values,
+            code=lambda p, w: ["mngac.report.page"],
+            inputs=lambda p, w: {**records_of(p), **images_of(p)},
+            outputs=lambda p, w: {"report": "results/report.html"},
+            run="mngac.report.page:run",
         ),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import json
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from mngac import tensors
 from mngac.artifacts import atomic, write_text
@@ -84,6 +86,8 @@ class Trainer:
         self.method = self._method(entry, channels)
         self.method.initialise(self.classifier)
         self.progress = Progress()
+        self.kept: dict[str, Any] = {}
+        """State after the last epoch that was finished; empty before the first."""
 
     def _batches(self, data: store.DataSet) -> list[Batches]:
         """The sources that a batch is put together from: labelled images, and pseudo-labelled ones where given."""
@@ -126,34 +130,37 @@ class Trainer:
         self._resume()
         last = time.monotonic()
         saved = last
-        while self.method.trains and self.progress.epoch < self.training.epochs:
-            line = self._epoch(self.progress.epoch)
-            now = time.monotonic()
-            self.progress.seconds += now - last
-            line["timing"]["seconds"] = round(self.progress.seconds, 3)
-            last = now
-            self.progress.epoch += 1
-            self.progress.lines.append(line)
-            self._say(line)
-            if now - saved > CHECKPOINT_SECONDS:
-                self._checkpoint()
-                saved = now
+        images = self.training.batch_size * self.steps_per_epoch
+        done = self.progress.epoch * images
+        with self.context.log.bar(self.training.epochs * images, done, " images", scale=True) as bar:
+            while self.method.trains and self.progress.epoch < self.training.epochs:
+                line = self._epoch(self.progress.epoch, bar)
+                now = time.monotonic()
+                self.progress.seconds += now - last
+                line["timing"]["seconds"] = round(self.progress.seconds, 3)
+                last = now
+                self.progress.epoch += 1
+                self.progress.lines.append(line)
+                self._say(line)
+                self.kept = self._state()
+                if now - saved > CHECKPOINT_SECONDS:
+                    self.checkpoint()
+                    saved = now
         self._write()
 
-    def _epoch(self, epoch: int) -> dict[str, Any]:
+    def _epoch(self, epoch: int, bar: tqdm) -> dict[str, Any]:
         t, total = self.training, torch.zeros((), device=self.device)
         images = t.batch_size * self.steps_per_epoch
         started = time.monotonic()
         self.classifier.train()
-        with self.context.log.bar(images, 0, " images", scale=True) as bar:
-            bar.set_description(f"{self.context.job.name} epoch {epoch + 1}/{t.epochs}")
-            for number_in_epoch in range(self.steps_per_epoch):
-                number = epoch * self.steps_per_epoch + number_in_epoch
-                rate = learning_rate(t.schedule, number / self.steps_per_epoch, t.epochs)
-                total += self._step(number, rate)
-                bar.update(t.batch_size)
-                if not bar.disable and number_in_epoch % 20 == 19:
-                    bar.set_postfix(loss=f"{total.item() / (number_in_epoch + 1):.3f}")
+        bar.set_description(f"{self.context.job.name} epoch {epoch + 1}/{t.epochs}")
+        for number_in_epoch in range(self.steps_per_epoch):
+            number = epoch * self.steps_per_epoch + number_in_epoch
+            rate = learning_rate(t.schedule, number / self.steps_per_epoch, t.epochs)
+            total += self._step(number, rate)
+            bar.update(t.batch_size)
+            if not bar.disable and number_in_epoch % 20 == 19:
+                bar.set_postfix(loss=f"{total.item() / (number_in_epoch + 1):.3f}")
         spent = time.monotonic() - started
         return {
             "epoch": epoch + 1,
@@ -195,7 +202,7 @@ class Trainer:
         share = line["epoch"] / self.training.epochs
         left = line["timing"]["seconds"] * (1 / share - 1)
         robust = "  ".join(f"{n} {line[f'validation_{n}']:.0f}" for n in ("clean", *self.attacks))
-        self.context.log.line(
+        self.context.log.step(
             f"{self.context.job.name}  epoch {line['epoch']}/{self.training.epochs}  loss {line['loss']:.3f}  "
             f"{robust}  {line['timing']['images_per_second']:,.0f} images/s  {left:.0f} s left"
         )
@@ -204,15 +211,21 @@ class Trainer:
     def _checkpoint_file(self) -> Path:
         return self.context.work / "checkpoint.pt"
 
-    def _checkpoint(self) -> None:
-        content = {
+    def _state(self) -> dict[str, Any]:
+        """A copy of all that changes, so that an epoch that is broken off leaves it whole."""
+        state = {
             "classifier": self.classifier.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
             "progress": asdict(self.progress),
         }
-        with atomic(self._checkpoint_file) as temporary:
-            torch.save(content, temporary)
+        return copy.deepcopy(state)
+
+    def checkpoint(self) -> None:
+        """Writes the state after the last finished epoch."""
+        if self.kept:
+            with atomic(self._checkpoint_file) as temporary:
+                torch.save(self.kept, temporary)
 
     def _resume(self) -> None:
         if not self._checkpoint_file.exists():
@@ -253,11 +266,13 @@ def resumable(trainer: Trainer) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        trainer.checkpoint()
+        job, total = trainer.context.job, trainer.training.epochs
         done = trainer.progress.epoch
-        trainer.context.log.line(
-            f"{trainer.context.job.name}: stopped after epoch {done}; the same command goes on from the last checkpoint"
+        kept = (
+            f"epoch {done} of {total} is kept, and the same command goes on from there" if done else "nothing to keep"
         )
-        raise
+        raise KeyboardInterrupt(f"{job.stage.name} {job.name}: stopped; {kept}") from None
 
 
 def run(context: Context) -> None:

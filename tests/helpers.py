@@ -35,6 +35,8 @@ def small(methods=("nat", "mng_ac"), semi=(), epochs=1, **run) -> dict:
     raw["evaluation"]["apgd"] |= {"n": 20}
     for entry in raw["evaluation"]["apgd"]["attacks"]:
         entry["steps"] = 5
+    raw["figures"] |= {"images": 20, "steps": 2, "radius_factors": [0, 1], "planes": 1, "grid": 5}
+    raw["figures"] |= {"surface_images": 1, "surface_grid": 4, "panel_images": 1}
     return raw
 
 

@@ -15,8 +15,11 @@ def made(cache, stage):
     return sorted(e.name for e in Cache(cache).entries() if e.about["parts"]["stage"] == stage)
 
 
+RESULTS = ("metrics", "tables", "figures", "model_figures", "report")
+
+
 def counts(cache):
-    return {stage: len(made(cache, stage)) for stage in ("data", "train", "evaluate", "metrics", "tables", "figures")}
+    return {stage: len(made(cache, stage)) for stage in ("data", "train", "evaluate", *RESULTS)}
 
 
 def planned(folder):
@@ -28,7 +31,7 @@ def planned(folder):
     }
 
 
-BETA_ONLY = {"train": 1, "evaluate": 1, "metrics": 1, "tables": 1, "figures": 1, "all": 1}
+BETA_ONLY = {"train": 1, "evaluate": 1, **dict.fromkeys(RESULTS, 1), "all": 1}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_the_engines_write_equal_records_but_for_timing(both):
 def test_after_a_run_there_is_nothing_to_do_under_either_engine(both):
     folder = both["snakemake"]
     before = counts(folder / "cache")
-    assert before == {"data": 1, "train": 2, "evaluate": 2, "metrics": 1, "tables": 1, "figures": 1}
+    assert before == {"data": 1, "train": 2, "evaluate": 2, **dict.fromkeys(RESULTS, 1)}
     assert planned(folder) == {}
     run(folder, "dvc", "repro")
     assert counts(folder / "cache") == before

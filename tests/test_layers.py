@@ -12,12 +12,13 @@ LAYERS = [
     {"params", "artifacts", "sources"},
     {"registry", "device", "paths"},
     {"params_file", "stages"},
-    {"jobs", "tensors", "records", "statistics", "provenance"},
+    {"jobs", "training_log", "tensors", "records", "statistics", "provenance"},
     {"norms", "losses", "models", "data", "red_flags", "compare"},
     {"attacks", "rows"},
     {"methods", "probes", "units"},
     {"training", "evaluation", "tables"},
     {"figures", "standalone", "released", "export", "model_card"},
+    {"report"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

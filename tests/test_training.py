@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,16 +63,15 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     params = prepared(tmp_path, monkeypatch, epochs=3)
     whole = train(params)
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     epoch = training.Trainer._epoch
 
-    def stopped(self, number):
+    def stopped(self, number, bar):
         if number == 2:
             raise KeyboardInterrupt
-        return epoch(self, number)
+        return epoch(self, number, bar)
 
     monkeypatch.setattr(training.Trainer, "_epoch", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="epoch 2 of 3 is kept, and the same command goes on from there"):
         train(params)
     monkeypatch.setattr(training.Trainer, "_epoch", epoch)
     resumed = train(params)
@@ -172,6 +172,28 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path):
     resumed = out.read_bytes()
     subprocess.run(command, cwd=folder, env=env("b"), check=True, capture_output=True)
     assert out.read_bytes() == resumed
+
+
+def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_go_on(tmp_path):
+    folder = workspace(tmp_path / "w", small(methods=("adv_linf",), epochs=40))
+    env = {**os.environ, "PYTHONPATH": str(folder), "MNGAC_CACHE": str(tmp_path / "a")}
+    mngac = [sys.executable, "-m", "mngac.cli"]
+    subprocess.run([*mngac, "data", "--dataset", "digits"], cwd=folder, env=env, check=True, capture_output=True)
+    command = [*mngac, "train", "--dataset", "digits", "--method", "adv_linf", "--seed", "0"]
+    stopped = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    while "epoch 2/40" not in stopped.stderr.readline():
+        assert stopped.poll() is None
+    stopped.send_signal(signal.SIGINT)
+    *_, last = stopped.stderr.read().strip().splitlines()
+    assert stopped.wait() == 130
+    assert re.fullmatch(
+        r"mngac: train digits-adv_linf-0: stopped; epoch \d+ of 40 is kept, and the same command goes on from there",
+        last,
+    )
+    again = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    assert "goes on after epoch" in again.stderr.readline()
+    again.kill()
+    again.communicate()
 
 
 def test_threads_are_what_params_say(tmp_path, monkeypatch):

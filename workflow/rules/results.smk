@@ -19,7 +19,12 @@ rule tables:
         stamp=".mngac/stamps/tables/tables.json",
         records=list(records_of(PARAMS)),
     output:
-        expand("results/tables/{name}.{form}", name=TABLES, form=FORMATS),
+        expand("results/tables/{name}.{form}", name=TABLES, form=["md", "tex"]),
+        report(
+            expand("results/tables/{name}.csv", name=TABLES),
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
         "results/tables/metrics.json",
     params:
         run=config["run"],
@@ -31,18 +36,72 @@ rule tables:
         "mngac tables"
 
 
+def shown(names, dataset=""):
+    """The figures' SVG files, marked for `snakemake --report`, each with its caption."""
+    paths = {name: f"results/figures/{name}{dataset}.svg" for name in names}
+    return [report(p, caption=f"../report/{n}.rst", category="Figures") for n, p in paths.items()]
+
+
 rule figures:
     input:
         stamp=".mngac/stamps/figures/figures.json",
         records=list(records_of(PARAMS)),
         logs=list(logs_of(PARAMS)),
     output:
-        expand("results/figures/{name}.{form}", name=FIGURES, form=["png", "svg"]),
+        expand("results/figures/{name}.png", name=FIGURES),
+        shown(FIGURES),
+        "results/plots/training_curves.csv",
     params:
         run=config["run"],
         radii=config["radii"],
         data=config["data"],
+        training=config["training"],
+        methods=config["methods"],
     log:
         "logs/figures/figures.log",
     shell:
         "mngac figures"
+
+
+rule model_figures:
+    input:
+        stamp=".mngac/stamps/model_figures/{dataset}.json",
+        data="data/{dataset}.safetensors",
+        models=lambda w: list(models_of(PARAMS, w.dataset)),
+    output:
+        expand("results/figures/{name}-{{dataset}}.png", name=MODEL_FIGURES),
+        shown(MODEL_FIGURES, "-{dataset}"),
+        "results/plots/over_radius-{dataset}.csv",
+    params:
+        run=config["run"],
+        radii=config["radii"],
+        figures=config["figures"],
+    log:
+        "logs/model_figures/{dataset}.log",
+    threads: RUN.threads
+    resources:
+        gpu=GPU,
+    shell:
+        "mngac model_figures --dataset {wildcards.dataset}"
+
+
+rule report:
+    input:
+        stamp=".mngac/stamps/report/report.json",
+        records=list(records_of(PARAMS)),
+        figures=list(images_of(PARAMS)),
+    output:
+        report("results/report.html", caption="../report/report.rst", category="Report"),
+    params:
+        run=config["run"],
+        data=config["data"],
+        radii=config["radii"],
+        training=config["training"],
+        pseudo_label=config["pseudo_label"],
+        methods=config["methods"],
+        evaluation=config["evaluation"],
+        figures=config["figures"],
+    log:
+        "logs/report/report.log",
+    shell:
+        "mngac report"

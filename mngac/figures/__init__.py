@@ -1,0 +1,1 @@
+"""Figures, one file each: `draw(...) -> Figure`. Two stages draw them, one from records and logs, one from models."""

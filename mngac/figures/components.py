@@ -1,0 +1,70 @@
+"""The components of MNG-AC, one added at a time: bars with intervals."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mngac.figures.style import INK, NORM_LABELS, PAPER, balls, percent, say, seeds, title
+from mngac.params import NORMS, Params
+from mngac.rows import Row, collect
+from mngac.tables import ROWS
+
+COLUMNS = ("clean", *NORMS, "union")
+FACES = (("#ffffff", ""), ("#d0d0d0", "////"), ("#8f8f8f", ""), ("#1a1a1a", ""))
+NAMES = {
+    "sat": "sat: one norm a batch",
+    "sat_ac": "sat_ac: + consistency",
+    "sat_ac_noise": "sat_ac_noise: + random noise",
+    "mng_ac": "mng_ac: + learned noise",
+}
+
+
+def draw(params: Params) -> Figure:
+    """Accuracy of each component's step in percent, a group of bars a column of the tables, a panel a data set."""
+    suite, profile = params.run.suites[0], params.run.profiles[0]
+    datasets = params.run.datasets
+    figure, axes = plt.subplots(len(datasets), 1, figsize=(7.2, 2.5 * len(datasets) + 0.9), squeeze=False)
+    wanted = ROWS["components"] or ()
+    notes = []
+    for axis, dataset in zip(axes[:, 0], datasets, strict=True):
+        rows = collect(params, dataset, wanted, suite, profile)
+        missing = [row.method for row in rows if not row.records]
+        n = sorted({f"{r.n} {r.split}" for row in rows for r in row.records})
+        absent = f"; not measured: {', '.join(missing)}" if missing else ""
+        notes.append(f"{dataset}: {', '.join(n) or 'no'} images, {balls(params, profile, dataset)}{absent}")
+        if len(missing) == len(rows):
+            say(axis, f"{dataset}: none of {', '.join(wanted)} was measured")
+            continue
+        _bars(axis, rows)
+        axis.set_title(dataset if len(datasets) > 1 else "", loc="left")
+    spread = "95 % intervals over images" if len(params.run.seeds) == 1 else "± standard deviation over seeds"
+    note = f"Suite {suite}; whiskers: {spread}, not paired. {'; '.join(notes)}; {seeds(params)}."
+    title(figure, "Components of MNG-AC, one added at a time", note)
+    return figure
+
+
+def _bars(axis: Axes, rows: list[Row]) -> None:
+    width = 0.8 / len(rows)
+    faces = dict(zip(ROWS["components"] or (), FACES, strict=True))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(COLUMNS):
+            bounds = row.bounds(column)
+            place = j - 0.4 + (i + 0.5) * width
+            if bounds is None:
+                axis.text(place, 2, "–", ha="center", color=INK)
+                continue
+            centre, low, high = bounds
+            face, hatch = faces[row.method]
+            axis.bar(place, centre, 0.9 * width, color=face, hatch=hatch, edgecolor=INK, lw=0.6)
+            axis.plot([place, place], [low, high], color=INK, lw=1.0, solid_capstyle="butt", zorder=3)
+            axis.plot([place, place], [low, centre], color="#ffffff" if face == "#1a1a1a" else INK, lw=1.0, zorder=4)
+            axis.text(place, high + 1.5, f"{centre:.0f}", ha="center", fontsize=6.5)
+            if j == 0:
+                box = dict(facecolor=PAPER, edgecolor="none", pad=1.0)
+                axis.text(place, 4, NAMES[row.method], rotation=90, ha="center", va="bottom", fontsize=6.5, bbox=box)
+    percent(axis, "accuracy (%)")
+    axis.set_ylim(0, 109)
+    axis.set_xticks(range(len(COLUMNS)), [NORM_LABELS[c] for c in COLUMNS], color=INK, fontsize=9)
+    axis.tick_params(axis="x", length=0)

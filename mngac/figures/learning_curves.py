@@ -1,0 +1,62 @@
+"""Learning curves per norm: overfitting to one norm shows as lines that part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mngac.figures.style import NORM_LABELS, NORM_LOOKS, empty, percent, say, seeds, title
+from mngac.params import Params
+from mngac.training_log import read_log
+
+WIDTH = 4
+
+
+def draw(params: Params) -> Figure:
+    """Clean and per-norm accuracy on validation images over epochs, a panel a method and data set."""
+    panels = [(d, m) for d in params.run.datasets for m in params.run.all_methods]
+    if not panels:
+        return empty("No methods to draw.")
+    columns = min(WIDTH, len(panels))
+    rows = -(-len(panels) // columns)
+    size = (max(5.0, 2.1 * columns), 1.55 * rows + 1.1)
+    figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
+    for axis, (dataset, method) in zip(axes.flat, panels, strict=False):
+        lines = read_log(dataset, method, params.run.seeds[0])
+        _panel(axis, lines)
+        axis.set_title(method if len(params.run.datasets) == 1 else f"{dataset} {method}", loc="left")
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_visible(False)
+    axes[0][0].set_ylabel("accuracy (%)")
+    axes[-1][0].set_xlabel("epoch")
+    _key(figure)
+    monitor = {d: params.training_for(d).monitor for d in params.run.datasets}
+    counts = "; ".join(f"{d}: first {m.images} validation images, {m.steps} steps" for d, m in monitor.items())
+    first = seeds(params) if len(params.run.seeds) == 1 else f"seed {params.run.seeds[0]}"
+    note = f"Monitor of training (PGD at the training radii, weaker than the evaluation): {counts}; {first}."
+    title(figure, "Accuracy on validation images while training", note)
+    return figure
+
+
+def _panel(axis: Axes, lines: list[dict[str, Any]]) -> None:
+    if not lines:
+        say(axis, "no training log")
+        return
+    epochs = [line["epoch"] for line in lines]
+    for i, (name, look) in enumerate(NORM_LOOKS.items()):
+        values = [line[f"validation_{name}"] for line in lines]
+        every = max(len(epochs) // 4, 1)
+        axis.plot(epochs, values, **look.line(), marker=look.marker, markersize=2.6, markevery=(i, every))
+    percent(axis)
+
+
+def _key(figure: Figure) -> None:
+    """One key above all panels."""
+    handles = [
+        plt.Line2D([], [], **look.line(), marker=look.marker, markersize=3, label=NORM_LABELS[name])
+        for name, look in NORM_LOOKS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), handlelength=3, fontsize=8)

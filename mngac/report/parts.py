@@ -1,0 +1,169 @@
+"""The report's blocks: each (anchor, title, html), from records, figures and parameters."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mngac.fingerprint import ROOT
+from mngac.params import Params
+from mngac.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path
+from mngac.rows import Row, collect, of_seeds, red_flags
+from mngac.tables import DASH, TITLES, sections
+
+Block = tuple[str, str, str]
+CAPTIONS = ROOT / "workflow/report"
+"""One caption a figure, shared with `snakemake --report`."""
+
+
+def escape(text: object) -> str:
+    """Text as HTML."""
+    return html.escape(str(text))
+
+
+def table(lines: Sequence[Mapping[str, str]]) -> str:
+    """An HTML table in a box that scrolls sideways; the first column stays in sight. `paper | ours` in two inks."""
+    if not lines:
+        return "<p>Nothing to show.</p>"
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in lines[0])
+    body = []
+    for line in lines:
+        first, *rest = line.values()
+        body.append(f'<tr><th scope="row">{escape(first)}</th>{"".join(_cell(v) for v in rest)}</tr>')
+    rows = "\n".join(body)
+    return (
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
+    )
+
+
+def _cell(text: str) -> str:
+    paper, bar, ours = text.partition(" | ")
+    if not bar:
+        return f"<td>{escape(text)}</td>"
+    return f'<td><span class="paper">{escape(paper)}</span> | <span class="ours">{escape(ours)}</span></td>'
+
+
+def table_blocks(params: Params) -> list[Block]:
+    """Every table of the paper, a block a table with a part a data set, suite and profile."""
+    blocks = []
+    for name in TABLES:
+        parts = [
+            f"<h4>{escape(' · '.join(part.where.values()))}</h4>{table(part.printed)}"
+            f'<p class="caption">{escape(part.caption)}</p>'
+            for part in sections(params, name)
+        ]
+        blocks.append((f"table-{name}", TITLES[name], "\n".join(parts)))
+    return blocks
+
+
+def hour_blocks(params: Params) -> list[Block]:
+    """Union accuracy for each hour of training, costliest thing last; on the machine that the records name."""
+    suite, profile = params.run.suites[0], params.run.profiles[0]
+    blocks = []
+    for dataset in params.run.datasets:
+        rows = collect(params, dataset, params.run.all_methods, suite, profile)
+        ranked = sorted(rows, key=lambda row: -(_per_hour(row) or -1.0))
+        devices = sorted({str(r.timing.get("training", {}).get("device")) for row in rows for r in row.records})
+        note = (
+            f"Points of union ({suite}, {profile}) divided by hours of training, mean over seeds; trained on "
+            f"{', '.join(devices) or 'nothing yet'}. Hours of different machines can't be compared; and a method that "
+            "hardly trains gets many points an hour without being robust: read it beside the union itself."
+        )
+        body = table([_hour_line(row) for row in ranked]) + f'<p class="caption">{escape(note)}</p>'
+        blocks.append((f"hours-{dataset}", dataset, body))
+    return blocks
+
+
+def _per_hour(row: Row) -> float | None:
+    union, seconds = row.shares("union"), row.training("seconds")
+    return sum(union) / len(union) / (seconds / 3600) if union and seconds else None
+
+
+def _hour_line(row: Row) -> dict[str, str]:
+    union, seconds, rate = row.shares("union"), row.training("seconds"), _per_hour(row)
+    return {
+        "method": row.method,
+        "union": f"{sum(union) / len(union):.1f}" if union else DASH,
+        "training": f"{seconds / 3600:.4f} h" if seconds else DASH,
+        "union per hour": f"{rate:,.0f}" if rate else DASH,
+    }
+
+
+def figure_blocks(params: Params) -> list[Block]:
+    """Every figure, as an image inside the page, with its caption."""
+    wanted: list[tuple[str, str | None]] = [(name, None) for name in FIGURES]
+    wanted += [(name, d) for d in params.run.datasets for name in MODEL_FIGURES]
+    return [_figure(name, dataset, len(params.run.datasets) > 1) for name, dataset in wanted]
+
+
+def _figure(name: str, dataset: str | None, several: bool) -> Block:
+    image = base64.b64encode(Path(figure_path(name, "svg", dataset)).read_bytes()).decode()
+    title = name.replace("_", " ").capitalize() + (f", {dataset}" if dataset and several else "")
+    caption = (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").strip()
+    body = (
+        f'<figure><div class="scroll" tabindex="0"><img alt="{escape(title)}" '
+        f'src="data:image/svg+xml;base64,{image}"/></div><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+    return f"figure-{name}-{dataset}" if dataset else f"figure-{name}", title, body
+
+
+def flag_blocks(params: Params) -> list[Block]:
+    """What makes evaluations doubtful, a list a data set."""
+    blocks = []
+    for dataset in params.run.datasets:
+        found = red_flags(params, dataset, params.run.all_methods)
+        items = "".join(f"<li>{escape(flag)}</li>" for flag in found)
+        body = f"<ul>{items}</ul>" if found else "<p>None: no record of this run raises one.</p>"
+        blocks.append((f"flags-{dataset}", dataset, body))
+    return blocks
+
+
+def parameter_blocks(params: Params) -> list[Block]:
+    """The parameters as resolved: each data set's training after its overrides, and what the run names."""
+    run = params.run
+    shown: dict[str, Any] = {"run": run.model_dump()}
+    for d in run.datasets:
+        shown[f"data.{d}"] = params.data[d].model_dump()
+        shown[f"training.{d}"] = params.training_for(d).model_dump()
+        shown[f"radii, {d}"] = {p: params.radii_for(p, d).model_dump() for p in run.profiles}
+    shown["methods"] = {m: params.methods[m].model_dump(exclude_none=True) for m in run.all_methods}
+    shown["evaluation"] = {s: params.evaluation[s].model_dump(exclude_none=True) for s in run.suites}
+    shown["figures"] = params.figures.model_dump()
+    blocks = []
+    for i, (name, value) in enumerate(shown.items()):
+        text = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=100)
+        blocks.append((f"params-{i}", name, f'<pre class="scroll" tabindex="0">{escape(text)}</pre>'))
+    return blocks
+
+
+def provenance_blocks(params: Params) -> list[Block]:
+    """Where each record comes from: commit, code, cache key, device, versions."""
+    lines = []
+    for dataset in params.run.datasets:
+        for method in params.run.all_methods:
+            for suite in params.run.suites:
+                for profile in params.run.profiles:
+                    for record in of_seeds(params, dataset, method, suite, profile):
+                        lines.append(_source(record.model_dump(by_alias=True)))
+    note = "Key: of the evaluation in the artifact cache; code: digest of what measured, equal within a table."
+    return [("records", "Records", table(lines) + f'<p class="caption">{note}</p>')]
+
+
+def _source(record: dict[str, Any]) -> dict[str, str]:
+    about, training = record["provenance"], record["timing"].get("training", {})
+    versions = ", ".join(f"{name} {version}" for name, version in about.get("versions", {}).items())
+    return {
+        "record": " ".join(str(record[k]) for k in ("dataset", "method")) + f" seed {record['seed']}",
+        "suite": f"{record['suite']}, {record['profile']}, {record['n']} {record['split']}",
+        "commit": str(about.get("commit", DASH)),
+        "key": str(about.get("key", DASH))[:12],
+        "code": str(about.get("code", DASH))[:12],
+        "evaluated on": str(about.get("device", DASH)),
+        "trained on": str(training.get("device", DASH)),
+        "versions": versions or DASH,
+    }
