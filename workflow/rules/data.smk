@@ -3,9 +3,9 @@ rule data:
         stamp=".mngac/stamps/data/{dataset}.json",
     output:
         "data/{dataset}.safetensors",
-    params:
-        data=lambda w: config["data"][w.dataset],
     log:
         "logs/data/{dataset}.log",
+    params:
+        data=lambda w: config["data"][w.dataset],
     shell:
         "mngac data --dataset {wildcards.dataset}"

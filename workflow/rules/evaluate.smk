@@ -6,17 +6,17 @@ rule evaluate:
         training="trained/{dataset}/{method}/seed{seed}/train.json",
     output:
         "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json",
+    log:
+        "logs/evaluate/{dataset}-{method}-{seed}-{suite}-{profile}.log",
+    threads: RUN.threads
+    resources:
+        gpu=GPU,
     params:
         evaluation=lambda w: config["evaluation"][w.suite],
         radii=lambda w: config["radii"][w.profile],
         split=RUN.split,
         device=RUN.device,
         threads=RUN.threads,
-    log:
-        "logs/evaluate/{dataset}-{method}-{seed}-{suite}-{profile}.log",
-    threads: RUN.threads
-    resources:
-        gpu=GPU,
     shell:
         "mngac evaluate --dataset {wildcards.dataset} --method {wildcards.method} --seed {wildcards.seed}"
         " --suite {wildcards.suite} --profile {wildcards.profile}"

@@ -4,12 +4,12 @@ rule metrics:
         records=lambda w: list(records_of(PARAMS, w.suite, w.profile)),
     output:
         "results/tables/metrics-{suite}-{profile}.json",
+    log:
+        "logs/metrics/{suite}-{profile}.log",
     params:
         run=config["run"],
         radii=config["radii"],
         data=config["data"],
-    log:
-        "logs/metrics/{suite}-{profile}.log",
     shell:
         "mngac metrics --suite {wildcards.suite} --profile {wildcards.profile}"
 
@@ -26,12 +26,12 @@ rule tables:
             category="Tables",
         ),
         "results/tables/metrics.json",
+    log:
+        "logs/tables/tables.log",
     params:
         run=config["run"],
         radii=config["radii"],
         data=config["data"],
-    log:
-        "logs/tables/tables.log",
     shell:
         "mngac tables"
 
@@ -51,14 +51,14 @@ rule figures:
         expand("results/figures/{name}.png", name=FIGURES),
         shown(FIGURES),
         "results/plots/training_curves.csv",
+    log:
+        "logs/figures/figures.log",
     params:
         run=config["run"],
         radii=config["radii"],
         data=config["data"],
         training=config["training"],
         methods=config["methods"],
-    log:
-        "logs/figures/figures.log",
     shell:
         "mngac figures"
 
@@ -72,15 +72,15 @@ rule model_figures:
         expand("results/figures/{name}-{{dataset}}.png", name=MODEL_FIGURES),
         shown(MODEL_FIGURES, "-{dataset}"),
         "results/plots/over_radius-{dataset}.csv",
-    params:
-        run=config["run"],
-        radii=config["radii"],
-        figures=config["figures"],
     log:
         "logs/model_figures/{dataset}.log",
     threads: RUN.threads
     resources:
         gpu=GPU,
+    params:
+        run=config["run"],
+        radii=config["radii"],
+        figures=config["figures"],
     shell:
         "mngac model_figures --dataset {wildcards.dataset}"
 
@@ -92,6 +92,8 @@ rule report:
         figures=list(images_of(PARAMS)),
     output:
         report("results/report.html", caption="../report/report.rst", category="Report"),
+    log:
+        "logs/report/report.log",
     params:
         run=config["run"],
         data=config["data"],
@@ -101,7 +103,5 @@ rule report:
         methods=config["methods"],
         evaluation=config["evaluation"],
         figures=config["figures"],
-    log:
-        "logs/report/report.log",
     shell:
         "mngac report"

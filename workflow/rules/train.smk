@@ -12,12 +12,6 @@ rule train:
         "trained/{dataset}/{method}/seed{seed}/generator.safetensors",
         "trained/{dataset}/{method}/seed{seed}/train.jsonl",
         "trained/{dataset}/{method}/seed{seed}/train.json",
-    params:
-        training=config["training"],
-        radii=config["radii"],
-        method=lambda w: config["methods"][w.method],
-        device=RUN.device,
-        threads=RUN.threads,
     log:
         "logs/train/{dataset}-{method}-{seed}.log",
     wildcard_constraints:
@@ -25,6 +19,12 @@ rule train:
     threads: RUN.threads
     resources:
         gpu=GPU,
+    params:
+        training=config["training"],
+        radii=config["radii"],
+        method=lambda w: config["methods"][w.method],
+        device=RUN.device,
+        threads=RUN.threads,
     shell:
         "mngac train --dataset {wildcards.dataset} --method {wildcards.method} --seed {wildcards.seed}"
 
@@ -36,16 +36,16 @@ rule pseudo_label:
         teacher=expand("trained/{{dataset}}/{method}/seed{{seed}}/classifier.safetensors", method=RUN.teachers),
     output:
         "trained/{dataset}/pseudo_labels/seed{seed}.safetensors",
-    params:
-        teacher=one_of(RUN.teachers),
-        pseudo_label=config["pseudo_label"],
-        device=RUN.device,
-        threads=RUN.threads,
     log:
         expand("logs/pseudo_label/{{dataset}}-{method}-{{seed}}.log", method=one_of(RUN.teachers)),
     threads: RUN.threads
     resources:
         gpu=GPU,
+    params:
+        teacher=one_of(RUN.teachers),
+        pseudo_label=config["pseudo_label"],
+        device=RUN.device,
+        threads=RUN.threads,
     shell:
         "mngac pseudo_label --dataset {wildcards.dataset} --method {params.teacher} --seed {wildcards.seed}"
 
@@ -60,12 +60,6 @@ rule train_semi:
         "trained/{dataset}/{method}/seed{seed}/generator.safetensors",
         "trained/{dataset}/{method}/seed{seed}/train.jsonl",
         "trained/{dataset}/{method}/seed{seed}/train.json",
-    params:
-        training=config["training"],
-        radii=config["radii"],
-        method=lambda w: config["methods"][w.method],
-        device=RUN.device,
-        threads=RUN.threads,
     log:
         "logs/train_semi/{dataset}-{method}-{seed}.log",
     wildcard_constraints:
@@ -73,5 +67,11 @@ rule train_semi:
     threads: RUN.threads
     resources:
         gpu=GPU,
+    params:
+        training=config["training"],
+        radii=config["radii"],
+        method=lambda w: config["methods"][w.method],
+        device=RUN.device,
+        threads=RUN.threads,
     shell:
         "mngac train_semi --dataset {wildcards.dataset} --method {wildcards.method} --seed {wildcards.seed}"
