@@ -32,6 +32,7 @@ validate(config, "workflow/schemas/params.schema.json", set_default=False)
 RUN = PARAMS.run
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"

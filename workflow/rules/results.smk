@@ -36,12 +36,6 @@ rule tables:
         "mngac tables"
 
 
-def shown(names, dataset=""):
-    """The figures' SVG files, marked for `snakemake --report`, each with its caption."""
-    paths = {name: f"results/figures/{name}{dataset}.svg" for name in names}
-    return [report(p, caption=f"../report/{n}.rst", category="Figures") for n, p in paths.items()]
-
-
 rule figures:
     input:
         stamp=".mngac/stamps/figures/figures.json",

@@ -1,8 +1,3 @@
-def one_of(names):
-    """A wildcard constraint; without names, one that nothing meets."""
-    return "|".join(names) or "(?!)"
-
-
 rule train:
     input:
         stamp=".mngac/stamps/train/{dataset}-{method}-{seed}.json",
