@@ -89,6 +89,16 @@ def test_more_steps_never_lose_what_fewer_found(digits):
     assert losses == sorted(losses)
 
 
+@pytest.mark.parametrize("steps", [10, 50, 100])
+def test_pyautoattacks_checkpoints_follow_the_number_of_steps(steps):
+    from pyautoattack.autopgd_base import APGDAttack
+
+    from mngac.attacks.autoattack import iterations
+
+    fresh = APGDAttack(Linear(torch.ones(1, 2, 2)), n_iter=steps, norm="Linf", eps=0.1)
+    assert {name: getattr(fresh, name) for name in iterations(steps)} == iterations(steps)
+
+
 def test_step_sizes_are_looked_at_where_the_paper_says():
     """p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06), times the steps."""
     assert sorted(_checkpoints(100))[:6] == [22, 41, 57, 70, 80, 87]

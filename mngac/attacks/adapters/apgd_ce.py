@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from mngac.attacks.autoattack import autoattack, perturb
+from mngac.attacks.autoattack import autoattack, iterations, perturb
 from mngac.attacks.pgd import Classifier
 from mngac.attacks.target import Target
 from mngac.params import SuiteAttack
@@ -10,6 +10,5 @@ from mngac.params import SuiteAttack
 
 def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
     """APGD-CE (Croce and Hein 2020; for l_1 2021)."""
-    steps = settings.steps
     part = autoattack(classifier, target).apgd
-    return perturb(part, x, y, target, loss="ce", n_iter=steps, n_iter_orig=steps, n_restarts=settings.restarts)
+    return perturb(part, x, y, target, loss="ce", n_restarts=settings.restarts, **iterations(settings.steps))

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from mngac.attacks.autoattack import autoattack, perturb, targets_at_most
+from mngac.attacks.autoattack import autoattack, iterations, perturb, targets_at_most
 from mngac.attacks.pgd import Classifier
 from mngac.attacks.target import Target
 from mngac.params import SuiteAttack
@@ -16,9 +16,7 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
     """
     if target.classes < 4:
         raise ValueError(f"apgd_t needs at least 4 classes, found {target.classes}; use apgd_ce and fab_t")
-    steps = settings.steps
     part = autoattack(classifier, target).apgd_targeted
     count = targets_at_most(settings.targets, target)
-    return perturb(
-        part, x, y, target, n_iter=steps, n_iter_orig=steps, n_restarts=settings.restarts, n_target_classes=count
-    )
+    steps = iterations(settings.steps)
+    return perturb(part, x, y, target, n_restarts=settings.restarts, n_target_classes=count, **steps)
