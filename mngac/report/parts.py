@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from mngac.tables import DASH, TITLES, sections
 Block = tuple[str, str, str]
 CAPTIONS = ROOT / "workflow/report"
 """One caption a figure, shared with `snakemake --report`."""
+
+SCREEN = 1.45
+"""Pixels a point of a figure: its 8-point type is then as large as the page's captions."""
 
 
 def escape(text: object) -> str:
@@ -102,11 +106,13 @@ def figure_blocks(params: Params) -> list[Block]:
 
 
 def _figure(name: str, dataset: str | None, several: bool) -> Block:
-    image = base64.b64encode(Path(figure_path(name, "svg", dataset)).read_bytes()).decode()
+    drawing = Path(figure_path(name, "svg", dataset)).read_bytes()
+    image = base64.b64encode(drawing).decode()
+    wide = round(float((re.search(rb'width="([0-9.]+)pt"', drawing) or [b"", b"600"])[1]) * SCREEN)
     title = name.replace("_", " ").capitalize() + (f", {dataset}" if dataset and several else "")
     caption = (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").strip()
     body = (
-        f'<figure><div class="scroll" tabindex="0"><img alt="{escape(title)}" '
+        f'<figure><div class="scroll" tabindex="0"><img alt="{escape(title)}" width="{wide}" '
         f'src="data:image/svg+xml;base64,{image}"/></div><figcaption>{escape(caption)}</figcaption></figure>'
     )
     return f"figure-{name}-{dataset}" if dataset else f"figure-{name}", title, body
