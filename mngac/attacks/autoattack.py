@@ -51,7 +51,7 @@ def perturb(part: object, x: Tensor, y: Tensor, target: Target, **settings: obje
 
 
 def iterations(steps: int) -> dict[str, int]:
-    """APGD's settings for a number of steps: when step sizes are looked at follows it, at 22, 6 and 3 % of the steps."""
+    """APGD's settings for a number of steps, which its checkpoints follow: at 22, 6 and 3 % of them."""
     spans = {"n_iter_2": 0.22, "n_iter_min": 0.06, "size_decr": 0.03}
     return {"n_iter": steps, "n_iter_orig": steps, **{name: max(int(s * steps), 1) for name, s in spans.items()}}
 
