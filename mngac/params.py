@@ -82,6 +82,8 @@ class Run(Closed):
     """Radii that the evaluation uses: names of `radii`."""
     split: Literal["validation", "test"]
     """Part of the data that is evaluated: validation to choose, test to report."""
+    mixed: bool
+    """true: records of different evaluation code may share a table, whose caption then says so."""
     device: Literal["auto", "cpu", "cuda"]
     """auto: cuda where a driver and a device are found, else cpu."""
     threads: Positive

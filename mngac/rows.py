@@ -123,12 +123,16 @@ def collect(params: Params, dataset: str, methods: Sequence[str], suite: str, pr
         TablesError: where they differ in split, number of images or evaluation code.
     """
     rows = [Row(method, of_seeds(params, dataset, method, suite, profile)) for method in methods]
-    check_alike([r for row in rows for r in row.records])
+    check_alike([r for row in rows for r in row.records], params.run.mixed)
     return rows
 
 
-def check_alike(found: Sequence[Record]) -> None:
-    """Refuses to mix suites, profiles, splits, images or evaluation code in one table."""
+def check_alike(found: Sequence[Record], mixed: bool = False) -> None:
+    """Refuses to mix suites, profiles, splits, images or evaluation code in one table; `mixed` admits different code.
+
+    Raises:
+        TablesError: naming a record of each value.
+    """
     what = {
         "suite": lambda r: r.suite,
         "profile": lambda r: r.profile,
@@ -136,6 +140,8 @@ def check_alike(found: Sequence[Record]) -> None:
         "images": lambda r: f"{r.n} images",
         "evaluation code": lambda r: str(r.provenance.get("code"))[:12],
     }
+    if mixed:
+        del what["evaluation code"]
     for name, value in what.items():
         by_value: dict[str, str] = {}
         for record in found:

@@ -114,6 +114,8 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, profi
         f"±: {spread_text}. p: union against {REFERENCE}, {test}, Holm. Trained on {', '.join(devices)}. "
         f"Commit {', '.join(commits)}.",
     ]
+    if len({str(r.provenance.get("code")) for r in found}) > 1:
+        lines.append("Evaluated by different code (run.mixed).")
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
     if flags:

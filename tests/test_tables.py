@@ -127,6 +127,11 @@ def test_records_that_differ_are_refused_in_one_table(written, change, what):
         tables.sections(params, "all")
 
 
+def test_different_code_shares_a_table_only_when_asked_and_the_caption_says_so(written):
+    _, section = rows(written(MNG, {**ADV, "provenance": {"code": "d" * 64}}, mixed=True))
+    assert "different code" in section.caption
+
+
 def test_profiles_never_share_a_table(written):
     raw = raw_params()
     assert set(raw["radii"]) == {"standard", "large_l1"}
