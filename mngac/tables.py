@@ -72,7 +72,10 @@ def _p(value: float | None) -> str:
 
 
 def cells(row: Row, baseline: float | None, dataset: str, table: str, p: dict[str, float]) -> dict[str, str]:
-    """A row as printed: header -> text; `baseline` is adv_linf's training time in seconds. Data sets of the paper get `paper | ours`."""
+    """A row as printed: header -> text. Data sets of the paper get `paper | ours`.
+
+    `baseline` is adv_linf's training time in seconds.
+    """
     paper = paper_row(dataset, table, row.method)
     printed = {"method": row.method}
     for column in NORMS if table == "motivation" else COLUMNS:
