@@ -17,7 +17,7 @@ from typing import Any
 
 from mngac import progress
 from mngac.artifacts import Cache, key_of, write_text
-from mngac.device import device_type
+from mngac.device import device_type, one_device
 from mngac.fingerprint import code_digest, file_digest
 from mngac.params import Params, ParamsError
 from mngac.stages import STAGES, Stage
@@ -111,7 +111,8 @@ class Job:
             module, function = self.stage.run.split(":")
             work = cache.work(key)
             work.mkdir(parents=True, exist_ok=True)
-            with _stoppable(self, work, log):
+            kind = device_type(self.params.run.device) if self.stage.computes else "cpu"
+            with _stoppable(self, work, log), one_device(kind, cache.root / "locks"):
                 getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
             cache.store(key, parts, self.outputs)
             return "made"

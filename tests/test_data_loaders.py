@@ -162,19 +162,19 @@ def test_digits_refuse_a_source(tmp_path):
 
 def test_a_pool_is_a_folder_of_images_at_any_depth_or_an_array(tmp_path):
     write_tree(tmp_path / "pool", train=2, test=1)
-    images, labels = read_pool(str(tmp_path / "pool"), (3, 8, 8), None, Log())
+    images, labels = read_pool(str(tmp_path / "pool"), (3, 8, 8), 3, None, Log())
     assert images.shape == (6, 3, 8, 8) and labels.tolist() == [-1] * 6
     array = np.stack([pixels(i) for i in range(5)])
     np.save(tmp_path / "pool.npy", array)
-    images, _ = read_pool(str(tmp_path / "pool.npy"), (3, 8, 8), None, Log())
+    images, _ = read_pool(str(tmp_path / "pool.npy"), (3, 8, 8), 3, None, Log())
     assert np.array_equal(images.numpy(), array.transpose(0, 3, 1, 2))
     for shape in ((1, 8, 8), (3, 9, 9)):
         with pytest.raises(DataError, match=r"pool"):
-            read_pool(str(tmp_path / "pool.npy"), shape, None, Log())
+            read_pool(str(tmp_path / "pool.npy"), shape, 3, None, Log())
     with pytest.raises(DataError, match="the training set has 9x9"):
-        read_pool(str(tmp_path / "pool"), (3, 9, 9), None, Log())
+        read_pool(str(tmp_path / "pool"), (3, 9, 9), 3, None, Log())
     buffer = io.BytesIO()
     np.save(buffer, np.array([{}], dtype=object), allow_pickle=True)
     (tmp_path / "pickled.npy").write_bytes(buffer.getvalue())
     with pytest.raises(DataError, match=r"pickled\.npy"):
-        read_pool(str(tmp_path / "pickled.npy"), (3, 8, 8), None, Log())
+        read_pool(str(tmp_path / "pickled.npy"), (3, 8, 8), 3, None, Log())

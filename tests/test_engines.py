@@ -26,9 +26,8 @@ def planned(folder):
     """Rules and their numbers that `snakemake -n` lists."""
     done = run(folder, "snakemake", "-n")
     table = [line.split() for line in (done.stdout + done.stderr).splitlines()]
-    return {
-        words[0]: int(words[1]) for words in table if len(words) == 2 and words[1].isdigit() and words[0] != "total"
-    }
+    jobs = {words[0]: int(words[1]) for words in table if len(words) == 2 and words[1].isdigit()}
+    return {rule: count for rule, count in jobs.items() if rule.isidentifier() and rule != "total"}
 
 
 BETA_ONLY = {"train": 1, "evaluate": 1, **dict.fromkeys(RESULTS, 1), "all": 1}

@@ -84,7 +84,8 @@ def test_a_run_of_one_method_draws_what_there_is(tmp_path, monkeypatch, methods)
     assert len(drawn(tmp_path, made(tmp_path, methods))) == 2 * len(NAMES) + 2
 
 
-def test_without_any_record_or_log_the_figures_of_records_still_come(tmp_path):
+def test_without_any_record_or_log_the_figures_of_records_still_come(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with plt.rc_context(STYLE):
         params = small_params()
         assert motivation.draw(params).get_size_inches()[0] > 3

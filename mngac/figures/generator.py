@@ -59,7 +59,8 @@ def _line(axis: Axes, lines: list[dict[str, Any]], key: str, look: Look, name: s
 
 def verdict(name: str, lines: list[dict[str, Any]]) -> str:
     """One sentence from the second half of the epochs: the generator's loss over Gaussian noise's, and how sure."""
-    half = [line["generator_meta_loss_over_gaussian"] for line in lines[len(lines) // 2 :]]
+    key = "generator_meta_loss_over_gaussian"
+    half = [line[key] for line in lines[len(lines) // 2 :] if key in line]
     if len(half) < 3:
         return f"{name}: too few epochs to tell."
     centre, error = mean(half), stdev(half) / len(half) ** 0.5
