@@ -194,3 +194,14 @@ def _t_test(differences: list[float]) -> float:
     from scipy.stats import ttest_1samp
 
     return float(ttest_1samp(differences, 0).pvalue) if len(set(differences)) > 1 else float(differences[0] == 0)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as printed: s under ten minutes, min under two hours, else h."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 600
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )

@@ -18,7 +18,7 @@ from mngac.artifacts import write_text
 from mngac.jobs import Context
 from mngac.params import NORMS, Params
 from mngac.paths import TABLES
-from mngac.rows import COLUMNS, REFERENCE, Row, collect, metrics, of_seeds, p_values, paper_row, red_flags
+from mngac.rows import COLUMNS, REFERENCE, Row, collect, duration, metrics, of_seeds, p_values, paper_row, red_flags
 
 DASH = "–"
 BASELINE = "adv_linf"
@@ -52,13 +52,7 @@ def _number(bounds: tuple[float, float, float] | None) -> str:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return DASH
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 600
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )
+    return duration(seconds)
 
 
 def _images(count: float | None) -> str:

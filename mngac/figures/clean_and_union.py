@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mngac.figures.style import INK, PAPER, QUIET, RULE, apart, balls, say, seeds, title
 from mngac.params import Params
-from mngac.rows import REFERENCE, Row, collect
+from mngac.rows import REFERENCE, Row, collect, duration
 
 AREA = 260.0
 """Points squared of the costliest method's marker."""
@@ -68,17 +68,7 @@ def _labels(axis: Axes, rows: list[Row], unions: list[float], cleans: list[float
     places = apart(ties, (high - low) / 20, low + (high - low) / 40, high - (high - low) / 40)
     for row, x, y, place in zip(rows, cleans, unions, places, strict=True):
         seconds = row.training("seconds")
-        cost = "" if seconds is None else f"  {_time(seconds)}"
+        cost = "" if seconds is None else f"  {duration(seconds)}"
         axis.plot([x, right + 0.03 * span], [y, place], color=QUIET, lw=0.5, ls=(0, (1, 1.5)), zorder=2, clip_on=False)
         weight = "bold" if row.method == REFERENCE else "normal"
         axis.text(right + 0.04 * span, place, row.method + cost, va="center", fontsize=7, fontweight=weight)
-
-
-def _time(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 600
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )
