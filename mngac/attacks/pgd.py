@@ -40,7 +40,7 @@ def gradient(classifier: Classifier, x: Tensor, y: Tensor, loss: Loss) -> Tensor
     """Gradient of the loss to the images alone, whatever the caller's grad mode; none reaches the weights."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        return torch.autograd.grad(loss(classifier(x), y), x)[0].float()
+        return torch.autograd.grad(loss(classifier(x), y), x)[0].to(x.dtype)
 
 
 def ascend(
