@@ -17,6 +17,8 @@ ENTRIES = {
     "pgd_l1": {"steps": 10, "step_size": 0.25, "top_share": 0.05},
     "apgd_ce": {"steps": 10, "restarts": 1},
     "apgd_t": {"steps": 10, "restarts": 1, "targets": 9},
+    "batched_apgd_ce": {"steps": 10, "restarts": 2},
+    "batched_apgd_t": {"steps": 10, "targets": 3},
     "fab_t": {"steps": 5, "restarts": 1, "targets": 9},
     "square": {"queries": 50, "restarts": 1},
     "carlini_wagner": {"binary_search_steps": 2, "steps": 10},

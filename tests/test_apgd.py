@@ -8,8 +8,17 @@ from helpers import Linear
 from torch import nn
 from torch.nn import functional as F
 
-from mngac.attacks.adapters import apgd_ce
-from mngac.attacks.apgd import _checkpoints, apgd, apgd_evaluation
+from mngac.attacks.adapters import apgd_ce, apgd_t, batched_apgd_ce, batched_apgd_t
+from mngac.attacks.apgd import (
+    Problem,
+    _checkpoints,
+    apgd,
+    cross_entropy,
+    from_noise,
+    targeted_dlr,
+    targeted_margin,
+)
+from mngac.attacks.apgd_until_broken import apgd_until_broken
 from mngac.attacks.target import Target
 from mngac.data.loaders.digits import load
 from mngac.data.workspace import Workspace
@@ -48,24 +57,126 @@ def digits():
     return net, x[right], y[right]
 
 
+def settings(**keys):
+    return SuiteAttack(attack="any", norm="linf", steps=50, **keys)
+
+
+PAIRS = {
+    "cross-entropy": (apgd_ce, batched_apgd_ce, dict(restarts=3), dict(restarts=3)),
+    "targeted": (apgd_t, batched_apgd_t, dict(restarts=1, targets=3), dict(targets=3)),
+}
+
+
 @pytest.mark.parametrize("norm", sorted(RADII))
-def test_apgd_is_as_strong_as_pyautoattacks_within_half_a_point(digits, norm):
+@pytest.mark.parametrize("kind", PAIRS)
+def test_apgd_is_as_strong_as_pyautoattacks_within_half_a_point(digits, norm, kind):
     net, x, y = digits
-    ours = apgd_evaluation(net, x, y, norm, RADII[norm], 100, generator())
-    settings = SuiteAttack(attack="apgd_ce", norm=norm, steps=100, restarts=1)
-    theirs = apgd_ce.attack(net, x, y, Target(norm, RADII[norm], 10, 0, "cpu"), settings)
-    robust = [100 * (net(adv).argmax(1) == y).float().mean().item() for adv in (ours, theirs)]
+    theirs, ours, their_keys, our_keys = PAIRS[kind]
+    target = Target(norm, RADII[norm], 10, 0, "cpu")
+    found = [
+        ours.attack(net, x, y, target, settings(**our_keys)),
+        theirs.attack(net, x, y, target, settings(**their_keys)),
+    ]
+    robust = [100 * (net(adv).argmax(1) == y).float().mean().item() for adv in found]
     assert 5 < robust[1] < 95
     assert robust[0] <= robust[1] + 0.5
 
 
 @pytest.mark.parametrize("norm", sorted(RADII))
-@pytest.mark.parametrize("attack", [apgd, apgd_evaluation])
-def test_apgd_stays_in_ball_and_pixel_range(digits, norm, attack):
+@pytest.mark.parametrize("starts", [0, 1, 3])
+def test_apgd_stays_in_ball_and_pixel_range(digits, norm, starts):
     net, x, y = digits
-    x_adv = attack(net, x[:40], y[:40], norm, RADII[norm], 10, generator())
+    x, y = x[:40], y[:40]
+    if starts:
+        x_adv = apgd_until_broken(Problem(net, norm, RADII[norm], 10), x, y, y.expand(starts, -1), 0)
+    else:
+        x_adv = apgd(net, x, y, norm, RADII[norm], 10, generator())
     assert ((x_adv >= 0) & (x_adv <= 1)).all()
-    assert (NORMS[norm].size(x_adv - x[:40]) <= RADII[norm] * (1 + 1e-5) + 64 * 6e-8).all()
+    assert (NORMS[norm].size(x_adv - x) <= RADII[norm] * (1 + 1e-5) + 64 * 6e-8).all()
+
+
+class OneByOne(nn.Module):
+    """Classifies one image at a time, so that no image's arithmetic depends on its batch."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return torch.cat([self.net(image) for image in x.split(1)])
+
+
+@pytest.mark.parametrize("norm", sorted(RADII))
+@pytest.mark.parametrize(("adapter", "keys"), [(batched_apgd_ce, {"restarts": 3}), (batched_apgd_t, {"targets": 3})])
+def test_batch_size_order_and_company_change_nothing(digits, norm, adapter, keys):
+    """Each image has random streams of its own: together, apart, and in another order the same images are broken."""
+    net, x, y = digits
+    net, x, y = OneByOne(net), x[:30], y[:30]
+    target, entry = Target(norm, RADII[norm], 10, 0, "cpu"), settings(**keys).model_copy(update={"steps": 10})
+
+    def broken(chosen):
+        x_adv = adapter.attack(net, x[chosen], y[chosen], target, entry)
+        return (net(x_adv).argmax(1) != y[chosen]).tolist()
+
+    together = broken(torch.arange(30))
+    assert 0 < sum(together) < 30
+    assert [hit for part in torch.arange(30).split(7) for hit in broken(part)] == together
+    assert broken(torch.arange(29, -1, -1)) == together[::-1]
+
+
+def test_one_start_gives_the_same_points_in_any_company(digits):
+    net, x, y = digits
+    net, x, y = OneByOne(net), x[:8], y[:8]
+    problem = Problem(net, "l2", RADII["l2"], 10)
+    together = apgd_until_broken(problem, x, y, y[None], 0)
+    apart = [apgd_until_broken(problem, x[i : i + 1], y[i : i + 1], y[None, i : i + 1], 0) for i in range(8)]
+    assert torch.equal(together, torch.cat(apart))
+    assert not torch.equal(together, apgd_until_broken(problem, x, y, y[None], 1))
+
+
+def test_broken_images_leave_and_cost_nothing_more(digits):
+    net, x, y = digits
+    seen = []
+
+    def counting(images):
+        seen.append(len(images))
+        return net(images)
+
+    apgd_until_broken(Problem(counting, "linf", 0.5, 50), x, y, y.expand(4, -1), 0)
+    assert seen[0] == len(x) and sum(seen) < 12 * len(x)
+
+
+def test_more_starts_never_lose_what_fewer_found(digits):
+    net, x, y = digits
+    held = []
+    for starts in (1, 2, 5):
+        x_adv = apgd_until_broken(Problem(net, "l1", RADII["l1"], 20), x, y, y.expand(starts, -1), 0)
+        held.append((net(x_adv).argmax(1) == y).sum().item())
+    assert held[0] >= held[1] >= held[2] and held[0] > held[2]
+
+
+def test_a_targeted_start_ends_in_the_class_it_aims_at():
+    """Three half planes: from the first class, a short step reaches the second, a longer one the third."""
+    weight = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 0.8]])
+
+    def classifier(x):
+        return x.flatten(1) @ weight.T - torch.tensor([0.0, 0.6, 0.52])
+
+    x, y = torch.full((1, 1, 1, 2), 0.5), torch.tensor([0])
+    for aim in (1, 2):
+        problem = Problem(classifier, "l2", 0.3, 20, targeted_margin)
+        ascent = from_noise(problem, x, y, torch.tensor([aim]), -torch.ones_like(x))
+        assert not ascent.fooled
+        ascent.run()
+        assert ascent.fooled and classifier(ascent.best).argmax(1).item() == aim
+
+
+def test_the_losses_are_their_formulas():
+    logits = torch.tensor([[1.0, 4.0, 2.0, -1.0, 0.5]], dtype=torch.float64)
+    y, aim = torch.tensor([1]), torch.tensor([2])
+    assert cross_entropy(logits, y, aim).item() == pytest.approx(-logits.log_softmax(1)[0, 1].item())
+    assert targeted_margin(logits, y, aim).item() == 2.0 - 4.0
+    assert targeted_dlr(logits, y, aim).item() == pytest.approx(-(4.0 - 2.0) / (4.0 - (1.0 + 0.5) / 2))
 
 
 @pytest.mark.parametrize("norm", sorted(RADII))

@@ -17,6 +17,7 @@ from mngac.attacks.target import Pool, Target, accept, right
 from mngac.evaluation import AttackFailed, evaluate
 from mngac.norms import NORMS
 from mngac.params import number
+from mngac.registry import kinds
 
 STANDARD = ("apgd_ce", "apgd_t", "fab_t", "square")
 
@@ -77,6 +78,10 @@ def test_apgd_t_says_that_it_needs_four_classes():
         three[1].weight.copy_(torch.eye(3, 10))
     with pytest.raises(AttackFailed, match="apgd_t needs at least 4 classes, found 3"):
         evaluate(three.eval(), x[y < 3], y[y < 3], suite("apgd_t linf"), RADII)
+
+
+def test_every_attack_has_short_settings_here():
+    assert sorted(ENTRIES) == kinds("attacks/adapters")
 
 
 @pytest.mark.parametrize("name", sorted(set(ENTRIES) - {"brendel_bethge"}))

@@ -1,4 +1,4 @@
-"""Auto-PGD on cross-entropy for l_inf, l_2 and l_1, batched on the device: no step sizes to choose.
+"""Auto-PGD for l_inf, l_2 and l_1, batched on the device: no step sizes to choose.
 
 Croce and Hein 2020 (l_inf, l_2) and 2021 (l_1, with adaptive sparsity). Every decision is per image by masks, so
 there is no host synchronisation; training uses the point of highest loss, evaluation the last one that fools.
@@ -7,6 +7,8 @@ there is no host synchronisation; training uses the point of highest loss, evalu
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,50 +24,99 @@ SHRINK_L1 = 1.5
 LEAST_L1 = 10.0
 FIRST_SHARE_L1 = 0.2
 
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(logits (batch, classes), labels (batch,), classes aimed at (batch,)) -> what each image's attack raises (batch,)."""
+
+
+def cross_entropy(logits: Tensor, y: Tensor, aim: Tensor) -> Tensor:
+    """The cross-entropy of the label, wherever it leads."""
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+def targeted_margin(logits: Tensor, y: Tensor, aim: Tensor) -> Tensor:
+    """The logit aimed at minus the label's (Carlini and Wagner 2017, f_6, without its constants)."""
+    return logits.gather(1, aim[:, None])[:, 0] - logits.gather(1, y[:, None])[:, 0]
+
+
+def targeted_dlr(logits: Tensor, y: Tensor, aim: Tensor) -> Tensor:
+    """The targeted difference of logits ratio (Croce and Hein 2020, equation 6); needs four classes."""
+    ordered = logits.sort(1).values
+    scale = ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2
+    return targeted_margin(logits, y, aim) / (scale + 1e-12)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is attacked, in which ball, with how many gradient steps, and what is raised."""
+
+    classifier: Classifier
+    norm: str
+    radius: float
+    steps: int
+    loss: Loss = cross_entropy
+
 
 def _like(values: Tensor, x: Tensor) -> Tensor:
     return values.view(-1, *[1] * (x.dim() - 1))
 
 
-class _Ascent:
-    """One run from a start: the current, previous and best points of each image."""
+class Ascent:
+    """Images on their way up from a start: the current, previous and best point of each.
 
-    def __init__(self, classifier: Classifier, x: Tensor, y: Tensor, norm: str, radius: float, start: Tensor):
-        self.classifier, self.x, self.y, self.radius = classifier, x, y, radius
-        self.ball = NORMS[norm]
-        self.point = self.previous = start
-        self.first_step = radius if norm == "l1" else 2 * radius
+    Every tensor attribute has one entry an image, so that images can be let go.
+    """
+
+    def __init__(self, problem: Problem, x: Tensor, y: Tensor, aim: Tensor, start: Tensor):
+        self.problem, self.x, self.y, self.aim = problem, x, y, aim
+        self.ball = NORMS[problem.norm]
+        self.first_step = problem.radius if problem.norm == "l1" else 2 * problem.radius
+        self.point = self.previous = self.adversarial = start
         self.step = torch.full((len(x),), self.first_step, device=x.device)
-        self.loss, self.gradient, fooled = self._look()
+        self.loss, self.gradient, self.fooled = self._look()
         self.best, self.best_gradient, self.best_loss = self.point, self.gradient, self.loss
-        self.fooled = fooled
-        self.adversarial = self.point
         self.rises = torch.zeros(len(x), device=x.device)
         """How often each image's loss rose since the last check."""
+        self.taken = 0
 
     def _look(self) -> tuple[Tensor, Tensor, Tensor]:
         """Loss per image, its gradient to the image, and whether the image fools the classifier."""
         with torch.enable_grad():
             point = self.point.detach().requires_grad_()
-            logits = self.classifier(point)
-            losses = F.cross_entropy(logits, self.y, reduction="none")
+            logits = self.problem.classifier(point)
+            losses = self.problem.loss(logits, self.y, self.aim)
             gradient = torch.autograd.grad(losses.sum(), point)[0]
-        return losses.detach(), gradient.float(), logits.detach().argmax(1) != self.y
+        return losses.detach(), gradient.to(point.dtype), logits.detach().argmax(1) != self.y
 
-    def move(self, target: Tensor) -> None:
+    def advance(self) -> None:
+        """One step of every image."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """All steps that are left."""
+        while self.taken < self.problem.steps:
+            self.advance()
+
+    def keep(self, chosen: Tensor) -> None:
+        """Lets all other images go."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(self, name, value[chosen])
+
+    def _move(self, target: Tensor) -> None:
         """To the target; then keeps what is best."""
         self.previous, self.point = self.point, target
         before = self.loss
         self.loss, self.gradient, fooled = self._look()
-        self.rises += (self.loss > before).float()
+        self.rises = self.rises + (self.loss > before).float()
         self.adversarial = torch.where(_like(fooled, self.x), self.point, self.adversarial)
         self.fooled = self.fooled | fooled
         better = self.loss > self.best_loss
         self.best = torch.where(_like(better, self.x), self.point, self.best)
         self.best_gradient = torch.where(_like(better, self.x), self.gradient, self.best_gradient)
         self.best_loss = torch.where(better, self.loss, self.best_loss)
+        self.taken += 1
 
-    def back_to_best(self, chosen: Tensor) -> None:
+    def _back_to_best(self, chosen: Tensor) -> None:
         """The chosen images go on from their best point."""
         self.point = torch.where(_like(chosen, self.x), self.best, self.point)
         self.gradient = torch.where(_like(chosen, self.x), self.best_gradient, self.gradient)
@@ -82,46 +133,73 @@ def _checkpoints(steps: int) -> set[int]:
     return found
 
 
-def _into(run: _Ascent, point: Tensor) -> Tensor:
-    return run.x + run.ball.to_ball(run.x, point - run.x, run.radius)
-
-
-def _halving(run: _Ascent, steps: int) -> None:
+class Halving(Ascent):
     """l_inf and l_2: momentum, and half the step where the loss rose too seldom or its best stood still."""
-    checks = _checkpoints(steps)
-    last_best, halved = run.best_loss, torch.ones_like(run.best_loss, dtype=torch.bool)
-    since = 0
-    for i in range(steps):
-        ahead = run.ball.ascend(run.gradient, 1.0, 1) * _like(run.step, run.x)
-        trial = _into(run, run.point + ahead)
-        share = MOMENTUM if i else 1.0
-        run.move(_into(run, run.point + share * (trial - run.point) + (1 - share) * (run.point - run.previous)))
-        since += 1
-        if i + 1 in checks:
-            seldom = run.rises <= RISES * since
-            still = ~halved & (last_best >= run.best_loss)
-            halved, last_best = seldom | still, run.best_loss
-            run.step = torch.where(halved, run.step / 2, run.step)
-            run.back_to_best(halved)
-            run.rises, since = torch.zeros_like(run.rises), 0
+
+    def __init__(self, problem: Problem, x: Tensor, y: Tensor, aim: Tensor, start: Tensor):
+        super().__init__(problem, x, y, aim, start)
+        self.checks = _checkpoints(problem.steps)
+        self.last_best, self.halved = self.best_loss, torch.ones_like(self.best_loss, dtype=torch.bool)
+        self.since = 0
+
+    def advance(self) -> None:
+        """A step with momentum; at the checks, a look at the step sizes."""
+        ahead = self.ball.ascend(self.gradient, 1.0, 1) * _like(self.step, self.x)
+        trial = self._inside(self.point + ahead)
+        share = MOMENTUM if self.taken else 1.0
+        self._move(self._inside(self.point + share * (trial - self.point) + (1 - share) * (self.point - self.previous)))
+        self.since += 1
+        if self.taken in self.checks:
+            self._check()
+
+    def _inside(self, point: Tensor) -> Tensor:
+        return self.x + self.ball.to_ball(self.x, point - self.x, self.problem.radius)
+
+    def _check(self) -> None:
+        seldom = self.rises <= RISES * self.since
+        still = ~self.halved & (self.last_best >= self.best_loss)
+        self.halved, self.last_best = seldom | still, self.best_loss
+        self.step = torch.where(self.halved, self.step / 2, self.step)
+        self._back_to_best(self.halved)
+        self.rises, self.since = torch.zeros_like(self.rises), 0
 
 
-def _sparse(run: _Ascent, steps: int, share: Tensor, nonzero: Tensor) -> None:
+class Sparse(Ascent):
     """l_1: steps on a share of the coordinates that follows the sparsity of the best point (2021, algorithm 2).
 
-    `nonzero` is the number of coordinates against which the first check compares.
+    `share` is the first share; `nonzero` the number of coordinates against which the first check compares.
     """
-    count = run.x[0].numel()
-    every = max(int(0.04 * steps), 1)
-    for i in range(steps):
-        run.move(run.x + l1_box_project(run.x, run.point + _sparse_step(run, share) - run.x, run.radius))
-        if (i + 1) % every == 0:
-            now = _moved(run.x, run.best)
-            sparser = now < SPARSER * nonzero
-            share, nonzero = now / count / SHRINK_L1, now
-            smaller = (run.step / SHRINK_L1).clamp_min(run.first_step / LEAST_L1)
-            run.step = torch.where(sparser, torch.full_like(run.step, run.first_step), smaller)
-            run.back_to_best(sparser)
+
+    def __init__(
+        self, problem: Problem, x: Tensor, y: Tensor, aim: Tensor, start: Tensor, share: Tensor, nonzero: Tensor
+    ):
+        super().__init__(problem, x, y, aim, start)
+        self.share, self.nonzero = share, nonzero
+        self.every = max(int(0.04 * problem.steps), 1)
+
+    def advance(self) -> None:
+        """A sparse step, projected on ball and box at once; at the checks, a look at sparsity and step sizes."""
+        wanted = self.point + self._sparse_step() - self.x
+        self._move(self.x + l1_box_project(self.x, wanted, self.problem.radius))
+        if self.taken % self.every == 0:
+            self._check()
+
+    def _check(self) -> None:
+        now = _moved(self.x, self.best)
+        sparser = now < SPARSER * self.nonzero
+        self.share, self.nonzero = now / self.x[0].numel() / SHRINK_L1, now
+        smaller = (self.step / SHRINK_L1).clamp_min(self.first_step / LEAST_L1)
+        self.step = torch.where(sparser, torch.full_like(self.step, self.first_step), smaller)
+        self._back_to_best(sparser)
+
+    def _sparse_step(self) -> Tensor:
+        flat = self.gradient.flatten(1)
+        count = flat.shape[1]
+        place = ((1 - self.share) * count).long().clamp(0, count - 1)
+        level = flat.abs().sort(1).values.gather(1, place[:, None])
+        signs = (flat * (flat.abs() >= level)).sign()
+        length = self.step[:, None] / signs.abs().sum(1, keepdim=True).clamp_min(1)
+        return (length * signs).view(self.x.shape)
 
 
 def _moved(x: Tensor, point: Tensor) -> Tensor:
@@ -129,53 +207,40 @@ def _moved(x: Tensor, point: Tensor) -> Tensor:
     return (point != x).flatten(1).sum(1).float()
 
 
-def _sparse_step(run: _Ascent, share: Tensor) -> Tensor:
-    flat = run.gradient.flatten(1)
-    count = flat.shape[1]
-    place = ((1 - share) * count).long().clamp(0, count - 1)
-    level = flat.abs().sort(1).values.gather(1, place[:, None])
-    signs = (flat * (flat.abs() >= level)).sign()
-    length = run.step[:, None] / signs.abs().sum(1, keepdim=True).clamp_min(1)
-    return (length * signs).view(run.x.shape)
-
-
-def _start(x: Tensor, norm: str, radius: float, generator: torch.Generator) -> Tensor:
-    if norm == "l1":
-        return x + l1_box_project(x, torch.randn(x.shape, device=x.device, generator=generator), radius)
+def draw(x: Tensor, norm: str, generator: torch.Generator) -> Tensor:
+    """Noise of the images' shape, from which a start is made: uniform in (-1, 1) for l_inf, else standard normal."""
     if norm == "linf":
-        draw = 2 * torch.rand(x.shape, device=x.device, generator=generator) - 1
-        delta = radius * draw / _like(draw.abs().flatten(1).amax(1), x)
-    else:
-        draw = torch.randn(x.shape, device=x.device, generator=generator)
-        delta = radius * draw / _like(draw.flatten(1).norm(dim=1), x)
-    return (x + delta).clamp(0, 1)
+        return 2 * torch.rand(x.shape, device=x.device, generator=generator) - 1
+    return torch.randn(x.shape, device=x.device, generator=generator)
 
 
-def _from_random(
-    classifier: Classifier, x: Tensor, y: Tensor, norm: str, radius: float, steps: int, generator: torch.Generator
-) -> _Ascent:
-    run = _Ascent(classifier, x, y, norm, radius, _start(x, norm, radius, generator))
-    if norm == "l1":
+def from_noise(problem: Problem, x: Tensor, y: Tensor, aim: Tensor, noise: Tensor) -> Ascent:
+    """The ascent from the start that the noise gives: scaled to the sphere, in l_1 projected on ball and box."""
+    if problem.norm == "l1":
+        start = x + l1_box_project(x, noise, problem.radius)
         everything = torch.full((len(x),), float(x[0].numel()), device=x.device)
-        _sparse(run, steps, torch.full_like(everything, FIRST_SHARE_L1), everything)
-    else:
-        _halving(run, steps)
-    return run
+        return Sparse(problem, x, y, aim, start, torch.full_like(everything, FIRST_SHARE_L1), everything)
+    delta = problem.radius * noise / _like(NORMS[problem.norm].size(noise), x)
+    return Halving(problem, x, y, aim, (x + delta).clamp(0, 1))
 
 
-def _from_larger_balls(
-    classifier: Classifier, x: Tensor, y: Tensor, radius: float, steps: int, generator: torch.Generator
-) -> _Ascent:
-    """l_1 in balls of 3, 2 and 1 times the radius, with 30, 30 and 40 % of the steps, each from the best before."""
-    early = math.ceil(0.3 * steps)
-    point = x + torch.randn(x.shape, device=x.device, generator=generator)
-    for times, some in ((3, early), (2, early), (1, steps - 2 * early)):
-        point = x + l1_box_project(x, point - x, times * radius)
-        run = _Ascent(classifier, x, y, "l1", times * radius, point)
+def through_larger_balls(problem: Problem, x: Tensor, y: Tensor, aim: Tensor, noise: Tensor) -> Ascent:
+    """The last of three l_1 ascents, in balls of 3, 2 and 1 times the radius, each from the best point before.
+
+    They take 30, 30 and 40 % of the steps, as in AutoAttack's standard version (Croce and Hein 2021, section 4.3).
+    The last one's steps are the caller's to take.
+    """
+    early = math.ceil(0.3 * problem.steps)
+    point = x + noise
+    for times, steps in ((3, early), (2, early), (1, problem.steps - 2 * early)):
+        part = Problem(problem.classifier, "l1", times * problem.radius, steps, problem.loss)
+        point = x + l1_box_project(x, point - x, part.radius)
         nonzero = _moved(x, point)
-        _sparse(run, some, nonzero / x[0].numel() / SHRINK_L1, nonzero)
-        point = run.best
-    return run
+        ascent = Sparse(part, x, y, aim, point, nonzero / x[0].numel() / SHRINK_L1, nonzero)
+        if times > 1:
+            ascent.run()
+            point = ascent.best
+    return ascent
 
 
 @torch.no_grad()
@@ -193,19 +258,6 @@ def apgd(
         steps: gradient steps.
         generator: of the random start.
     """
-    return _from_random(classifier, x, y, norm, radius, steps, generator).best.detach()
-
-
-@torch.no_grad()
-def apgd_evaluation(
-    classifier: Classifier, x: Tensor, y: Tensor, norm: str, radius: float, steps: int, generator: torch.Generator
-) -> Tensor:
-    """x_adv that fools where one was found, else some point of the ball; arguments as for `apgd`.
-
-    For l_1 the larger balls come first, as in AutoAttack's standard version (Croce and Hein 2021, section 4.3).
-    """
-    if norm == "l1":
-        run = _from_larger_balls(classifier, x, y, radius, steps, generator)
-    else:
-        run = _from_random(classifier, x, y, norm, radius, steps, generator)
-    return torch.where(_like(run.fooled, x), run.adversarial, run.point).clamp(0, 1).detach()
+    ascent = from_noise(Problem(classifier, norm, radius, steps), x, y, y, draw(x, norm, generator))
+    ascent.run()
+    return ascent.best.detach()

@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mngac.attacks.apgd import apgd_evaluation
+from mngac.attacks.apgd import Problem
+from mngac.attacks.apgd_until_broken import apgd_until_broken
 from mngac.figures.style import NORM_LABELS, QUIET, apart, method_looks, percent, title
 from mngac.figures.subjects import Subjects, logits_of
 from mngac.params import NORMS
-from mngac.streams import stream
+from mngac.streams import stream_seed
 
 Curves = dict[tuple[str, str], list[float]]
 """(method, norm) -> share in percent at each of `figures.radius_factors`."""
@@ -32,10 +33,10 @@ def _curve(subjects: Subjects, method: str, norm: str) -> list[float]:
     found = []
     for i, factor in enumerate(subjects.settings.radius_factors):
         if factor and bool(alive.any()):
-            draw = stream(subjects.seed, "over radius", norm, i, device=subjects.device)
             chosen = alive.nonzero().flatten()
-            radius, steps = factor * subjects.radii[norm], subjects.settings.steps
-            x_adv = apgd_evaluation(classifier, x[chosen], y[chosen], norm, radius, steps, draw)
+            problem = Problem(classifier, norm, factor * subjects.radii[norm], subjects.settings.steps)
+            seed = stream_seed(subjects.seed, "over radius", norm, i)
+            x_adv = apgd_until_broken(problem, x[chosen], y[chosen], y[None, chosen], seed)
             alive[chosen] = logits_of(classifier, x_adv).argmax(1) == y[chosen]
         found.append(100 * alive.float().mean().item())
     return found
