@@ -52,6 +52,7 @@ def _add_records_commands(commands: argparse._SubParsersAction[argparse.Argument
     compare = commands.add_parser("compare", help="hold two classifiers' records against each other")
     compare.add_argument("records", nargs="+", metavar="RECORD", help="A and B; with --against, all of A's seeds")
     compare.add_argument("--against", nargs="+", metavar="RECORD", help="all of B's seeds")
+    compare.add_argument("--images", action="store_true", help="list the images that one side alone has right, too")
     export = commands.add_parser("export", help="a classifier with its records, as a folder for others")
     export.add_argument("--checkpoint", required=True, help="a classifier.safetensors of this project")
     export.add_argument("--record", required=True, action="append", metavar="RECORD", help="may be repeated")
@@ -157,7 +158,7 @@ def compare(arguments: argparse.Namespace) -> None:
         if len(first) != 2:
             raise RecordError(f"compare: found {len(first)} records; allowed: two, or any number with --against")
         first, second = first[:1], first[1:]
-    print(report([read(path) for path in first], [read(path) for path in second]), end="")
+    print(report([read(path) for path in first], [read(path) for path in second], arguments.images), end="")
 
 
 def export(arguments: argparse.Namespace) -> None:

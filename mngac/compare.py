@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tabulate import tabulate
 
-from mngac.records import Record, RecordError
-from mngac.statistics import bootstrap_difference, mcnemar, paired_difference
+from mngac.records import Record, RecordError, check_alike
+from mngac.red_flags import of_classifier
+from mngac.statistics import mcnemar, paired_difference, paired_t
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One column: shares right in percent on either side, first minus second with its 95 % interval in points.
+    """One column: shares right in percent on either side, first minus second with its 95 % interval in points, and p.
 
-    `p` is McNemar's exact p-value for one record a side, else None. `only_first` and `only_second` are the dataset's
-    indices of the images that the majority of one side's records has right, and none of the other's.
+    `only_first` and `only_second` are the data set's indices of the images that more of one side's records have right
+    than of the other's; with one record a side, those that it alone has right.
     """
 
     column: str
@@ -26,7 +26,7 @@ class Difference:
     difference: float
     low: float
     high: float
-    p: float | None
+    p: float
     only_first: list[int]
     only_second: list[int]
 
@@ -34,55 +34,54 @@ class Difference:
 def compare(first: Sequence[Record], second: Sequence[Record]) -> list[Difference]:
     """Clean accuracy, each norm attacked, and the union.
 
-    One record a side: the score interval of a paired difference (Tango 1998) and the exact McNemar p. Several: a
-    percentile bootstrap over seeds and images.
+    One record a side: the score interval of a paired difference (Tango 1998) and the exact McNemar p. Several, of the
+    same seeds on both sides: the t interval and test of the differences paired by seed, as in the tables.
 
     Raises:
-        RecordError: for records of other images, radii or suites, which can't be compared.
+        RecordError: for records of other images, radii or suites, or of other seeds.
     """
     if not first or not second:
         raise RecordError("nothing to compare; allowed: at least one record a side")
-    check_comparable([*first, *second])
-    return [_difference(column, first, second) for column in ["clean", *first[0].norms(), "union"]]
+    check_alike([*first, *second])
+    pairs = _pairs(first, second)
+    return [_difference(column, pairs) for column in ["clean", *first[0].norms(), "union"]]
 
 
-def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different data sets, splits, images, suites or radii."""
-    values: dict[str, list[Any]] = {
-        "data set": [r.dataset for r in records],
-        "split": [r.split for r in records],
-        "images": [r.indices for r in records],
-        "suite": [r.suite for r in records],
-        "attacks": [r.settings for r in records],
-        "radii": [{norm: r.radii()[norm] for norm in sorted(r.norms())} for r in records],
-    }
-    for what, found in values.items():
-        for record, value in zip(records, found, strict=True):
-            if value != found[0]:
-                raise RecordError(
-                    f"{who(record)} and {who(records[0])} differ in their {what}; allowed: the same for all"
-                )
+def _pairs(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """The two sides' records, seed by seed; a single one a side is a pair whatever its seed."""
+    if len(first) == len(second) == 1:
+        return [(first[0], second[0])]
+    sides = [sorted(side, key=lambda r: r.seed) for side in (first, second)]
+    seeds = [[r.seed for r in side] for side in sides]
+    if seeds[0] != seeds[1] or len(set(seeds[0])) < len(seeds[0]):
+        raise RecordError(f"compare: found seeds {seeds[0]} and {seeds[1]}; allowed: the same on both sides, each once")
+    return list(zip(*sides, strict=True))
 
 
-def who(record: Record) -> str:
-    """The record in words."""
-    return f"{record.dataset}/{record.method}/seed{record.seed}/{record.suite}-{record.profile}"
+def paired_points(column: str, pairs: Sequence[tuple[Record, Record]]) -> list[float]:
+    """Each pair's difference of a column, in points."""
+    return [100 * (sum(a.column(column)) - sum(b.column(column))) / a.n for a, b in pairs]
 
 
-def _difference(column: str, first: Sequence[Record], second: Sequence[Record]) -> Difference:
-    a, b = [r.column(column) for r in first], [r.column(column) for r in second]
-    single = len(a) == len(b) == 1
-    difference, low, high = paired_difference(a[0], b[0]) if single else bootstrap_difference(a, b)
+def _difference(column: str, pairs: Sequence[tuple[Record, Record]]) -> Difference:
+    a, b = [p.column(column) for p, _ in pairs], [q.column(column) for _, q in pairs]
+    if len(pairs) == 1:
+        difference, low, high = (100 * points for points in paired_difference(a[0], b[0]))
+        p = mcnemar(a[0], b[0])
+    else:
+        difference, low, high, p = paired_t(paired_points(column, pairs))
+    better = [sum(x) - sum(y) for x, y in zip(zip(*a, strict=True), zip(*b, strict=True), strict=True)]
+    indices = pairs[0][0].indices
     return Difference(
         column=column,
         first=_percent(a),
         second=_percent(b),
-        difference=100 * difference,
-        low=100 * low,
-        high=100 * high,
-        p=mcnemar(a[0], b[0]) if single else None,
-        only_first=_only(a, b, first[0].indices),
-        only_second=_only(b, a, first[0].indices),
+        difference=difference,
+        low=low,
+        high=high,
+        p=p,
+        only_first=[index for index, more in zip(indices, better, strict=True) if more > 0],
+        only_second=[index for index, more in zip(indices, better, strict=True) if more < 0],
     )
 
 
@@ -90,34 +89,39 @@ def _percent(side: Sequence[Sequence[bool]]) -> float:
     return 100 * sum(map(sum, side)) / sum(map(len, side))
 
 
-def _only(side: Sequence[Sequence[bool]], other: Sequence[Sequence[bool]], indices: Sequence[int]) -> list[int]:
-    mine, theirs = list(zip(*side, strict=True)), list(zip(*other, strict=True))
-    return [index for index, a, b in zip(indices, mine, theirs, strict=True) if 2 * sum(a) > len(a) and not any(b)]
-
-
-def report(first: Sequence[Record], second: Sequence[Record]) -> str:
-    """The comparison as text: a table, what its numbers are, and the images on which the sides differ."""
+def report(first: Sequence[Record], second: Sequence[Record], images: bool = False) -> str:
+    """The comparison as text: a table, what its numbers are, red flags, and where asked the images that differ."""
     found = compare(first, second)
-    single = len(first) == len(second) == 1
-    interval = (
-        "Interval: score interval of a paired difference (Tango 1998). p: exact McNemar, two-sided."
-        if single
-        else f"Interval: bootstrap over {len(first)} and {len(second)} seeds and over images (10,000 draws). "
-        "only A: the majority of A's records right, none of B's."
-    )
     radii = ", ".join(f"{norm} {radius}" for norm, radius in first[0].radii().items())
     lines = [
-        *(f"{name}: {', '.join(map(who, side))}" for name, side in (("A", first), ("B", second))),
+        *(f"{name}: {', '.join(r.name for r in side)}" for name, side in (("A", first), ("B", second))),
         "",
         tabulate([_row(d) for d in found], headers="keys", tablefmt="github", disable_numparse=True),
         "",
-        f"{first[0].n} {first[0].split} images of {first[0].dataset}; percent; radii {radii}. {interval}",
-        *_red_flags([*first, *second]),
+        f"{first[0].n} {first[0].split} images of {first[0].dataset}; percent; radii {radii}. {_method(len(first))}",
+        *_red_flags(first, second),
+        *(_images(found) if images else []),
     ]
-    for d in found:
-        for name, only in (("A", d.only_first), ("B", d.only_second)):
-            lines += [f"{d.column}, only {name} right: {', '.join(map(str, only))}"] if only else []
     return "\n".join(lines) + "\n"
+
+
+def _method(seeds: int) -> str:
+    """What interval and p are, and what they concern."""
+    if seeds == 1:
+        return (
+            "Interval: score interval of a paired difference (Tango 1998). p: exact McNemar, two-sided. Both concern "
+            "these two trained classifiers: other training seeds give other differences. only: images that one has "
+            "right and the other has not."
+        )
+    return (
+        f"Interval and p: paired t over {seeds} seeds. only: images that more of one side's classifiers have right "
+        "than of the other's."
+    )
+
+
+def _images(found: Sequence[Difference]) -> list[str]:
+    sides = [(d.column, name, only) for d in found for name, only in (("A", d.only_first), ("B", d.only_second))]
+    return [f"{column}, only {name}: {', '.join(map(str, only))}" for column, name, only in sides if only]
 
 
 def _row(d: Difference) -> dict[str, object]:
@@ -129,11 +133,11 @@ def _row(d: Difference) -> dict[str, object]:
         "95 % interval": f"{d.low:+.1f} to {d.high:+.1f}",
         "only A": len(d.only_first),
         "only B": len(d.only_second),
-        "p": "–" if d.p is None else f"{d.p:.3g}",
+        "p": f"{d.p:.3g}",
     }
 
 
-def _red_flags(found: Sequence[Record]) -> list[str]:
-    codes = {str(r.provenance.get("code")) for r in found}
+def _red_flags(first: Sequence[Record], second: Sequence[Record]) -> list[str]:
+    codes = {str(r.provenance.get("code")) for r in [*first, *second]}
     other = ["Red flag: the records were made by different evaluation code."] if len(codes) > 1 else []
-    return other + [f"Red flag of {who(r)}: {flag}" for r in found for flag in r.flags]
+    return other + [f"Red flag of {r.name}: {flag}" for r in [*first, *second] for flag in of_classifier([r])]

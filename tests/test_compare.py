@@ -2,10 +2,12 @@
 
 import pytest
 from evaluation_helpers import record
+from scipy.stats import ttest_rel
 
 from mngac import cli
 from mngac.compare import compare, report
 from mngac.records import RecordError
+from mngac.rows import Row, p_values
 
 # Bentur et al. 2009: one image right in both, one only in the first, seven only in the second, twelve in neither.
 FIRST, SECOND = "1" + "1" + "0" * 7 + "0" * 12, "1" + "0" + "1" * 7 + "0" * 12
@@ -36,12 +38,50 @@ def test_it_names_the_images_by_their_index_in_the_data_set():
     assert linf.only_second == list(range(102, 109))
 
 
-def test_several_records_a_side_are_bootstrapped_over_seeds_and_images():
-    first, second = sides()
-    found = {d.column: d for d in compare([first, first.model_copy(update={"seed": 1})], [second])}
-    assert found["linf"].p is None
-    assert found["linf"].low < found["linf"].difference < found["linf"].high
-    assert "bootstrap over 2 and 1 seeds" in report([first, first], [second])
+SEEDS = (("11111111000", "11110000000"), ("11111100000", "11111000000"), ("11111110000", "11110000000"))
+"""Three seeds of either side on the same images: 4, 1 and 3 of 11 images more for the first."""
+
+
+def seeds():
+    first = [record("1" * 11, {"apgd_ce linf": a}, method="sat", seed=k) for k, (a, _) in enumerate(SEEDS)]
+    second = [record("1" * 11, {"apgd_ce linf": b}, method="msd", seed=k) for k, (_, b) in enumerate(SEEDS)]
+    return first, second
+
+
+def test_several_seeds_a_side_are_compared_by_the_paired_t():
+    first, second = seeds()
+    linf = next(d for d in compare(first, second[::-1]) if d.column == "linf")
+    expected = ttest_rel([8 / 11, 6 / 11, 7 / 11], [4 / 11, 5 / 11, 4 / 11])
+    assert linf.p == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval()
+    assert (linf.low, linf.high) == pytest.approx((100 * interval.low, 100 * interval.high))
+    assert linf.difference == pytest.approx(100 * 8 / 33)
+    assert linf.only_first == [4, 5, 6, 7] and linf.only_second == []
+    assert "paired t over 3 seeds" in report(first, second)
+
+
+def test_the_tables_have_the_same_p_as_compare():
+    first, second = seeds()
+    for sides in ((first, second), (first[:1], second[:1])):
+        union = next(d for d in compare(*sides) if d.column == "linf")
+        rows = [Row("mng_ac", list(sides[1])), Row("sat", list(sides[0]))]
+        for row in rows:
+            row.records[:] = [record_of_three_norms(r) for r in row.records]
+        assert p_values(rows) == {"sat": pytest.approx(union.p)}
+
+
+def record_of_three_norms(linf):
+    """The same record with two norms more, under which nothing is broken, so that the union is l_inf's column."""
+    more = {"apgd_ce linf": linf.attacks[0].correct, "apgd_ce l1": linf.clean, "apgd_ce l2": linf.clean}
+    return record(linf.clean, more, method=linf.method, seed=linf.seed)
+
+
+@pytest.mark.parametrize("chosen", [[0], [0, 0], [0, 1, 1], [0, 3]])
+def test_seeds_that_do_not_pair_are_refused(chosen):
+    first, second = seeds()
+    unpaired = [second[min(k, 2)].model_copy(update={"seed": k}) for k in chosen]
+    with pytest.raises(RecordError, match=r"found seeds \[0, 1\] and .*; allowed: the same on both sides"):
+        compare(first[:2], unpaired)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +113,9 @@ def test_the_report_says_what_its_numbers_are_and_repeats_red_flags():
     assert "score interval of a paired difference (Tango 1998). p: exact McNemar" in text
     assert "21 test images of digits" in text and "linf 0.1" in text
     assert "Red flag of digits/sat/seed0/apgd-standard: the classifier is stochastic" in text
-    assert "linf, only A right: 1\n" in text
+    assert "these two trained classifiers" in text
+    assert "linf, only A" not in text
+    assert "linf, only A: 1\n" in report([first], [second], images=True)
 
 
 def test_the_command_prints_the_report(tmp_path, capsys):
@@ -82,7 +124,9 @@ def test_the_command_prints_the_report(tmp_path, capsys):
         path.write_text(side.to_json())
     assert cli.main(["compare", *map(str, paths)]) == 0
     assert "0.0703" in capsys.readouterr().out
-    assert cli.main(["compare", str(paths[0]), "--against", str(paths[1]), str(paths[1])]) == 0
-    assert "bootstrap over 1 and 2 seeds" in capsys.readouterr().out
+    assert cli.main(["compare", "--images", *map(str, paths)]) == 0
+    assert "linf, only A: 1\n" in capsys.readouterr().out
+    assert cli.main(["compare", str(paths[0]), "--against", str(paths[1]), str(paths[1])]) == 2
+    assert "found seeds [0] and [0, 0]" in capsys.readouterr().err
     assert cli.main(["compare", str(paths[0])]) == 2
     assert capsys.readouterr().err == "mngac: compare: found 1 records; allowed: two, or any number with --against\n"

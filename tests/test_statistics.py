@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mngac.statistics import bootstrap_difference, discordant, holm, mcnemar, paired_difference, spread, wilson
+from mngac.statistics import discordant, holm, mcnemar, paired_difference, paired_t, spread, wilson
 
 
 def pairs(both: int, only_first: int, only_second: int, neither: int) -> tuple[list[bool], list[bool]]:
@@ -77,30 +77,32 @@ def test_the_score_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.92 < np.mean(covered) < 0.98
 
 
-def test_the_bootstrap_of_one_record_a_side_is_close_to_the_score_interval():
-    first, second = pairs(100, 30, 10, 60)
-    assert bootstrap_difference([first], [second]) == pytest.approx(paired_difference(first, second), abs=0.01)
+def test_the_paired_t_of_the_sleep_example_is_students():
+    """Student 1908: the additional hours of sleep of ten patients; t = 4.06, p = 0.0028, interval 0.70 to 2.46."""
+    found = paired_t([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    assert found == (
+        pytest.approx(1.58),
+        *(pytest.approx(v, abs=5e-3) for v in (0.70, 2.46)),
+        pytest.approx(0.002833, abs=1e-6),
+    )
 
 
-def test_the_bootstrap_sees_the_spread_of_seeds():
-    calm = [[True] * 50 + [False] * 50] * 4
-    wild = [[True] * 100, [False] * 100] * 2
-    zeros = [[False] * 100] * 4
-    narrow, wide = bootstrap_difference(calm, zeros), bootstrap_difference(wild, zeros)
-    assert narrow[0] == wide[0] == 0.5
-    assert wide[2] - wide[1] > 2 * (narrow[2] - narrow[1])
+def test_the_paired_t_covers_the_truth_as_often_as_it_says_with_three_seeds():
+    random = np.random.default_rng(2)
+    covered = [low <= 1 <= high for _, low, high, _ in (paired_t(d) for d in random.normal(1, 2, size=(1000, 3)))]
+    assert 0.93 < np.mean(covered) < 0.97
 
 
-def test_the_bootstrap_is_the_same_twice():
-    first, second = pairs(10, 3, 1, 6)
-    assert bootstrap_difference([first, second], [second]) == bootstrap_difference([first, second], [second])
+def test_differences_that_are_all_alike_have_no_width():
+    assert paired_t([2.0, 2.0]) == (2.0, 2.0, 2.0, 0.0)
+    assert paired_t([0.0, 0.0, 0.0]) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError):
         mcnemar([True], [True, False])
-    with pytest.raises(ValueError, match="1 and 2 images"):
-        bootstrap_difference([[True]], [[True, False]])
+    with pytest.raises(ValueError, match="at least two"):
+        paired_t([1.0])
     with pytest.raises(ValueError, match="no images"):
         paired_difference([], [])
 
