@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mngac.params import Norm
+from mngac.params import Norm, number
 
 SCHEMA: Literal[1] = 1
 Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
@@ -109,9 +109,42 @@ class Record(Strict):
             return self.clean_correct
         return self.union() if name == "union" else self.robust(name)
 
+    @property
+    def name(self) -> str:
+        """Who was evaluated, with what."""
+        return f"{self.dataset}/{self.method}/seed{self.seed}/{self.suite}-{self.profile}"
+
+    @property
+    def comparable(self) -> dict[str, Any]:
+        """What must be the same in records whose images and numbers are held against each other."""
+        return {
+            "data set": self.dataset,
+            "split": self.split,
+            "images": self.indices,
+            "suite": self.suite,
+            "attacks": [
+                {**s, "attack": a.name, "norm": a.norm} for a, s in zip(self.attacks, self.settings, strict=True)
+            ],
+            "radii": {a.norm: number(a.radius) for a in self.attacks},
+        }
+
     def to_json(self) -> str:
         """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
         return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
+
+
+def check_alike(found: Sequence[Record]) -> None:
+    """Refuses records of different data sets, splits, images, suites, attacks or radii.
+
+    Raises:
+        RecordError: naming two of them, and what differs.
+    """
+    for record in found:
+        for what, value in record.comparable.items():
+            if value != found[0].comparable[what]:
+                raise RecordError(
+                    f"{record.name} and {found[0].name} differ in their {what}; allowed: the same for all"
+                )
 
 
 def read(path: str | Path) -> Record:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import combinations, permutations
+from typing import TypeVar
 
 from mngac.params import number
 from mngac.records import AttackRecord, Record, worst_case
+from mngac.statistics import wilson
 
 MONITOR_POINTS = 2.0
 """Points by which `pgd` may lie above APGD before the gap is a flag."""
@@ -14,6 +17,31 @@ BLACK_BOX_SHARE = 0.002
 """Share of the images that a black-box attack may add to what the gradient attacks broke (AutoAttack's own check)."""
 RISE_POINTS = 0.5
 """Points by which a larger radius or more steps may raise the accuracy: what random starts do."""
+
+
+def of_classifier(found: Sequence[Record]) -> list[str]:
+    """All flags of one classifier's records: their own, those of their suites, and those that show between them."""
+    own = [flag for record in found for flag in [*record.flags, *overstates(record)]]
+    return list(dict.fromkeys([*own, *across(found)]))
+
+
+def overstates(record: Record) -> list[str]:
+    """A flag where the suite lacks what a re-evaluation by AutoAttack would add most: targets, and starts in l_1."""
+    entries = [s for s in record.settings if s]
+    norms = {s["norm"] for s in entries}
+    aimed = {s["norm"] for s in entries if s.get("targets")}
+    without = sorted(norms - aimed - {"l1"})
+    lacking = [f"no targeted attack in {', '.join(without)}"] if without else []
+    if "l1" in norms and not any(s.get("restarts", 1) * s.get("targets", 1) > 1 for s in entries if s["norm"] == "l1"):
+        lacking.append("a single start in l1")
+    return [f"not re-evaluated: suite {record.suite} is known to overstate ({', '.join(lacking)})"] if lacking else []
+
+
+def at_chance(right: int, n: int, classes: int) -> list[str]:
+    """A flag where the clean accuracy cannot be told from chance: Wilson's 95 % interval holds one in `classes`."""
+    if wilson(right, n)[0] > 1 / classes:
+        return []
+    return [f"clean accuracy is {100 * right / n:.1f} % of {n} images: at chance level for {classes} classes"]
 
 
 def black_box_wins(attacks: Sequence[AttackRecord], black_box: Sequence[bool], n: int) -> list[str]:
@@ -68,7 +96,7 @@ def _weak_monitor(monitor: Record, strong: Record) -> list[str]:
     flags = []
     for norm in monitor.norms():
         weak = [a for a in monitor.attacks if a.norm == norm and a.name.startswith("pgd")]
-        apgd = [a for a in strong.attacks if a.norm == norm and a.name.startswith("apgd")]
+        apgd = [a for a in strong.attacks if a.norm == norm and "apgd" in a.name]
         alone = len(weak) == len([a for a in monitor.attacks if a.norm == norm])
         if not (weak and apgd and alone) or number(weak[0].radius) != number(apgd[0].radius):
             continue
@@ -122,3 +150,24 @@ def _complete(record: Record) -> list[tuple[AttackRecord, dict]]:
         for attack, settings in found
         if settings and not any(c == "1" and f == "." for c, f in zip(record.clean, attack.correct, strict=True))
     ]
+
+
+T = TypeVar("T")
+_NUMBER = re.compile(r"(?<![\w./])\d+(?:\.\d+)?(?![\w/]|\.\d)")
+
+
+def grouped(found: Sequence[tuple[T, str]]) -> dict[str, list[T]]:
+    """(who, flag) pairs as flag -> all whom it concerns; flags that differ in numbers alone are one, with ranges."""
+    kinds: dict[str, list[tuple[T, str]]] = {}
+    for who, flag in found:
+        kinds.setdefault(_NUMBER.sub("#", flag), []).append((who, flag))
+    return {
+        _over_all([flag for _, flag in pairs]): list(dict.fromkeys(who for who, _ in pairs)) for pairs in kinds.values()
+    }
+
+
+def _over_all(flags: Sequence[str]) -> str:
+    """Flags of one wording as one, each number from its least to its largest."""
+    ranges = [sorted(column, key=float) for column in zip(*(_NUMBER.findall(flag) for flag in flags), strict=True)]
+    texts = iter(low if low == high else f"{low} to {high}" for low, *_, high in ([r[0], *r] for r in ranges))
+    return _NUMBER.sub(lambda _: next(texts), flags[0])

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import yaml
 
-from mngac import records
+from mngac import records, red_flags
+from mngac.compare import paired_points
 from mngac.params import NORMS, PACKAGE, Params
 from mngac.paths import record_path
-from mngac.records import Record
-from mngac.red_flags import across
-from mngac.statistics import holm, mcnemar, spread, wilson
+from mngac.records import Record, RecordError
+from mngac.statistics import holm, mcnemar, paired_t, spread, wilson
 
 COLUMNS = ("clean", *NORMS, "union", "avg")
 REFERENCE = "mng_ac"
@@ -101,26 +101,55 @@ def of_seeds(params: Params, dataset: str, method: str, suite: str, profile: str
     return [records.read(path) for path in paths if path.exists()]
 
 
-def red_flags(params: Params, dataset: str, methods: Sequence[str]) -> list[str]:
-    """Flags of the records, and those that show between the run's suites and profiles of one classifier."""
-    flags = []
-    for method in methods:
-        found = [
-            record
-            for suite in params.run.suites
-            for profile in params.run.profiles
-            for record in of_seeds(params, dataset, method, suite, profile)
-        ]
-        flags += [f"{method}: {flag}" for record in found for flag in record.flags]
-        flags += [f"{method}: {flag}" for flag in across(found)]
-    return list(dict.fromkeys(flags))
+def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
+    """Red flags of the rows' records, and those that show between the run's suites and profiles of one classifier.
+
+    A line a flag, with the rows and, where they differ, the seeds that it concerns.
+    """
+    found = [
+        ((row.method, record.seed), flag)
+        for row in rows
+        for record in row.records
+        for flag in dict.fromkeys(
+            [
+                *record.flags,
+                *red_flags.overstates(record),
+                *red_flags.across(_of_classifier(params, dataset, row.method, record.seed)),
+            ]
+        )
+    ]
+    whole = [(row.method, record.seed) for row in rows for record in row.records]
+    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.grouped(found).items()]
+
+
+def _of_classifier(params: Params, dataset: str, method: str, seed: int) -> list[Record]:
+    """The records of one classifier under all suites and profiles of the run."""
+    wild = dict(dataset=dataset, method=method, seed=str(seed))
+    paths = [
+        Path(record_path({**wild, "suite": suite, "profile": profile}))
+        for suite in params.run.suites
+        for profile in params.run.profiles
+    ]
+    return [records.read(path) for path in paths if path.exists()]
+
+
+def _concerned(who: Sequence[tuple[str, int]], whole: Sequence[tuple[str, int]]) -> str:
+    """Rows as a list: `all rows`, or each method, with its seeds where not all of them are meant."""
+    if set(who) == set(whole):
+        return "all rows"
+    texts = []
+    for method in dict.fromkeys(m for m, _ in who):
+        meant, of_row = ([seed for m, seed in pairs if m == method] for pairs in (who, whole))
+        few = "" if set(meant) == set(of_row) else f" (seed {', '.join(map(str, meant))})"
+        texts.append(method + few)
+    return ", ".join(texts)
 
 
 def collect(params: Params, dataset: str, methods: Sequence[str], suite: str, profile: str) -> list[Row]:
     """Rows of the records that exist.
 
     Raises:
-        TablesError: where they differ in split, number of images or evaluation code.
+        TablesError: where they may not stand together.
     """
     rows = [Row(method, of_seeds(params, dataset, method, suite, profile)) for method in methods]
     check_alike([r for row in rows for r in row.records], params.run.mixed)
@@ -128,27 +157,21 @@ def collect(params: Params, dataset: str, methods: Sequence[str], suite: str, pr
 
 
 def check_alike(found: Sequence[Record], mixed: bool = False) -> None:
-    """Refuses to mix suites, profiles, splits, images or evaluation code in one table; `mixed` admits different code.
+    """Refuses to mix splits, images, suites, attacks, radii or evaluation code; `mixed` admits different code.
 
     Raises:
-        TablesError: naming a record of each value.
+        TablesError: naming two records and what differs.
     """
-    what = {
-        "suite": lambda r: r.suite,
-        "profile": lambda r: r.profile,
-        "split": lambda r: r.split,
-        "images": lambda r: f"{r.n} images",
-        "evaluation code": lambda r: str(r.provenance.get("code"))[:12],
-    }
-    if mixed:
-        del what["evaluation code"]
-    for name, value in what.items():
-        by_value: dict[str, str] = {}
-        for record in found:
-            by_value.setdefault(value(record), f"{record.dataset}/{record.method}/seed{record.seed}")
-        if len(by_value) > 1:
-            listed = "; ".join(f"{v} in {where}" for v, where in by_value.items())
-            raise TablesError(f"records of different {name} can't stand in one table: {listed}; evaluate them anew")
+    try:
+        records.check_alike(found)
+    except RecordError as error:
+        raise TablesError(f"{error}; evaluate them anew") from None
+    for record in found:
+        if not mixed and record.provenance.get("code") != found[0].provenance.get("code"):
+            raise TablesError(
+                f"{record.name} and {found[0].name} differ in their evaluation code; allowed: the same for all, or "
+                "run.mixed: true; evaluate them anew"
+            )
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -165,35 +188,33 @@ def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def p_values(rows: Sequence[Row]) -> dict[str, float]:
-    """Holm-adjusted p-values of each row's union against mng_ac's, paired.
+    """Holm-adjusted p-values of each row's union against mng_ac's, paired, as `mngac compare` computes them.
 
-    One seed: exact McNemar over images. Several: paired t-test over the seeds that both have.
+    One seed in common: exact McNemar over images. Several: paired t over the seeds that both have.
     """
-    by_name = {row.method: row for row in rows}
-    reference = by_name.get(REFERENCE)
-    if reference is None or not reference.shares("union"):
+    reference = next((row for row in rows if row.method == REFERENCE and row.shares("union")), None)
+    if reference is None:
         return {}
     raw = {}
     for row in rows:
-        if row.method == REFERENCE or not row.shares("union"):
-            continue
-        pairs = _paired(row.records, reference.records)
+        pairs = common_seeds(row, reference) if row is not reference and row.shares("union") else []
         if len(pairs) == 1:
             raw[row.method] = mcnemar(pairs[0][0].union(), pairs[0][1].union())
         elif pairs:
-            raw[row.method] = _t_test([100 * (sum(a.union()) - sum(b.union())) / a.n for a, b in pairs])
+            raw[row.method] = paired_t(paired_points("union", pairs))[-1]
     return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 
-def _paired(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Record, Record]]:
-    by_seed = {r.seed: r for r in second}
-    return [(r, by_seed[r.seed]) for r in first if r.seed in by_seed]
+def common_seeds(first: Row, second: Row) -> list[tuple[Record, Record]]:
+    """The records of both rows, seed by seed."""
+    by_seed = {r.seed: r for r in second.records}
+    return [(r, by_seed[r.seed]) for r in first.records if r.seed in by_seed]
 
 
-def _t_test(differences: list[float]) -> float:
-    from scipy.stats import ttest_1samp
-
-    return float(ttest_1samp(differences, 0).pvalue) if len(set(differences)) > 1 else float(differences[0] == 0)
+@functools.cache
+def seed_spread() -> dict[str, dict[str, float | str]]:
+    """By data set, by how much another training seed moves a union: measured, with its origin."""
+    return yaml.safe_load((PACKAGE / "seed_spread.yaml").read_text())
 
 
 def duration(seconds: float) -> str:

@@ -119,6 +119,7 @@ def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
         "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
         "held out": {d: p.data[d].held_out for d in p.run.datasets},
         "paper": file_digest(PACKAGE / "paper_tables.yaml"),
+        "spread of seeds": file_digest(PACKAGE / "seed_spread.yaml"),
     }
 
 

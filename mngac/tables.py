@@ -18,10 +18,23 @@ from mngac.artifacts import write_text
 from mngac.jobs import Context
 from mngac.params import NORMS, Params
 from mngac.paths import TABLES
-from mngac.rows import COLUMNS, REFERENCE, Row, collect, duration, metrics, of_seeds, p_values, paper_row, red_flags
+from mngac.rows import (
+    COLUMNS,
+    REFERENCE,
+    Row,
+    collect,
+    duration,
+    flags_of,
+    metrics,
+    of_seeds,
+    p_values,
+    paper_row,
+    seed_spread,
+)
 
 DASH = "–"
 BASELINE = "adv_linf"
+LABELS = {"linf": "l_inf", "l1": "l_1", "l2": "l_2"}
 
 ROWS: dict[str, tuple[str, ...] | None] = {
     "all": None,
@@ -89,34 +102,62 @@ def cells(row: Row, baseline: float | None, dataset: str, table: str, p: dict[st
     return printed
 
 
-def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, profile: str) -> str:
-    """What the numbers are: n, seeds, interval, radii, suite, commit, rejected outputs, red flags."""
+def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str) -> str:
+    """What the numbers are, from the records that they are made of, and what is doubtful about them."""
     found = [record for row in rows for record in row.records]
-    radii = params.radii_for(profile, dataset)
-    ball = f"l_inf {radii.linf}, l_1 {radii.l1}, l_2 {radii.l2} ({profile})"
     if not found:
-        return f"No record of suite {suite} yet; radii {ball}."
+        return f"No record of suite {suite} yet."
+    radii = found[0].radii()
+    ball = ", ".join(f"{LABELS[norm]} {radii[norm]}" for norm in NORMS if norm in radii)
     seeds = sorted({r.seed for r in found})
-    spread_text = "standard deviation over seeds" if len(seeds) > 1 else "95 % interval over images (Wilson)"
-    test = "paired t-test over seeds" if len(seeds) > 1 else "exact McNemar on the same images"
     commits = sorted({str(r.provenance.get("commit")) for r in found})
     devices = sorted({str(r.timing.get("training", {}).get("device")) for r in found})
-    flags = red_flags(params, dataset, [row.method for row in rows])
     rejected = sum(attack.rejected for r in found for attack in r.attacks)
-    held = f"; {params.data[dataset].held_out}"
     lines = [
-        f"{found[0].n} {found[0].split} images{held}; suite {suite}; radii {ball}; "
-        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))}).",
-        f"±: {spread_text}. p: union against {REFERENCE}, {test}, Holm. Trained on {', '.join(devices)}. "
-        f"Commit {', '.join(commits)}.",
+        f"{found[0].n} {found[0].split} images; {params.data[dataset].held_out}; suite {suite}; radii {ball} "
+        f"({found[0].profile}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))}).",
+        *_uncertainty(rows, dataset),
+        f"Trained on {', '.join(devices)}. Commit {', '.join(commits)}.",
     ]
     if len({str(r.provenance.get("code")) for r in found}) > 1:
         lines.append("Evaluated by different code (run.mixed).")
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
+    flags = flags_of(params, dataset, rows)
     if flags:
         lines.append(f"Red flags: {'; '.join(flags)}.")
     return " ".join(lines)
+
+
+def _uncertainty(rows: Sequence[Row], dataset: str) -> list[str]:
+    """What the intervals and tests of the rows are, and what they concern."""
+    counts = {row.method: len(row.records) for row in rows if row.records}
+    single = [method for method, count in counts.items() if count == 1]
+    several = len(single) < len(counts)
+    lines = []
+    if several:
+        only = f"; of {', '.join(single)}, with one seed, the 95 % interval over images (Wilson)" if single else ""
+        lines.append(f"±: standard deviation over seeds{only}.")
+        lines.append(
+            f"p: union against {REFERENCE}, paired t-test over the seeds that both have (one: exact McNemar on the "
+            "same images), Holm."
+        )
+    else:
+        lines.append("±: 95 % interval over images (Wilson).")
+        lines.append(f"p: union against {REFERENCE}, exact McNemar on the same images, Holm.")
+    if single:
+        lines.append(f"One seed: ± and p concern these trained classifiers; another training seed {_moves(dataset)}.")
+    return lines
+
+
+def _moves(dataset: str) -> str:
+    known = seed_spread().get(dataset)
+    if not known:
+        return "gives other numbers (run.seeds)"
+    return (
+        f"moves a union by {known['from']} to {known['to']} points (standard deviation over {known['seeds']} seeds of "
+        f"{known['methods']} under {known['suite']})"
+    )
 
 
 @dataclass(frozen=True)
@@ -143,7 +184,7 @@ def sections(params: Params, table: str) -> list[Section]:
                 printed = [cells(row, baseline, dataset, table, p) for row in rows]
                 title = f"{TITLES[table]}: {dataset}, {suite}, {profile}"
                 where = {"dataset": dataset, "suite": suite, "profile": profile}
-                found.append(Section(title, rows, printed, caption(rows, params, dataset, suite, profile), where))
+                found.append(Section(title, rows, printed, caption(rows, params, dataset, suite), where))
     return found
 
 

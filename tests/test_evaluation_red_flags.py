@@ -61,6 +61,18 @@ def test_batch_statistics_behind_a_function_are_caught():
     assert "the logits of an image depend on the other images of its batch" in flags_of(lambda x: norm(x))
 
 
+def test_a_classifier_at_chance_is_caught():
+    found = flags_of(lambda x: torch.eye(10)[0] + 1e-3 * x.flatten(1)[:, :10])
+    assert any("at chance level for 10 classes" in flag for flag in found)
+
+
+def test_chance_is_told_by_wilsons_interval():
+    """12 of 60 right: 11.8 to 31.8 %, above one in ten; 10 of 60: 9.3 to 28.0 %."""
+    assert red_flags.at_chance(12, 60, 10) == []
+    assert red_flags.at_chance(10, 60, 10) == ["clean accuracy is 16.7 % of 60 images: at chance level for 10 classes"]
+    assert red_flags.at_chance(30, 60, 2) != [] and red_flags.at_chance(40, 60, 2) == []
+
+
 def test_pgd_more_than_two_points_above_apgd_is_a_flag():
     clean = "1" * 100
     apgd = record(clean, {"apgd_ce linf": "1" * 50 + "0" * 50, "apgd_ce l1": "1" * 50 + "0" * 50}, suite="apgd")

@@ -100,7 +100,7 @@ def test_parameters_provenance_and_red_flags_are_in_the_page(written):
     text, _, _ = written
     assert "beta: 12.0" in text and "model: wrn_10_1" in text
     assert "0123456789ab" in text and "a" * 12 in text and "torch 2" in text
-    assert "nat: &lt;zero&gt; gradients" in text and "<zero>" not in text
+    assert "&lt;zero&gt; gradients [nat]" in text and "<zero>" not in text
 
 
 def test_union_per_hour_is_union_over_hours(written):

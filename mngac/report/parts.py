@@ -14,7 +14,7 @@ import yaml
 from mngac.fingerprint import ROOT
 from mngac.params import Params
 from mngac.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path
-from mngac.rows import Row, collect, of_seeds, red_flags
+from mngac.rows import Row, collect, flags_of, of_seeds
 from mngac.tables import DASH, TITLES, sections
 
 Block = tuple[str, str, str]
@@ -122,8 +122,13 @@ def flag_blocks(params: Params) -> list[Block]:
     """What makes evaluations doubtful, a list a data set."""
     blocks = []
     for dataset in params.run.datasets:
-        found = red_flags(params, dataset, params.run.all_methods)
-        items = "".join(f"<li>{escape(flag)}</li>" for flag in found)
+        found = [
+            flag
+            for suite in params.run.suites
+            for profile in params.run.profiles
+            for flag in flags_of(params, dataset, collect(params, dataset, params.run.all_methods, suite, profile))
+        ]
+        items = "".join(f"<li>{escape(flag)}</li>" for flag in dict.fromkeys(found))
         body = f"<ul>{items}</ul>" if found else "<p>None: no record of this run raises one.</p>"
         blocks.append((f"flags-{dataset}", dataset, body))
     return blocks
