@@ -23,7 +23,7 @@ from mngac.params import NORMS, Norm
 from mngac.paths import data_path
 from mngac.records import Record, RecordError
 
-STRENGTH = ("autoattack", "aa2", "apgd", "paper", "pgd")
+STRENGTH = ("autoattack", "aa2", "quick", "apgd", "paper", "pgd")
 """Suites whose numbers lead, strongest first; others come after them."""
 CHECKED = 256
 
