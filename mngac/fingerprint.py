@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 PLUMBING = {
     "mngac",
     *(f"mngac.{name}" for name in ("params", "params_file", "registry", "paths", "stages", "jobs", "device")),
-    *(f"mngac.{name}" for name in ("artifacts", "fingerprint", "progress")),
+    *(f"mngac.{name}" for name in ("artifacts", "errors", "fingerprint", "progress")),
 }
 
 

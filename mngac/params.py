@@ -16,13 +16,15 @@ from pydantic import (
     create_model,
 )
 
+from mngac.errors import UserError
+
 PACKAGE = Path(__file__).parent
 
 Norm = Literal["linf", "l1", "l2"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
-class ParamsError(ValueError):
+class ParamsError(UserError):
     """One line on what is wrong with params.yaml, and what is allowed."""
 
 
@@ -50,6 +52,7 @@ Ratio = Annotated[
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Positive = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=10**18)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 UNSTATED: Any = None
 """Default of a key that only some kinds read; `check_entry` sees to it that those find it stated."""
@@ -64,17 +67,17 @@ class Closed(BaseModel):
 class Run(Closed):
     """What one run covers, and on what machine."""
 
-    datasets: list[Name]
+    datasets: Annotated[list[Name], Field(min_length=1)]
     """Data sets to prepare, train on and evaluate: names of `data`."""
-    methods: list[Name]
-    """Methods trained on labelled images alone: names of `methods`."""
+    methods: Annotated[list[Name], Field(min_length=1)]
+    """Methods trained on labelled images alone: names of `methods`. At least one, since a teacher is one of them."""
     semi_methods: list[Name]
     """Methods trained on labelled and pseudo-labelled images: names of `methods`."""
     teachers: Annotated[list[Name], Field(max_length=1)]
     """The method that labels the unlabelled images; empty without semi_methods."""
-    all_methods: list[Name]
+    all_methods: Annotated[list[Name], Field(min_length=1)]
     """methods and semi_methods together; the engines' loops need it spelled out."""
-    seeds: list[Annotated[int, Field(ge=0)]]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     """One training a seed, for each data set and method."""
     suites: Annotated[list[Name], Field(min_length=1)]
     """Attack suites: names of `evaluation`. The first fills metrics.json and the tables."""
@@ -310,7 +313,7 @@ class Suite(Closed):
     """Images attacked at a time."""
     n: Positive | None
     """Images evaluated, the first ones of the split; null: all."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Seed of the attacks' randomness."""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mngac.errors import UserError
 from mngac.params import Norm, number
 
 SCHEMA: Literal[1] = 1
@@ -16,7 +17,7 @@ Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
 Bits = Annotated[str, Field(pattern=r"^[01]*$")]
 
 
-class RecordError(ValueError):
+class RecordError(UserError):
     """One line on what is wrong with a record."""
 
 

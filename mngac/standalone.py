@@ -127,8 +127,8 @@ def _settings(params: Params, request: Request, profile: str) -> tuple[Suite, Ra
     known = {"dataset": request.dataset, "suite": request.suite, "profile": profile}
     job(params, "evaluate", **known, method=next(iter(params.methods)), seed="0")
     changes: dict[str, Any] = {k: v for k, v in (("n", request.n), ("seed", request.seed)) if v is not None}
-    if changes.get("n", 1) < 1 or changes.get("seed", 0) < 0:
-        raise ParamsError(f"--n, --seed: found {changes}; allowed: n from 1, seed from 0")
+    if changes.get("n", 1) < 1:
+        raise ParamsError(f"--n: found {request.n}; allowed: an integer from 1")
     return params.evaluation[request.suite].model_copy(update=changes), params.radii_for(profile, request.dataset)
 
 

@@ -8,7 +8,7 @@ import pytest
 from helpers import ROOT
 
 LAYERS = [
-    {"fingerprint", "streams", "progress"},
+    {"errors", "fingerprint", "streams", "progress"},
     {"params", "artifacts", "sources"},
     {"registry", "device", "paths"},
     {"params_file", "stages"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"training", "evaluation", "tables"},
     {"figures", "standalone", "released", "export", "model_card"},
     {"report"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(p for p in (ROOT / "mngac").rglob("*.py") if p.name != "__init__.py")

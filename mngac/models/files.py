@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mngac import tensors
+from mngac.errors import UserError
 from mngac.registry import model_family
 
 
@@ -26,7 +27,7 @@ class Architecture:
         """The classifier with fresh weights from the global random generator.
 
         Raises:
-            ValueError: for a model that is not defined.
+            ParamsError: for a model that is not defined.
         """
         family = importlib.import_module(f"mngac.models.{model_family(self.model)}")
         classifier: nn.Module = family.build(self.model, self.classes, self.channels, self.size)
@@ -52,11 +53,11 @@ def architecture_of(path: str | Path) -> Architecture:
     """What a classifier file says that it holds.
 
     Raises:
-        ValueError: for a file of another schema.
+        UserError: for a file of another schema.
     """
     about = tensors.facts(path)
     if about.get("schema") != tensors.SCHEMA:
-        raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {tensors.SCHEMA}")
+        raise UserError(f"{path}: schema {about.get('schema')!r}; this version reads schema {tensors.SCHEMA}")
     return Architecture(**{field.name: about[field.name] for field in fields(Architecture)})
 
 
@@ -64,7 +65,7 @@ def load_classifier(path: str | Path, device: str) -> nn.Module:
     """The classifier of a file, in eval mode, without gradients to its weights.
 
     Raises:
-        ValueError: for a file of another schema.
+        UserError: for a file of another schema.
     """
     weights, _ = tensors.read(path)
     with torch.random.fork_rng(devices=[]):
