@@ -13,9 +13,15 @@ class UserError(ValueError):
 
 
 def shown(value: object) -> str:
-    """A value as a line shows it: JSON where it has such a form, without line breaks, cut short."""
+    """A value as a line shows it: JSON, or its type where it has no such form; cut short."""
     try:
         text = json.dumps(value, default=str)
     except (TypeError, ValueError, RecursionError):
-        text = " ".join(type(value).__name__.split())
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+        text = type(value).__name__
+    return cut(text)
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """The text in one line, its end left out where it is longer than `most` characters."""
+    line = " ".join(text[: 2 * most].split())
+    return line if len(line) <= most else f"{line[:most]}… ({len(text):,} characters)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -31,9 +32,9 @@ class ParamsError(UserError):
 def _fraction(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError('a positive number or a fraction such as "8/255"')
-    if isinstance(value, str) and not re.fullmatch(r"\d+/[1-9]\d*", value):
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,18}/[1-9][0-9]{0,17}", value):
         raise ValueError('a positive number or a fraction such as "8/255"')
-    if number(value) <= 0:
+    if not 0 < number(value) < inf:
         raise ValueError('a positive number or a fraction such as "8/255"')
     return value if isinstance(value, str) else float(value)
 
@@ -50,7 +51,8 @@ Ratio = Annotated[
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^\\d+/[1-9]\\d*$"}]}
     ),
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Place = Annotated[str, Field(min_length=1, max_length=4096)]
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -61,7 +63,9 @@ UNSTATED: Any = None
 class Closed(BaseModel):
     """A section that knows its keys and refuses all others; numbers must be numbers."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Run(Closed):
@@ -112,7 +116,7 @@ class DataSource(Closed):
 
     loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
     """A loader: a file of mngac/data/loaders."""
-    source: str | None = None
+    source: Place | None = None
     """A folder or archive to read; null: what the loader embeds or downloads."""
     validation: Share
     """Share of the training images held out to choose with."""
@@ -264,7 +268,7 @@ class MethodParams(Closed):
     """Step sizes as shares of the radius, in place of `training.attack`'s."""
     start_std: Annotated[float, Field(gt=0)] | None = None
     """Standard deviation of the attack's Gaussian start, on images in [0, 1]."""
-    checkpoint: str | None = None
+    checkpoint: Place | None = None
     """Path of a file of weights."""
     model: str | None = None
     """Its classifier, in place of `training`'s."""

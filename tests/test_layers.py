@@ -10,7 +10,7 @@ from helpers import ROOT
 LAYERS = [
     {"errors", "fingerprint", "streams", "progress"},
     {"params", "artifacts", "sources"},
-    {"registry", "device", "paths"},
+    {"registry", "device", "paths", "yaml_file"},
     {"params_file", "stages"},
     {"jobs", "training_log", "tensors", "records", "statistics", "provenance"},
     {"norms", "losses", "models", "data", "red_flags", "compare"},
