@@ -34,7 +34,9 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--source", help="folder or archive to read")
     own.add_argument("--out", help="the .safetensors file to write")
     own.add_argument("--validation", type=float, default=0.1, help="share of train to hold out (default: 0.1)")
-    own.add_argument("--size", type=int, help="height and width to resize to (default: images must be alike)")
+    own.add_argument(
+        "--size", type=int, help="height and width to resize to (default: images must be square and alike)"
+    )
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -126,7 +126,7 @@ class DataSource(Closed):
     classes: Positive | None = None
     """Number of classes that the source must have; null: as many as are found."""
     size: Positive | None = None
-    """Height and width in pixels that images are resized to; null: they must be alike."""
+    """Height and width in pixels that images are resized to; null: they must be square and alike."""
     train_images: Positive | None = None
     """Training images kept after holding out, drawn evenly over the classes; null: all."""
     test_images: Positive | None = None
