@@ -34,9 +34,7 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--source", help="folder or archive to read")
     own.add_argument("--out", help="the .safetensors file to write")
     own.add_argument("--validation", type=float, default=0.1, help="share of train to hold out (default: 0.1)")
-    own.add_argument(
-        "--size", type=int, help="height and width to resize to (default: images must be square and alike)"
-    )
+    own.add_argument("--size", type=int, help="height and width to resize to (default: they must be square and alike)")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +47,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     outside.add_argument("--checkpoint", help="safetensors, a state dict, the authors' or RobustBench's form")
     outside.add_argument("--model", help="such as wrn_28_10; may be left out where the file names it")
     outside.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
-    outside.add_argument("--out", help="the record; under records/ where tables look for it")
+    outside.add_argument("--out", help="the file to write the record to")
 
 
 def _add_records_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -101,7 +99,9 @@ def build_parser() -> argparse.ArgumentParser:
     prune = actions.add_parser("prune", help="remove old entries")
     prune.add_argument("--older-than-days", type=float, required=True)
     schema = commands.add_parser("schema", help="print the JSON schema of params.yaml")
-    schema.add_argument("--out", help="write it to a file instead")
+    suites = commands.add_parser("suites", help="print the suites of params.yaml as mngac/suites.yaml ships them")
+    for generated in (schema, suites):
+        generated.add_argument("--out", help="write it to a file instead")
     return parser
 
 
@@ -234,13 +234,26 @@ def cache(arguments: argparse.Namespace) -> None:
 
 def schema(arguments: argparse.Namespace) -> None:
     """Prints or writes the generated schema."""
-    from mngac.artifacts import write_text
     from mngac.params_file import schema_text
 
-    if arguments.out:
-        write_text(arguments.out, schema_text())
+    _give(schema_text(), arguments.out)
+
+
+def suites(arguments: argparse.Namespace) -> None:
+    """Prints or writes the generated copy of the suites."""
+    from mngac.params_file import load
+    from mngac.suites import suites_text
+
+    _give(suites_text(load(arguments.params)), arguments.out)
+
+
+def _give(text: str, out: str | None) -> None:
+    from mngac.artifacts import write_text
+
+    if out:
+        write_text(out, text)
     else:
-        print(schema_text(), end="")
+        print(text, end="")
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -253,6 +266,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "explain": explain,
     "cache": cache,
     "schema": schema,
+    "suites": suites,
 }
 
 

@@ -1,4 +1,7 @@
-"""Evaluation outside the DAG: any classifier file -> a record that can stand in the tables."""
+"""Evaluation outside the DAG: any classifier file -> a record to compare and export.
+
+Tables hold the run's own methods alone; a file becomes one as a method of the kind `imported`.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ LAYERS = [
     {"errors", "fingerprint", "streams", "progress"},
     {"params", "artifacts", "sources"},
     {"registry", "device", "paths", "yaml_file"},
-    {"params_file", "stages"},
+    {"params_file", "stages", "suites"},
     {"jobs", "training_log", "tensors", "records", "statistics", "provenance"},
     {"norms", "losses", "models", "data", "red_flags", "compare"},
     {"attacks", "rows"},

@@ -36,7 +36,7 @@ class Decoder:
         """One image.
 
         Raises:
-            DataError: for a file that is no PNG or JPEG, is cut short, is not square, or differs from the first in shape.
+            DataError: for a file that is no PNG or JPEG or is cut short, an image not square or unlike the first.
         """
         array = self._array(place, content)
         if not self.shape:
