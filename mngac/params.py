@@ -181,8 +181,11 @@ class TrainingAttacks(Closed):
     """The training attack of each norm."""
 
     linf: TrainingAttack
+    """Steps along the gradient's sign."""
     l1: TrainingAttackL1
+    """Steps along the gradient's sign, on the `top` coordinates where it is largest."""
     l2: TrainingAttack
+    """Steps along the gradient, normalised in l_2."""
 
 
 class Schedule(Closed):
@@ -224,6 +227,7 @@ class Training(Closed):
     batch_size: Positive
     """Images in a batch; every batch is full."""
     schedule: Schedule
+    """Learning rate over the epochs."""
     momentum: Annotated[float, Field(ge=0, lt=1)]
     """Momentum of SGD."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -237,8 +241,11 @@ class Training(Closed):
     profile: Name
     """Radii that training attacks use: a name of `radii`."""
     attack: TrainingAttacks
+    """What adversarial images are made with, unless a method's entry states `step_sizes` of its own."""
     monitor: Monitor
+    """What the log of each epoch measures."""
     semi: Semi
+    """Batches of `run.semi_methods`; not read by the others."""
 
 
 class PseudoLabel(Closed):
@@ -358,7 +365,7 @@ def _partial(model: type[BaseModel]) -> type[BaseModel]:
         rest = [m for m in field.metadata if m is not None]
         typed = Annotated[(kind, *rest)] if rest else kind
         fields[name] = (typed, Field(default=None, description=field.description))
-    return create_model(f"{model.__name__}Override", __base__=Closed, **fields)
+    return create_model(f"{model.__name__}Override", __base__=Closed, __doc__=model.__doc__, **fields)
 
 
 TrainingOverride = _partial(Training)
@@ -367,8 +374,9 @@ TrainingOverride = _partial(Training)
 class Trainings(BaseModel):
     """`default`, and what each data set overrides."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, use_attribute_docstrings=True)
     default: Training
+    """What holds for every data set without an override."""
     __pydantic_extra__: dict[str, TrainingOverride]  # type: ignore[valid-type]
 
 
@@ -376,14 +384,21 @@ class Params(Closed):
     """The whole of params.yaml."""
 
     run: Run
+    """What is trained and evaluated, how often, on what machine."""
     data: dict[Name, DataSource]
+    """Data sets, by a name of one's choice that names their files too."""
     radii: dict[Name, dict[Name, Radii]]
     """radii.<profile>.<dataset>"""
     training: Trainings
+    """Model, budget, optimizer and attacks of a training, by data set."""
     pseudo_label: PseudoLabel
+    """Labels of the unlabelled images, for `run.semi_methods`."""
     methods: dict[Name, MethodParams]
+    """Methods, by a name of one's choice: one kind may stand in several entries."""
     evaluation: dict[Name, Suite]
+    """Attack suites, by a name of one's choice that names their records too."""
     figures: FigureParams
+    """What figures of classifiers look at."""
 
     def training_for(self, dataset: str) -> Training:
         """`training.default` overridden by `training.<dataset>`.
