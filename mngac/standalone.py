@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from mngac import tensors
@@ -23,7 +24,7 @@ from mngac.device import device_type
 from mngac.evaluation import evaluate
 from mngac.fingerprint import code_digest, file_digest
 from mngac.jobs import job
-from mngac.models.files import load_classifier
+from mngac.models.files import architecture_of, load_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params import Params, ParamsError, Radii, Suite
 from mngac.paths import data_path
@@ -107,12 +108,13 @@ def open_classifier(path: str, model: str | None, classes: int, shape: tuple[int
     """The classifier of a file: our own, which names its model, or anybody's, for which `model` must be given.
 
     Raises:
-        ParamsError: where the model is not known, or is not the file's.
+        ParamsError: where the model is not known, or is not the file's, or was made for other images or classes.
     """
     own = _own_model(path)
     if own and model and own != model:
         raise ParamsError(f"--model: found {model}; allowed: {own}, which {path} names")
     if own:
+        _check_images(path, classes, shape)
         return load_classifier(path, "cpu")
     if model is None:
         raise ParamsError(f"--model: missing; {path} does not name its model; allowed: such as wrn_28_10")
@@ -122,7 +124,26 @@ def open_classifier(path: str, model: str | None, classes: int, shape: tuple[int
 def _own_model(path: str) -> str | None:
     if Path(path).suffix != ".safetensors" or not Path(path).exists():
         return None
-    return tensors.facts(path).get("model")
+    try:
+        return tensors.facts(path).get("model")
+    except SafetensorError as error:
+        raise ParamsError(
+            f"--checkpoint: {path}: not a whole safetensors file ({error}); get or make it again"
+        ) from None
+
+
+def _check_images(path: str, classes: int, shape: tuple[int, ...]) -> None:
+    found = architecture_of(path)
+    made_for = (found.classes, found.channels, found.size, found.size)
+    if made_for != (classes, *shape):
+        raise ParamsError(
+            f"--checkpoint: {path} is made for {_images(made_for)}; allowed: one for {_images((classes, *shape))}"
+        )
+
+
+def _images(sizes: tuple[int, ...]) -> str:
+    classes, *shape = sizes
+    return f"{classes} classes of {'x'.join(map(str, shape))} images"
 
 
 def _settings(params: Params, request: Request, profile: str) -> tuple[Suite, Radii]:

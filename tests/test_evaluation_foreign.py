@@ -168,6 +168,16 @@ def test_our_own_file_names_its_model(project, capsys):
     assert "--model: found wrn_16_2; allowed: wrn_10_1" in capsys.readouterr().err
 
 
+def test_our_own_file_for_other_images_or_cut_short_is_refused_in_one_line(project, capsys):
+    large = Architecture("wrn_10_1", 10, 3, 32)
+    save_classifier("large.safetensors", large.build(), large)
+    Path("cut.safetensors").write_bytes(Path("large.safetensors").read_bytes()[:100])
+    for name, says in (("large", "made for 10 classes of 3x32x32 images"), ("cut", "not a whole safetensors file")):
+        assert evaluate("--checkpoint", f"{name}.safetensors", "--out", "r.json") == 2
+        said = capsys.readouterr().err
+        assert says in said and said.count("\n") == 1
+
+
 def test_an_attack_that_raises_leaves_no_record_and_keeps_its_traceback(project, monkeypatch):
     def raising(*_):
         raise RuntimeError("no more memory")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mngac import tensors
@@ -53,9 +54,12 @@ def architecture_of(path: str | Path) -> Architecture:
     """What a classifier file says that it holds.
 
     Raises:
-        UserError: for a file of another schema.
+        UserError: for a file of another schema, or one that is no whole safetensors file.
     """
-    about = tensors.facts(path)
+    try:
+        about = tensors.facts(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}); get or make it again") from None
     if about.get("schema") != tensors.SCHEMA:
         raise UserError(f"{path}: schema {about.get('schema')!r}; this version reads schema {tensors.SCHEMA}")
     return Architecture(**{field.name: about[field.name] for field in fields(Architecture)})
@@ -67,8 +71,9 @@ def load_classifier(path: str | Path, device: str) -> nn.Module:
     Raises:
         UserError: for a file of another schema.
     """
+    architecture = architecture_of(path)
     weights, _ = tensors.read(path)
     with torch.random.fork_rng(devices=[]):
-        classifier = architecture_of(path).build()
+        classifier = architecture.build()
     classifier.load_state_dict(weights)
     return classifier.to(device).eval().requires_grad_(False)
