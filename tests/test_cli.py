@@ -14,6 +14,7 @@ from mngac.cli import STAGES, main
 from mngac.evaluation import AttackFailed
 from mngac.jobs import job
 from mngac.params_file import load
+from mngac.rows import TablesError
 
 VALUES = {"dataset": "digits", "method": "nat", "suite": "apgd", "profile": "standard"}
 SEEDED = [stage for stage, (_, wildcards) in STAGES.items() if "seed" in wildcards]
@@ -118,3 +119,12 @@ def test_an_attack_that_raises_leaves_its_own_traceback_in_the_log_of_the_evalua
         evaluation.run()
     said = (project / evaluation.log).read_text()
     assert "in out_of_luck" in said and "AttackFailed: apgd_ce linf 0 on images " in said
+
+
+def test_records_that_can_not_share_a_table_are_the_users_to_mend(project, capsys, monkeypatch):
+    def mixed(self):
+        raise TablesError("records of different n can't stand in one table")
+
+    monkeypatch.setattr("mngac.jobs.Job.run", mixed)
+    assert main(["tables"]) == 2
+    assert capsys.readouterr().err == "mngac: records of different n can't stand in one table\n"
