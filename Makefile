@@ -1,6 +1,9 @@
 # Each target makes .venv when it is missing or the pins changed, and puts it on PATH.
 PYTHON ?= python3
 VENV := .venv
+# Python 3.11 or later, and not the one in .venv itself, which may be broken or too old.
+RIGHT := import sys; sys.exit(sys.version_info < (3, 11))
+BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
@@ -25,10 +28,12 @@ check: $(VENV)/ready
 	@# One environment serves all rules (.venv): the lint that asks for one a rule does not apply.
 	! snakemake --lint 2>&1 | grep '^    \*' | grep -v 'Specify a conda environment or container'
 	mngac schema | diff - workflow/schemas/params.schema.json
+	mngac suites | diff - mngac/suites.yaml
 	pytest tests/test_layers.py
 
 schema: $(VENV)/ready
 	mngac schema --out workflow/schemas/params.schema.json
+	mngac suites --out mngac/suites.yaml
 
 format: $(VENV)/ready
 	ruff check --fix .
@@ -36,7 +41,10 @@ format: $(VENV)/ready
 	snakefmt Snakefile workflow
 
 $(VENV)/ready: requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	@PATH='$(BARE)'; $(PYTHON) -c '$(RIGHT)' 2>/dev/null || { \
+	  echo "mngac: $(PYTHON): found $$($(PYTHON) -V 2>&1 | tail -n 1); allowed: Python 3.11 or later," \
+	    "such as: make run PYTHON=python3.11" >&2; exit 2; }
+	@$(VENV)/bin/python -c 'import pip; $(RIGHT)' 2>/dev/null || PATH='$(BARE)' $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@

@@ -4,11 +4,16 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from mngac.params import ParamsError
+from mngac.errors import UserError
 from mngac.params_file import load
 from mngac.device import device_type
 from mngac.jobs import jobs
 from mngac.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
+
+try:
+    PARAMS = load()
+except UserError as error:
+    raise WorkflowError(f"mngac: {error}")
 
 
 configfile: "params.yaml"
@@ -20,12 +25,11 @@ if config != yaml.safe_load(Path("params.yaml").read_text()):
         "edit it, or compare values with: dvc exp run -S 'key=value'"
     )
 try:
-    PARAMS = load()
     JOBS = jobs(PARAMS)
     GPU = int(device_type(PARAMS.run.device) == "cuda")
     for job in JOBS:
         job.write_stamp()
-except ParamsError as error:
+except UserError as error:
     raise WorkflowError(f"mngac: {error}")
 validate(config, "workflow/schemas/params.schema.json", set_default=False)
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mngac.errors import UserError
 from mngac.fingerprint import file_digest
 
 SCHEMA = 1
@@ -124,14 +125,14 @@ class Cache:
         """The entry of a key.
 
         Raises:
-            ValueError: where the entry was written by another version of the cache.
+            UserError: where the entry was written by another version of the cache.
         """
         about = self.folder(key) / "entry.json"
         if not about.exists():
             return None
         content = json.loads(about.read_text())
         if content.get("schema") != SCHEMA:
-            raise ValueError(f"{about}: schema {content.get('schema')!r}; this version reads schema {SCHEMA}")
+            raise UserError(f"{about}: schema {content.get('schema')!r}; this version reads schema {SCHEMA}")
         return Entry(key, about.parent, content)
 
     def store(self, key: str, parts: dict[str, Any], outputs: dict[str, str]) -> None:
@@ -157,7 +158,7 @@ class Cache:
         """All entries, newest first; those of another version are left out."""
         found = []
         for about in self.root.glob("entries/*/*/entry.json"):
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(UserError):
                 entry = self.find(about.parent.name)
                 if entry:
                     found.append(entry)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
+
+import mngac
+from mngac.errors import UserError
 
 STAGES = {
     "data": ("prepare a data set as one tensor file", ("dataset",)),
@@ -32,7 +34,7 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--source", help="folder or archive to read")
     own.add_argument("--out", help="the .safetensors file to write")
     own.add_argument("--validation", type=float, default=0.1, help="share of train to hold out (default: 0.1)")
-    own.add_argument("--size", type=int, help="height and width to resize to (default: images must be alike)")
+    own.add_argument("--size", type=int, help="height and width to resize to (default: they must be square and alike)")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +42,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--method", help="who is evaluated; outside the DAG, the name that the record gets")
     parser.add_argument("--profile", help="radii; outside the DAG by default the first of run.profiles")
-    parser.add_argument("--seed", type=int, help="of the training; outside the DAG, of the attacks")
+    parser.add_argument("--seed", help="of the training; outside the DAG, of the attacks")
     outside = parser.add_argument_group("any classifier, outside the DAG")
     outside.add_argument("--checkpoint", help="safetensors, a state dict, the authors' or RobustBench's form")
     outside.add_argument("--model", help="such as wrn_28_10; may be left out where the file names it")
     outside.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
-    outside.add_argument("--out", help="the record; under records/ where tables look for it")
+    outside.add_argument("--out", help="the file to write the record to")
 
 
 def _add_records_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,6 +77,7 @@ def _add_released_commands(commands: argparse._SubParsersAction[argparse.Argumen
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="mngac", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"mngac {mngac.__version__}")
     parser.add_argument("--params", default="params.yaml", help="the parameters' file (default: params.yaml)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for stage, (text, wildcards) in STAGES.items():
@@ -96,7 +99,9 @@ def build_parser() -> argparse.ArgumentParser:
     prune = actions.add_parser("prune", help="remove old entries")
     prune.add_argument("--older-than-days", type=float, required=True)
     schema = commands.add_parser("schema", help="print the JSON schema of params.yaml")
-    schema.add_argument("--out", help="write it to a file instead")
+    suites = commands.add_parser("suites", help="print the suites of params.yaml as mngac/suites.yaml ships them")
+    for generated in (schema, suites):
+        generated.add_argument("--out", help="write it to a file instead")
     return parser
 
 
@@ -111,10 +116,12 @@ def run_stage(arguments: argparse.Namespace) -> None:
 
 def data(arguments: argparse.Namespace) -> None:
     """The data stage; with --out, one tensor file from a source that params.yaml need not know."""
+    from mngac.params import ParamsError
+
     if not arguments.out:
         given = [f"--{name}" for name in ("loader", "source", "size") if getattr(arguments, name)]
         if given:
-            raise ValueError(f"{given[0]}: needs --out too; without it, params.yaml says where the data come from")
+            raise ParamsError(f"{given[0]}: needs --out too; without it, params.yaml says where the data come from")
         return run_stage(arguments)
     from mngac.data.prepare import prepare
     from mngac.params_file import entry
@@ -142,10 +149,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return
     if arguments.out is None:
         raise ParamsError("--out: missing; allowed: the path of the record")
+    from mngac.jobs import seed_of
     from mngac.standalone import Request, evaluate_file
 
-    names = ("checkpoint", "model", "dataset", "suite", "profile", "out", "n", "seed", "method")
-    evaluate_file(load(arguments.params), Request(**{name: getattr(arguments, name) for name in names}))
+    names = ("checkpoint", "model", "dataset", "suite", "profile", "out", "n", "method")
+    seed = None if arguments.seed is None else seed_of(arguments.seed)
+    evaluate_file(load(arguments.params), Request(**{name: getattr(arguments, name) for name in names}, seed=seed))
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -225,13 +234,26 @@ def cache(arguments: argparse.Namespace) -> None:
 
 def schema(arguments: argparse.Namespace) -> None:
     """Prints or writes the generated schema."""
-    from mngac.artifacts import write_text
     from mngac.params_file import schema_text
 
-    if arguments.out:
-        write_text(arguments.out, schema_text())
+    _give(schema_text(), arguments.out)
+
+
+def suites(arguments: argparse.Namespace) -> None:
+    """Prints or writes the generated copy of the suites."""
+    from mngac.params_file import load
+    from mngac.suites import suites_text
+
+    _give(suites_text(load(arguments.params)), arguments.out)
+
+
+def _give(text: str, out: str | None) -> None:
+    from mngac.artifacts import write_text
+
+    if out:
+        write_text(out, text)
     else:
-        print(schema_text(), end="")
+        print(text, end="")
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -244,22 +266,26 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "explain": explain,
     "cache": cache,
     "schema": schema,
+    "suites": suites,
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; 2 where the user can mend what is wrong, with one line that says what."""
+    """Runs one command: 0; 2 where the user can mend what is wrong, with one line that says what; 130 after Ctrl-C.
+
+    Whatever else is raised is a bug: it passes with its traceback, and Python ends with 1.
+    """
     arguments = build_parser().parse_args(argv)
     try:
         COMMANDS.get(arguments.command, run_stage)(arguments)
-    except (ValueError, OSError, RuntimeError) as error:
-        if os.environ.get("MNGAC_TRACEBACK"):
-            raise
-        print(f"mngac: {error}", file=sys.stderr)
-        return 2 if isinstance(error, (ValueError, OSError)) else 1
     except KeyboardInterrupt as stop:
         print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not isinstance(error, (UserError, OSError)):
+            raise
+        print(f"mngac: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

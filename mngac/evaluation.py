@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mngac.artifacts import write_text
 from mngac.attacks.isolated import isolated
 from mngac.attacks.target import reproducible, right
 from mngac.data import store
+from mngac.errors import UserError
 from mngac.jobs import Context
 from mngac.models.files import load_classifier
 from mngac.params import Radii, Suite, SuiteAttack, number
@@ -32,6 +33,7 @@ from mngac.probes import probe
 from mngac.progress import Log
 from mngac.provenance import provenance
 from mngac.records import SCHEMA, AttackRecord, Record, worst_case
+from mngac.suites import radii_of, suite_of
 from mngac.units import AttackFailed, Bench, Classifier, Finished, Unit, Workers, guarded
 
 __all__ = ["AttackFailed", "Classifier", "Evaluation", "evaluate"]
@@ -93,8 +95,8 @@ def evaluate(
     classifier: Classifier,
     images: Tensor,
     labels: Tensor,
-    suite: Suite,
-    radii: Radii,
+    suite: Suite | str,
+    radii: Radii | Mapping[str, str | float],
     *,
     device: str = "cpu",
     resume: Path | None = None,
@@ -108,16 +110,20 @@ def evaluate(
         classifier: images in [0, 1] (batch, channels, height, width) -> logits (batch, classes), deterministic.
         images: uint8 (n, channels, height, width), or float in [0, 1].
         labels: int64 (n,).
-        suite: attacks and their settings, batch size, seed.
-        radii: of the norms' balls, on images in [0, 1].
+        suite: attacks and their settings, batch size, seed; or the name of one that the package ships.
+        radii: of the norms' balls, on images in [0, 1]; or a mapping from the norms that the suite attacks, such as
+            {"linf": "8/255"}.
         device: where batches are put.
         resume: a file for finished units; where it exists, they are not run again.
         log: where progress is shown; nowhere by default.
 
     Raises:
         AttackFailed: where an attack or the classifier raises, with the attack's name and the images' positions.
-        ValueError: for images outside [0, 1], or not as many labels as images.
+        ParamsError: for a suite that is not shipped, radii that are wrong or missing.
+        UserError: for images outside [0, 1], or not as many labels as images.
     """
+    suite = suite_of(suite)
+    radii = radii_of(suite, radii)
     _check(images, labels)
     bench = Bench(classifier, images, labels, suite.seed, device)
     processes = 1 if device.startswith("cuda") else suite.processes
@@ -137,9 +143,9 @@ def evaluate(
 
 def _check(images: Tensor, labels: Tensor) -> None:
     if len(images) != len(labels) or not len(images):
-        raise ValueError(f"{len(images)} images and {len(labels)} labels; allowed: as many, at least one")
+        raise UserError(f"{len(images)} images and {len(labels)} labels; allowed: as many, at least one")
     if images.dtype != torch.uint8 and not bool(((images >= 0) & (images <= 1)).all()):
-        raise ValueError(f"images from {images.min():.3g} to {images.max():.3g}; allowed: uint8, or float in [0, 1]")
+        raise UserError(f"images from {images.min():.3g} to {images.max():.3g}; allowed: uint8, or float in [0, 1]")
 
 
 @contextlib.contextmanager

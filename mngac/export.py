@@ -64,7 +64,7 @@ def export(checkpoint: str, record_paths: Sequence[str], out: str) -> Export:
 
     Raises:
         RecordError: where there is no record, or one is not of this classifier.
-        ValueError: for a checkpoint of another form.
+        UserError: for a checkpoint of another form.
     """
     found = sorted((records.read(path) for path in record_paths), key=lambda r: (_rank(r), r.profile))
     _check_one_classifier(checkpoint, found)

@@ -16,8 +16,9 @@ ROOT = Path(__file__).parent.parent
 # What these do to a result is in a run's key already: the validated values, the paths, the record's schema number.
 PLUMBING = {
     "mngac",
-    *(f"mngac.{name}" for name in ("params", "params_file", "registry", "paths", "stages", "jobs", "device")),
-    *(f"mngac.{name}" for name in ("artifacts", "fingerprint", "progress")),
+    *(f"mngac.{name}" for name in ("params", "params_file", "yaml_file", "registry", "suites")),
+    *(f"mngac.{name}" for name in ("paths", "stages", "jobs", "device")),
+    *(f"mngac.{name}" for name in ("artifacts", "errors", "fingerprint", "progress")),
 }
 
 

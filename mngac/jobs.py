@@ -10,6 +10,8 @@ import importlib
 import importlib.metadata
 import json
 import os
+import re
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +20,13 @@ from typing import Any
 from mngac import progress
 from mngac.artifacts import Cache, key_of, write_text
 from mngac.device import device_type, one_device
+from mngac.errors import UserError, shown
 from mngac.fingerprint import code_digest, file_digest
 from mngac.params import Params, ParamsError
 from mngac.stages import STAGES, Stage
+
+SEED = re.compile(r"0|[1-9][0-9]{0,17}")
+"""How a seed is written: one form for each of `params.Seed`, since it names paths and random streams."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Job:
         self.write_stamp()
         parts = self.parts()
         key = key_of(parts)
-        with cache.lock(key), progress.log_to(self.log) as log:
+        with cache.lock(key), progress.log_to(self.log) as log, _errors_in(log):
             entry = cache.find(key)
             if entry and entry.restore(self.outputs):
                 log.line(f"{self.stage.name} {self.name}: from the cache, key {key[:12]}")
@@ -116,6 +122,19 @@ class Job:
                 getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
             cache.store(key, parts, self.outputs)
             return "made"
+
+
+@contextlib.contextmanager
+def _errors_in(log: progress.Log) -> Iterator[None]:
+    """Keeps in the log what ends the stage: one line of what the user can mend, the whole traceback of a bug."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        log.keep(f"{error}")
+        raise
+    except Exception:
+        log.keep(traceback.format_exc().rstrip())
+        raise
 
 
 @contextlib.contextmanager
@@ -147,11 +166,23 @@ class Context:
         return device_type(self.job.params.run.device)
 
 
+def seed_of(text: str) -> int:
+    """The number that `--seed` states.
+
+    Raises:
+        ParamsError: for another form than run.seeds has in paths, such as `-3`, `07` or `x`.
+    """
+    if not SEED.fullmatch(text):
+        raise ParamsError(f"--seed: found {shown(text)}; allowed: an integer from 0 to {10**18 - 1}")
+    return int(text)
+
+
 def job(params: Params, stage: str, **wildcards: str) -> Job:
     """A job, its wildcards checked.
 
     Raises:
-        ParamsError: for a data set, method, suite or profile that params.yaml does not define.
+        ParamsError: for a data set, method, suite or profile that params.yaml does not define, or a seed that is no
+            plain number.
     """
     known: dict[str, Any] = {
         "dataset": params.data,
@@ -161,7 +192,8 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     }
     for name, value in wildcards.items():
         if name in known and value not in known[name]:
-            raise ParamsError(f"--{name}: found {json.dumps(value)}; allowed: {', '.join(known[name])}")
+            raise ParamsError(f"--{name}: found {shown(value)}; allowed: {', '.join(known[name])}")
+    seed_of(wildcards.get("seed", "0"))
     return Job(STAGES[stage], {name: str(wildcards[name]) for name in STAGES[stage].wildcards}, params)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,22 +17,24 @@ from pydantic import (
     create_model,
 )
 
+from mngac.errors import UserError
+
 PACKAGE = Path(__file__).parent
 
 Norm = Literal["linf", "l1", "l2"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
-class ParamsError(ValueError):
+class ParamsError(UserError):
     """One line on what is wrong with params.yaml, and what is allowed."""
 
 
 def _fraction(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError('a positive number or a fraction such as "8/255"')
-    if isinstance(value, str) and not re.fullmatch(r"\d+/[1-9]\d*", value):
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,18}/[1-9][0-9]{0,17}", value):
         raise ValueError('a positive number or a fraction such as "8/255"')
-    if number(value) <= 0:
+    if not 0 < number(value) < inf:
         raise ValueError('a positive number or a fraction such as "8/255"')
     return value if isinstance(value, str) else float(value)
 
@@ -48,8 +51,10 @@ Ratio = Annotated[
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^\\d+/[1-9]\\d*$"}]}
     ),
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Place = Annotated[str, Field(min_length=1, max_length=4096)]
 Positive = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=10**18)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 UNSTATED: Any = None
 """Default of a key that only some kinds read; `check_entry` sees to it that those find it stated."""
@@ -58,23 +63,25 @@ UNSTATED: Any = None
 class Closed(BaseModel):
     """A section that knows its keys and refuses all others; numbers must be numbers."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Run(Closed):
     """What one run covers, and on what machine."""
 
-    datasets: list[Name]
+    datasets: Annotated[list[Name], Field(min_length=1)]
     """Data sets to prepare, train on and evaluate: names of `data`."""
-    methods: list[Name]
-    """Methods trained on labelled images alone: names of `methods`."""
+    methods: Annotated[list[Name], Field(min_length=1)]
+    """Methods trained on labelled images alone: names of `methods`. At least one, since a teacher is one of them."""
     semi_methods: list[Name]
     """Methods trained on labelled and pseudo-labelled images: names of `methods`."""
     teachers: Annotated[list[Name], Field(max_length=1)]
     """The method that labels the unlabelled images; empty without semi_methods."""
-    all_methods: list[Name]
+    all_methods: Annotated[list[Name], Field(min_length=1)]
     """methods and semi_methods together; the engines' loops need it spelled out."""
-    seeds: list[Annotated[int, Field(ge=0)]]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     """One training a seed, for each data set and method."""
     suites: Annotated[list[Name], Field(min_length=1)]
     """Attack suites: names of `evaluation`. The first fills metrics.json and the tables."""
@@ -109,7 +116,7 @@ class DataSource(Closed):
 
     loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
     """A loader: a file of mngac/data/loaders."""
-    source: str | None = None
+    source: Place | None = None
     """A folder or archive to read; null: what the loader embeds or downloads."""
     validation: Share
     """Share of the training images held out to choose with."""
@@ -119,7 +126,7 @@ class DataSource(Closed):
     classes: Positive | None = None
     """Number of classes that the source must have; null: as many as are found."""
     size: Positive | None = None
-    """Height and width in pixels that images are resized to; null: they must be alike."""
+    """Height and width in pixels that images are resized to; null: they must be square and alike."""
     train_images: Positive | None = None
     """Training images kept after holding out, drawn evenly over the classes; null: all."""
     test_images: Positive | None = None
@@ -174,8 +181,11 @@ class TrainingAttacks(Closed):
     """The training attack of each norm."""
 
     linf: TrainingAttack
+    """Steps along the gradient's sign."""
     l1: TrainingAttackL1
+    """Steps along the gradient's sign, on the `top` coordinates where it is largest."""
     l2: TrainingAttack
+    """Steps along the gradient, normalised in l_2."""
 
 
 class Schedule(Closed):
@@ -217,6 +227,7 @@ class Training(Closed):
     batch_size: Positive
     """Images in a batch; every batch is full."""
     schedule: Schedule
+    """Learning rate over the epochs."""
     momentum: Annotated[float, Field(ge=0, lt=1)]
     """Momentum of SGD."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -230,8 +241,11 @@ class Training(Closed):
     profile: Name
     """Radii that training attacks use: a name of `radii`."""
     attack: TrainingAttacks
+    """What adversarial images are made with, unless a method's entry states `step_sizes` of its own."""
     monitor: Monitor
+    """What the log of each epoch measures."""
     semi: Semi
+    """Batches of `run.semi_methods`; not read by the others."""
 
 
 class PseudoLabel(Closed):
@@ -261,7 +275,7 @@ class MethodParams(Closed):
     """Step sizes as shares of the radius, in place of `training.attack`'s."""
     start_std: Annotated[float, Field(gt=0)] | None = None
     """Standard deviation of the attack's Gaussian start, on images in [0, 1]."""
-    checkpoint: str | None = None
+    checkpoint: Place | None = None
     """Path of a file of weights."""
     model: str | None = None
     """Its classifier, in place of `training`'s."""
@@ -310,7 +324,7 @@ class Suite(Closed):
     """Images attacked at a time."""
     n: Positive | None
     """Images evaluated, the first ones of the split; null: all."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Seed of the attacks' randomness."""
 
 
@@ -351,7 +365,7 @@ def _partial(model: type[BaseModel]) -> type[BaseModel]:
         rest = [m for m in field.metadata if m is not None]
         typed = Annotated[(kind, *rest)] if rest else kind
         fields[name] = (typed, Field(default=None, description=field.description))
-    return create_model(f"{model.__name__}Override", __base__=Closed, **fields)
+    return create_model(f"{model.__name__}Override", __base__=Closed, __doc__=model.__doc__, **fields)
 
 
 TrainingOverride = _partial(Training)
@@ -360,8 +374,9 @@ TrainingOverride = _partial(Training)
 class Trainings(BaseModel):
     """`default`, and what each data set overrides."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, use_attribute_docstrings=True)
     default: Training
+    """What holds for every data set without an override."""
     __pydantic_extra__: dict[str, TrainingOverride]  # type: ignore[valid-type]
 
 
@@ -369,14 +384,21 @@ class Params(Closed):
     """The whole of params.yaml."""
 
     run: Run
+    """What is trained and evaluated, how often, on what machine."""
     data: dict[Name, DataSource]
+    """Data sets, by a name of one's choice that names their files too."""
     radii: dict[Name, dict[Name, Radii]]
     """radii.<profile>.<dataset>"""
     training: Trainings
+    """Model, budget, optimizer and attacks of a training, by data set."""
     pseudo_label: PseudoLabel
+    """Labels of the unlabelled images, for `run.semi_methods`."""
     methods: dict[Name, MethodParams]
+    """Methods, by a name of one's choice: one kind may stand in several entries."""
     evaluation: dict[Name, Suite]
+    """Attack suites, by a name of one's choice that names their records too."""
     figures: FigureParams
+    """What figures of classifiers look at."""
 
     def training_for(self, dataset: str) -> Training:
         """`training.default` overridden by `training.<dataset>`.

@@ -6,29 +6,25 @@ A wrong file raises `ParamsError`, whose text is one line: key path, what was fo
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
+from mngac.errors import shown
 from mngac.params import Closed, DataSource, Params, ParamsError
 from mngac.registry import keys_read, kinds
+from mngac.yaml_file import key_path, read
+
+Section = TypeVar("Section", bound=Closed)
 
 
-def load(path: str | Path = "params.yaml") -> Params:
+def load(path: str = "params.yaml") -> Params:
     """Reads and checks params.yaml.
 
     Raises:
         ParamsError: one line on the first thing that is wrong.
     """
-    try:
-        raw = yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: not found; run in the repository's top folder") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    return parse(raw)
+    return parse(read(path))
 
 
 def parse(raw: object) -> Params:
@@ -36,9 +32,21 @@ def parse(raw: object) -> Params:
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(_explain(error)) from None
+        raise ParamsError(_explain(error, Params)) from None
     _check_names(params)
     return params
+
+
+def section(path: str, model: type[Section], raw: object) -> Section:
+    """Checks one section by itself.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong, under the section's path.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(_explain(error, model, path)) from None
 
 
 def entry(name: str, raw: object) -> DataSource:
@@ -47,29 +55,27 @@ def entry(name: str, raw: object) -> DataSource:
     Raises:
         ParamsError: one line on the first thing that is wrong.
     """
-    try:
-        source = DataSource.model_validate(raw)
-    except ValidationError as error:
-        raise ParamsError(f"data.{name}.{_explain(error)}") from None
+    source = section(f"data.{name}", DataSource, raw)
     _check_source(f"data.{name}", source)
     return source
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, model: type[Closed], base: str = "") -> str:
     first = error.errors(include_url=False)[0]
-    skip = {"str", "float", "int", "list", "function-before", "dict", "literal"}
-    path = ".".join(str(part) for part in first["loc"] if str(part).split("[")[0] not in skip) or "params.yaml"
+    skip = {"", "str", "float", "int", "list", "function-before", "dict", "literal"}
+    inside = key_path(*(part for part in first["loc"] if str(part).split("[")[0] not in skip))
+    path = ".".join(part for part in (base, inside) if part) or "params.yaml"
     if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key; allowed: {', '.join(_fields_at(first['loc'][:-1]))}"
+        return f"{path}: unknown key; allowed: {', '.join(_fields_at(model, first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"{path}: missing; allowed: a value (see its description in workflow/schemas/params.schema.json)"
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{path}: found {json.dumps(first['input'], default=str)}; allowed: {allowed}"
+    return f"{path}: found {shown(first['input'])}; allowed: {allowed}"
 
 
-def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
-    """Field names of the section that a key path leads to."""
-    schema: dict[str, Any] = json_schema()
+def _fields_at(model: type[Closed], loc: tuple[int | str, ...]) -> list[str]:
+    """Field names of the section that a key path leads to, from the model's section."""
+    schema: dict[str, Any] = model.model_json_schema()
     node = schema
     for part in loc:
         node = _resolve(schema, node)
@@ -90,7 +96,7 @@ def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 def _demand(condition: bool, path: str, found: object, allowed: str) -> None:
     if not condition:
-        raise ParamsError(f"{path}: found {json.dumps(found)}; allowed: {allowed}")
+        raise ParamsError(f"{path}: found {shown(found)}; allowed: {allowed}")
 
 
 def _check_names(params: Params) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mngac.errors import UserError
 from mngac.params import Norm, number
 
 SCHEMA: Literal[1] = 1
@@ -16,7 +17,7 @@ Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
 Bits = Annotated[str, Field(pattern=r"^[01]*$")]
 
 
-class RecordError(ValueError):
+class RecordError(UserError):
     """One line on what is wrong with a record."""
 
 
@@ -155,7 +156,7 @@ def read(path: str | Path) -> Record:
     """
     try:
         content = json.loads(Path(path).read_text())
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RecordError(f"{path}: {error}") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
-import json
 
+from mngac.errors import shown
 from mngac.params import PACKAGE, ParamsError
 
 
@@ -32,5 +32,5 @@ def model_family(name: str) -> str:
     families = {"wrn": "wide_resnet", "preact": "preact_resnet", "resnet": "resnet", "authors": "authors_resnet"}
     family = families.get(name.split("_")[0])
     if family not in kinds("models"):
-        raise ParamsError(f"model: found {json.dumps(name)}; allowed: wrn_<depth>_<width>, preact_resnet_18, resnet_50")
+        raise ParamsError(f"model: found {shown(name)}; allowed: wrn_<depth>_<width>, preact_resnet_18, resnet_50")
     return family

@@ -16,6 +16,7 @@ import yaml
 
 from mngac import records, red_flags
 from mngac.compare import paired_points
+from mngac.errors import UserError
 from mngac.params import NORMS, PACKAGE, Params
 from mngac.paths import record_path
 from mngac.records import Record, RecordError
@@ -25,7 +26,7 @@ COLUMNS = ("clean", *NORMS, "union", "avg")
 REFERENCE = "mng_ac"
 
 
-class TablesError(ValueError):
+class TablesError(UserError):
     """One line on why records can't stand in one table."""
 
 

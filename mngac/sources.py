@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mngac.errors import UserError
 from mngac.fingerprint import file_digest
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """One line on what is wrong with a data set: the file, what was found, what to do."""
 
 

@@ -77,12 +77,14 @@ def _train_values(p: Params, w: Wildcards) -> dict[str, Any]:
     if w["method"] not in p.run.semi_methods:
         del values["semi"]
     entry = p.methods[w["method"]]
-    found = {
+    found: dict[str, Any] = {
         "training": values,
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
         "method": entry.model_dump(exclude_none=True),
     }
-    return {**found, "checkpoint": file_digest(entry.checkpoint)} if entry.checkpoint else found
+    if entry.checkpoint:
+        found["checkpoint"] = _identity(f"methods.{w['method']}.checkpoint", entry.checkpoint)
+    return found
 
 
 def _family(p: Params, w: Wildcards) -> str:

@@ -1,4 +1,7 @@
-"""Evaluation outside the DAG: any classifier file -> a record that can stand in the tables."""
+"""Evaluation outside the DAG: any classifier file -> a record to compare and export.
+
+Tables hold the run's own methods alone; a file becomes one as a method of the kind `imported`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from mngac import tensors
@@ -20,7 +24,7 @@ from mngac.device import device_type
 from mngac.evaluation import evaluate
 from mngac.fingerprint import code_digest, file_digest
 from mngac.jobs import job
-from mngac.models.files import load_classifier
+from mngac.models.files import architecture_of, load_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params import Params, ParamsError, Radii, Suite
 from mngac.paths import data_path
@@ -104,12 +108,13 @@ def open_classifier(path: str, model: str | None, classes: int, shape: tuple[int
     """The classifier of a file: our own, which names its model, or anybody's, for which `model` must be given.
 
     Raises:
-        ParamsError: where the model is not known, or is not the file's.
+        ParamsError: where the model is not known, or is not the file's, or was made for other images or classes.
     """
     own = _own_model(path)
     if own and model and own != model:
         raise ParamsError(f"--model: found {model}; allowed: {own}, which {path} names")
     if own:
+        _check_images(path, classes, shape)
         return load_classifier(path, "cpu")
     if model is None:
         raise ParamsError(f"--model: missing; {path} does not name its model; allowed: such as wrn_28_10")
@@ -119,7 +124,26 @@ def open_classifier(path: str, model: str | None, classes: int, shape: tuple[int
 def _own_model(path: str) -> str | None:
     if Path(path).suffix != ".safetensors" or not Path(path).exists():
         return None
-    return tensors.facts(path).get("model")
+    try:
+        return tensors.facts(path).get("model")
+    except SafetensorError as error:
+        raise ParamsError(
+            f"--checkpoint: {path}: not a whole safetensors file ({error}); get or make it again"
+        ) from None
+
+
+def _check_images(path: str, classes: int, shape: tuple[int, ...]) -> None:
+    found = architecture_of(path)
+    made_for = (found.classes, found.channels, found.size, found.size)
+    if made_for != (classes, *shape):
+        raise ParamsError(
+            f"--checkpoint: {path} is made for {_images(made_for)}; allowed: one for {_images((classes, *shape))}"
+        )
+
+
+def _images(sizes: tuple[int, ...]) -> str:
+    classes, *shape = sizes
+    return f"{classes} classes of {'x'.join(map(str, shape))} images"
 
 
 def _settings(params: Params, request: Request, profile: str) -> tuple[Suite, Radii]:
@@ -127,8 +151,8 @@ def _settings(params: Params, request: Request, profile: str) -> tuple[Suite, Ra
     known = {"dataset": request.dataset, "suite": request.suite, "profile": profile}
     job(params, "evaluate", **known, method=next(iter(params.methods)), seed="0")
     changes: dict[str, Any] = {k: v for k, v in (("n", request.n), ("seed", request.seed)) if v is not None}
-    if changes.get("n", 1) < 1 or changes.get("seed", 0) < 0:
-        raise ParamsError(f"--n, --seed: found {changes}; allowed: n from 1, seed from 0")
+    if changes.get("n", 1) < 1:
+        raise ParamsError(f"--n: found {request.n}; allowed: an integer from 1")
     return params.evaluation[request.suite].model_copy(update=changes), params.radii_for(profile, request.dataset)
 
 

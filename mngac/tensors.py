@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mngac.artifacts import atomic
+from mngac.errors import UserError
 
 SCHEMA = 1
 
@@ -38,10 +39,10 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors, by memory map, and the facts about them.
 
     Raises:
-        ValueError: for a file of another schema, or one that something else wrote.
+        UserError: for a file of another schema, or one that something else wrote.
     """
     about = facts(path)
     if about.get("schema") != SCHEMA:
-        raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
+        raise UserError(f"{path}: schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118

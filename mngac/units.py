@@ -22,6 +22,7 @@ from mngac.artifacts import write_text
 from mngac.attacks.isolated import isolated
 from mngac.attacks.target import Pool, Target, accept, reproducible
 from mngac.data.batches import to_unit
+from mngac.errors import UserError
 from mngac.params import SuiteAttack
 
 Classifier = Callable[[Tensor], Tensor]
@@ -95,7 +96,7 @@ class Bench:
 
 
 class guarded:  # noqa: N801 (reads as a statement: with guarded(...))
-    """Turns whatever the block raises into an error that names the step and the images."""
+    """Turns a bug in the block into an error that names the step and the images; what the user can mend passes."""
 
     def __init__(self, name: str, index: list[int]):
         self.name, self.index = name, index
@@ -104,7 +105,7 @@ class guarded:  # noqa: N801 (reads as a statement: with guarded(...))
         """Nothing to set up."""
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, UserError):
             text = " ".join(str(error).split())
             raise AttackFailed(f"{self.name} on images {ranges(self.index)}: {type(error).__name__}: {text}") from error
 

@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -74,6 +75,11 @@ def run(folder: Path, *command: str, cache: Path | None = None, check: bool = Tr
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def heeds_ctrl_c() -> None:
+    """`preexec_fn` of a process that is to be sent SIGINT: what a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Linear(nn.Module):

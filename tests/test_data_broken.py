@@ -90,6 +90,14 @@ def mixed_sizes(tmp, patch):
     return Case(own("folder", tmp / "tree"), says, lambda: file.write_bytes(encoded(pixels(1, 8))))
 
 
+def images_alike_but_not_square(tmp, patch):
+    for number, file in enumerate(write_tree(tmp / "tree").rglob("*.png")):
+        file.write_bytes(encoded(pixels(number, 10)[:8]))
+    case = Case(own("folder", tmp / "tree"), [str(tmp / "tree"), "10x8 pixels", "square", "a size"], lambda: None)
+    case.mend = lambda: case.command.extend(["--size", "8"])
+    return case
+
+
 def mixed_channels(tmp, patch):
     file = write_tree(tmp / "tree") / "test" / "bee" / "1.png"
     file.write_bytes(encoded(pixels(1, 8, channels=1)))
@@ -167,6 +175,7 @@ CASES = [
     empty_folder,
     corrupt_image,
     mixed_sizes,
+    images_alike_but_not_square,
     mixed_channels,
     missing_class,
     small_class,

@@ -10,11 +10,12 @@ import torch
 from evaluation_helpers import ENTRIES, RADII, digits, suite, trained
 from torch import nn
 
-from mngac.attacks.adapters import brendel_bethge
+from mngac.attacks.adapters import brendel_bethge, salt_and_pepper
 from mngac.attacks.autoattack import NAMES
+from mngac.attacks.foolbox import perturb
 from mngac.attacks.isolated import isolated
 from mngac.attacks.target import Pool, Target, accept, right
-from mngac.evaluation import AttackFailed, evaluate
+from mngac.evaluation import evaluate
 from mngac.norms import NORMS
 from mngac.params import number
 from mngac.registry import kinds
@@ -76,7 +77,7 @@ def test_apgd_t_says_that_it_needs_four_classes():
     three = nn.Sequential(trained(), nn.Linear(10, 3, bias=False))
     with torch.no_grad():
         three[1].weight.copy_(torch.eye(3, 10))
-    with pytest.raises(AttackFailed, match="apgd_t needs at least 4 classes, found 3"):
+    with pytest.raises(UserError, match="apgd_t needs at least 4 classes, found 3"):
         evaluate(three.eval(), x[y < 3], y[y < 3], suite("apgd_t linf"), RADII)
 
 
@@ -170,10 +171,18 @@ def test_right_is_finite_and_strictly_above_all_others():
     assert right(logits, torch.zeros(5, dtype=torch.int64)).tolist() == [True, False, False, False, False]
 
 
-def test_salt_and_pepper_is_measured_in_l1():
-    from mngac.attacks.adapters.salt_and_pepper import SaltAndPepperL1
-
-    assert SaltAndPepperL1().distance is foolbox.distances.l1
+def test_salt_and_pepper_that_counts_lies_in_the_l1_ball_and_foolboxs_own_lies_beyond():
+    x, y = digits()
+    model, target = trained(), Target("l1", number(RADII.l1), 10, 0, "cpu")
+    settings = suite("salt_and_pepper l1").attacks[0]
+    with isolated(0):
+        ours = salt_and_pepper.attack(model, x, y, target, settings)
+        stock = perturb(foolbox.attacks.SaltAndPepperNoiseAttack(steps=settings.steps), "l1", model, x, y, target)
+    wrong = right(model(x), y) & ~right(model(ours), y)
+    assert wrong.any() and (accept(model, x, y, ours, target)[wrong] == 1).all()
+    assert (NORMS["l1"].size(ours - x) <= target.radius * 1.0001).all()
+    assert (NORMS["l1"].size(stock - x) > 2 * target.radius).any()
+    assert (accept(model, x, y, stock, target) == -1).any()
 
 
 def test_starting_points_are_the_nearest_images_of_another_class():

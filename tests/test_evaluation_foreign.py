@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from mngac import cli, records
 from mngac.data import store
 from mngac.data.batches import to_unit
+from mngac.evaluation import AttackFailed
 from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import ForeignError, load_foreign
 from mngac.params_file import load
@@ -146,7 +147,8 @@ def test_a_record_from_outside_has_the_evaluation_code_of_the_dag(project):
     [
         ((*FILE, "--out", "records/svhn/m/seed0/pgd-standard.json"), "--out: found records/svhn"),
         (("--checkpoint", "w.pt", "--out", "r.json"), "--model: missing"),
-        ((*FILE, "--n", "0", "--out", "r.json"), "--n, --seed: found"),
+        ((*FILE, "--seed", "x", "--out", "r.json"), '--seed: found "x"; allowed: an integer from 0'),
+        ((*FILE, "--n", "0", "--out", "r.json"), "--n: found 0; allowed"),
         ((*FILE, "--profile", "wide", "--out", "r.json"), '--profile: found "wide"; allowed: standard, large_l1'),
         (FILE, "--out: missing"),
         (("--method", "sat", "--seed", "0"), "--profile: missing"),
@@ -166,11 +168,22 @@ def test_our_own_file_names_its_model(project, capsys):
     assert "--model: found wrn_16_2; allowed: wrn_10_1" in capsys.readouterr().err
 
 
-def test_an_attack_that_raises_ends_with_status_one_and_one_line(project, capsys, monkeypatch):
+def test_our_own_file_for_other_images_or_cut_short_is_refused_in_one_line(project, capsys):
+    large = Architecture("wrn_10_1", 10, 3, 32)
+    save_classifier("large.safetensors", large.build(), large)
+    Path("cut.safetensors").write_bytes(Path("large.safetensors").read_bytes()[:100])
+    for name, says in (("large", "made for 10 classes of 3x32x32 images"), ("cut", "not a whole safetensors file")):
+        assert evaluate("--checkpoint", f"{name}.safetensors", "--out", "r.json") == 2
+        said = capsys.readouterr().err
+        assert says in said and said.count("\n") == 1
+
+
+def test_an_attack_that_raises_leaves_no_record_and_keeps_its_traceback(project, monkeypatch):
     def raising(*_):
         raise RuntimeError("no more memory")
 
     monkeypatch.setattr("mngac.attacks.adapters.pgd.attack", raising)
-    assert evaluate(*FILE, "--out", "r.json") == 1
-    assert "mngac: pgd linf 0 on images " in capsys.readouterr().err
+    with pytest.raises(AttackFailed, match=r"^pgd linf 0 on images .*no more memory") as failed:
+        evaluate(*FILE, "--out", "r.json")
+    assert str(failed.value.__cause__) == "no more memory"
     assert not Path("r.json").exists()

@@ -8,10 +8,10 @@ import pytest
 from helpers import ROOT
 
 LAYERS = [
-    {"fingerprint", "streams", "progress"},
+    {"errors", "fingerprint", "streams", "progress"},
     {"params", "artifacts", "sources"},
-    {"registry", "device", "paths"},
-    {"params_file", "stages"},
+    {"registry", "device", "paths", "yaml_file"},
+    {"params_file", "stages", "suites"},
     {"jobs", "training_log", "tensors", "records", "statistics", "provenance"},
     {"norms", "losses", "models", "data", "red_flags", "compare"},
     {"attacks", "rows"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"training", "evaluation", "tables"},
     {"figures", "standalone", "released", "export", "model_card"},
     {"report"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(p for p in (ROOT / "mngac").rglob("*.py") if p.name != "__init__.py")

@@ -9,7 +9,7 @@ from dvc.utils.serialize import load_yaml
 from helpers import ROOT, raw_params
 
 from mngac.params import ParamsError, number
-from mngac.params_file import parse, schema_text
+from mngac.params_file import load, parse, schema_text
 from mngac.registry import keys_read, kinds
 
 
@@ -90,11 +90,14 @@ def test_the_schema_admits_params_yaml_and_refuses_an_unknown_key():
             jsonschema.validate(changed(path, value), schema)
 
 
-def test_every_number_of_the_schema_has_a_description():
-    definitions = json.loads(schema_text())["$defs"]
-    for name in ("Run", "DataSource", "Schedule", "TrainingAttack", "Monitor", "Training", "Suite", "MethodParams"):
-        for key, field in definitions[name]["properties"].items():
-            assert "description" in field or "$ref" in field, f"{name}.{key}"
+def test_every_section_and_every_key_of_the_schema_has_a_description():
+    schema = json.loads(schema_text())
+    sections = {"params.yaml": schema, **schema["$defs"]}
+    assert {"Run", "FigureParams", "SuiteAttack", "TrainingOverride"} <= set(sections)
+    bare = [name for name, section in sections.items() if not section.get("description")]
+    keys = [(name, key, field) for name, section in sections.items() for key, field in section["properties"].items()]
+    bare += [f"{name}.{key}" for name, key, field in keys if not field.get("description")]
+    assert len(keys) > 100 and not bare
 
 
 def test_radii_are_parsed_exactly():
@@ -115,12 +118,64 @@ def test_registries_are_read_from_file_names():
     assert {"norms", "beta", "attack_mode", "noise"} <= keys_read("methods", "stochastic", "params")
 
 
-def test_yaml_that_is_none_is_one_line(tmp_path):
-    from mngac.params_file import load
-
-    (tmp_path / "p.yaml").write_text("run: [")
-    for path in (tmp_path / "p.yaml", tmp_path / "missing.yaml"):
-        with pytest.raises(ParamsError) as error:
-            load(path)
-        assert "\n" not in str(error.value)
+def test_a_number_such_as_5e_4_is_text_in_yaml():
     assert yaml.safe_load("a: 5e-4")["a"] == "5e-4"
+
+
+LONG = b"x" * 100_000
+UNREADABLE = [
+    (b"split: test", b"split: [", ["not YAML", "flow sequence"]),
+    (b"split: test", b"split: !" + LONG + b" y", ["not YAML", " characters)"]),
+    (b"split: test", b"split: test # \xe9", ["0xe9 in line ", "UTF-8"]),
+    (b"split: test", b"split: test\n  split: validation", ["run.split: found twice, in lines "]),
+    (b"nat: {kind: natural}", b"nat: {kind: natural, kind: eat}", ["methods.nat.kind: found twice, in lines"]),
+    (b"peak: 0.21", b"peak: " + b"9" * 400, ["training.default.schedule.peak: found 999", "(400 characters)"]),
+    (b"peak: 0.21", b"peak: " + b"9" * 5000, ["training.default.schedule.peak: found 999", "(5,000 characters)"]),
+    (b"peak: 0.21", b"peak: .nan", ["training.default.schedule.peak: found NaN", "finite"]),
+    (b"linf: 0.15", b"linf: .inf", ["radii.standard.digits.linf: found Infinity", "8/255"]),
+    (b"linf: 0.15", b'linf: "' + b"9" * 400 + b'/1"', ["radii.standard.digits.linf", "8/255"]),
+    (b"epochs: 30", b"epochs: " + b"9" * 400, ["training.default.epochs: found 999", "18 digits"]),
+    (b"mixed: false", b"mixed: &x [*x]", ["run.mixed.0: found an alias of what it stands in"]),
+    (b"split: test", b"split: 2026-99-99", ["run.split: found 2026-99-99", "a date that exists"]),
+    (b"split: test", b"split: {2026-09-09: 1}", ["run.split: found dict", "'validation' or 'test'"]),
+    (b"split: test", b'split: test\n  "a\\nb": 1', ['run."a\\nb": unknown key']),
+    (
+        b"split: test",
+        b'split: test\n  ? "' + LONG + b'"\n  : 1',
+        ['run."xxx', "(100,002 characters): unknown"],
+    ),
+    (b"split: test", b"split: " + LONG, ['run.split: found "xxx', "(100,002 characters)"]),
+    (b"seeds: [0]", b"seeds: [" + b"[" * 3000, ["nested too deeply"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"), UNREADABLE, ids=[new[:40].decode(errors="replace") for _, new, _ in UNREADABLE]
+)
+def test_a_file_that_can_not_be_meant_is_refused_in_one_short_line(tmp_path, old, new, words):
+    text = (ROOT / "params.yaml").read_bytes()
+    assert old in text
+    (tmp_path / "params.yaml").write_bytes(text.replace(old, new, 1))
+    with pytest.raises(ParamsError) as error:
+        load(str(tmp_path / "params.yaml"))
+    said = str(error.value)
+    assert "\n" not in said and len(said) < 500
+    for word in words:
+        assert word in said, said
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(ParamsError, match=r"missing.yaml: not found; run in"):
+        load(str(tmp_path / "missing.yaml"))
+
+
+@pytest.mark.parametrize("name", ["datasets", "methods", "all_methods", "seeds", "suites", "profiles"])
+def test_a_run_that_plans_nothing_is_refused(name):
+    with pytest.raises(ParamsError, match=rf"^run.{name}: found \[\]; allowed: .*at least 1 item"):
+        parse(changed(f"run.{name}", []))
+
+
+def test_a_run_without_semi_supervised_methods_needs_no_teacher():
+    raw = raw_params()
+    raw["run"] |= {"semi_methods": [], "teachers": [], "all_methods": raw["run"]["methods"]}
+    assert parse(raw).run.teachers == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import small, small_params, workspace
+from helpers import heeds_ctrl_c, small, small_params, workspace
 
 from mngac import training
 from mngac.jobs import job
@@ -43,6 +43,20 @@ def train(params, method="mng_ac", stage="train"):
     return {name: Path(path).read_bytes() for name, path in j.outputs.items()}
 
 
+def stopped_after(epochs, params, monkeypatch):
+    """A training of mng_ac that somebody stops when so many epochs are done."""
+    epoch = training.Trainer._epoch
+
+    def stopped(self, number, bar):
+        if number == epochs:
+            raise KeyboardInterrupt
+        return epoch(self, number, bar)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.Trainer, "_epoch", stopped)
+        train(params)
+
+
 def without_timing(lines):
     return [{k: v for k, v in json.loads(line).items() if k != "timing"} for line in lines.splitlines()]
 
@@ -63,17 +77,8 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     params = prepared(tmp_path, monkeypatch, epochs=3)
     whole = train(params)
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
-    epoch = training.Trainer._epoch
-
-    def stopped(self, number, bar):
-        if number == 2:
-            raise KeyboardInterrupt
-        return epoch(self, number, bar)
-
-    monkeypatch.setattr(training.Trainer, "_epoch", stopped)
     with pytest.raises(KeyboardInterrupt, match="epoch 2 of 3 is kept, and the same command goes on from there"):
-        train(params)
-    monkeypatch.setattr(training.Trainer, "_epoch", epoch)
+        stopped_after(2, params, monkeypatch)
     resumed = train(params)
     assert "goes on after epoch 2" in Path("logs/train/digits-mng_ac-0.log").read_text()
     for name in ("classifier.safetensors", "generator.safetensors"):
@@ -85,12 +90,20 @@ def test_changed_parameters_never_resume_another_run(tmp_path, monkeypatch):
     params = prepared(tmp_path, monkeypatch, epochs=2)
     raw = small(epochs=2)
     raw["methods"]["mng_ac"]["beta"] = 8
-    first = job(params, "train", dataset="digits", method="mng_ac", seed="0")
-    second = job(parse(raw), "train", dataset="digits", method="mng_ac", seed="0")
-    from mngac.artifacts import Cache, key_of
-
-    works = {Cache().work(key_of(j.parts())) for j in (first, second)}
-    assert len(works) == 2
+    changed, log = parse(raw), Path("logs/train/digits-mng_ac-0.log")
+    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 2 is kept"):
+        stopped_after(1, params, monkeypatch)
+    log.unlink()
+    beside = train(changed)
+    said = log.read_text()
+    assert "goes on after" not in said and "epoch 1/2" in said and "epoch 2/2" in said
+    train(params)
+    assert "goes on after epoch 1" in log.read_text()
+    monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "empty"))
+    alone = train(changed)
+    for name in ("classifier.safetensors", "generator.safetensors"):
+        assert beside[name] == alone[name]
+    assert without_timing(beside["train.jsonl"]) == without_timing(alone["train.jsonl"])
 
 
 def test_a_log_line_an_epoch_has_clean_and_robust_accuracy_and_the_generators_state(tmp_path, monkeypatch):
@@ -180,7 +193,8 @@ def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_go_on(tmp_path):
     mngac = [sys.executable, "-m", "mngac.cli"]
     subprocess.run([*mngac, "data", "--dataset", "digits"], cwd=folder, env=env, check=True, capture_output=True)
     command = [*mngac, "train", "--dataset", "digits", "--method", "adv_linf", "--seed", "0"]
-    stopped = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    listening = dict(cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    stopped = subprocess.Popen(command, preexec_fn=heeds_ctrl_c, **listening)
     while "epoch 2/40" not in stopped.stderr.readline():
         assert stopped.poll() is None
     stopped.send_signal(signal.SIGINT)
@@ -190,13 +204,27 @@ def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_go_on(tmp_path):
         r"mngac: train digits-adv_linf-0: stopped; epoch \d+ of 40 is kept, and the same command goes on from there",
         last,
     )
-    again = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    again = subprocess.Popen(command, **listening)
     assert "goes on after epoch" in again.stderr.readline()
     again.kill()
     again.communicate()
 
 
-def test_threads_are_what_params_say(tmp_path, monkeypatch):
-    params = prepared(tmp_path, monkeypatch)
-    train(params, "nat")
-    assert torch.get_num_threads() == params.run.threads
+@pytest.mark.parametrize(("before", "threads"), [(1, 2), (2, 1)])
+def test_threads_are_what_params_say(tmp_path, monkeypatch, before, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("MKL_NUM_THREADS", "1")
+    params = prepared(tmp_path, monkeypatch, threads=threads)
+    step, seen = training.Trainer._step, set()
+
+    def watched(self, number, rate):
+        seen.add(torch.get_num_threads())
+        return step(self, number, rate)
+
+    monkeypatch.setattr(training.Trainer, "_step", watched)
+    try:
+        torch.set_num_threads(before)
+        train(params, "nat")
+    finally:
+        torch.set_num_threads(1)
+    assert seen == {threads}

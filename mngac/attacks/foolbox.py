@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mngac.attacks.pgd import Classifier
 from mngac.attacks.target import Target
+from mngac.errors import UserError
 
 
 class _Module(nn.Module):
@@ -41,10 +42,10 @@ def perturb(
         more: what the attack's call takes beyond that, such as starting points.
 
     Raises:
-        ValueError: for a target of another norm.
+        UserError: for a target of another norm.
     """
     if target.norm != norm:
-        raise ValueError(f"{type(attack).__name__} is made for {norm}, not for {target.norm}")
+        raise UserError(f"{type(attack).__name__} is made for {norm}, not for {target.norm}")
     model = foolbox.PyTorchModel(_Module(classifier).eval(), bounds=(0, 1), device=x.device)
     _, x_adv, _ = attack(model, x.contiguous().clamp(0, 1), y, epsilons=target.radius, **more)
     return x_adv.detach().clamp(0, 1)

@@ -20,10 +20,10 @@ BLOCK = 1024
 
 @dataclass
 class Decoder:
-    """Decodes PNG and JPEG to (channels, height, width), and holds all images to the shape of the first.
+    """Decodes PNG and JPEG to (channels, height, width), height = width, and holds all to the shape of the first.
 
     Args:
-        size: height and width that images are resized to (bilinear, antialiased); None: they must be alike.
+        size: height and width that images are resized to (bilinear, antialiased); None: they must be alike and square.
         rgb: turns grey images into three equal channels; otherwise they must have as many channels as the first.
     """
 
@@ -36,11 +36,11 @@ class Decoder:
         """One image.
 
         Raises:
-            DataError: for a file that is no PNG or JPEG, is cut short, or differs from the first in shape.
+            DataError: for a file that is no PNG or JPEG or is cut short, an image not square or unlike the first.
         """
         array = self._array(place, content)
         if not self.shape:
-            self.first, self.shape = place, array.shape
+            self.first, self.shape = place, self._square(place, array)
         if array.shape[0] != self.shape[0]:
             raise DataError(
                 f"{place}: {array.shape[0]} channels, but {self.first} has {self.shape[0]}; convert all to RGB or all "
@@ -52,6 +52,15 @@ class Decoder:
                 f"{place}: {found} pixels, but {self.first} has {wanted}; make them alike, or state a size to resize to"
             )
         return array
+
+    def _square(self, place: str, array: np.ndarray) -> tuple[int, ...]:
+        _, height, width = array.shape
+        if height != width:
+            raise DataError(
+                f"{place}: {width}x{height} pixels, but classifiers take square images; state a size to resize to, "
+                f"such as {min(height, width)}"
+            )
+        return array.shape
 
     def _array(self, place: str, content: bytes) -> np.ndarray:
         try:

@@ -81,7 +81,7 @@ def load_pseudo_labels(path: str | Path, data: store.DataSet) -> Tensor:
     """Labels int64 (n,) of the unlabelled part.
 
     Raises:
-        ValueError: for a file of another schema.
+        UserError: for a file of another schema.
         DataError: where the labels belong to another data set.
     """
     content, about = tensors.read(path)

@@ -106,7 +106,7 @@ def load(path: str | Path, verify: bool = True) -> DataSet:
         verify: compare its content with the digest that it carries; reads everything once.
 
     Raises:
-        ValueError: for a file of another schema.
+        UserError: for a file of another schema.
         DataError: for one that is not what was written.
     """
     again = "delete it and run the data stage again"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mngac.params import ParamsError
+
 
 class DoublingBlock(nn.Module):
     """Two 3x3 convolutions with batch norm; plus a 1x1 shortcut where the shape changes, else plus itself."""
@@ -53,8 +55,8 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     """The model called `authors_resnet`.
 
     Raises:
-        ValueError: for another name, or for images that are not 64 px.
+        ParamsError: for another name, or for images that are not 64 px.
     """
     if name != "authors_resnet" or size != 64:
-        raise ValueError(f"model: found {name!r} for {size} px; allowed: authors_resnet for 64 px")
+        raise ParamsError(f"model: found {name!r} for {size} px; allowed: authors_resnet for 64 px")
     return AuthorsResNet(classes, channels)

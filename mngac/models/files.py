@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mngac import tensors
+from mngac.errors import UserError
 from mngac.registry import model_family
 
 
@@ -26,7 +28,7 @@ class Architecture:
         """The classifier with fresh weights from the global random generator.
 
         Raises:
-            ValueError: for a model that is not defined.
+            ParamsError: for a model that is not defined.
         """
         family = importlib.import_module(f"mngac.models.{model_family(self.model)}")
         classifier: nn.Module = family.build(self.model, self.classes, self.channels, self.size)
@@ -52,11 +54,14 @@ def architecture_of(path: str | Path) -> Architecture:
     """What a classifier file says that it holds.
 
     Raises:
-        ValueError: for a file of another schema.
+        UserError: for a file of another schema, or one that is no whole safetensors file.
     """
-    about = tensors.facts(path)
+    try:
+        about = tensors.facts(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}); get or make it again") from None
     if about.get("schema") != tensors.SCHEMA:
-        raise ValueError(f"{path}: schema {about.get('schema')!r}; this version reads schema {tensors.SCHEMA}")
+        raise UserError(f"{path}: schema {about.get('schema')!r}; this version reads schema {tensors.SCHEMA}")
     return Architecture(**{field.name: about[field.name] for field in fields(Architecture)})
 
 
@@ -64,10 +69,11 @@ def load_classifier(path: str | Path, device: str) -> nn.Module:
     """The classifier of a file, in eval mode, without gradients to its weights.
 
     Raises:
-        ValueError: for a file of another schema.
+        UserError: for a file of another schema.
     """
+    architecture = architecture_of(path)
     weights, _ = tensors.read(path)
     with torch.random.fork_rng(devices=[]):
-        classifier = architecture_of(path).build()
+        classifier = architecture.build()
     classifier.load_state_dict(weights)
     return classifier.to(device).eval().requires_grad_(False)

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mngac.errors import UserError
 from mngac.models.files import Architecture
 
 WRAPPERS = ("state_dict", "model_state_dict", "net", "model")
@@ -24,7 +25,7 @@ UNUSED = "sub_block1."
 """Layers of TRADES's WideResNet that no forward pass uses; RobustBench's has them on demand."""
 
 
-class ForeignError(ValueError):
+class ForeignError(UserError):
     """One line on why a file of weights can't be loaded."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mngac.params import ParamsError
+
 
 class PreActBlock(nn.Module):
     """Two 3x3 convolutions, each after batch norm and ReLU; a 1x1 shortcut where the shape changes."""
@@ -56,8 +58,8 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     """The model called `preact_resnet_18`.
 
     Raises:
-        ValueError: for another name.
+        ParamsError: for another name.
     """
     if name != "preact_resnet_18":
-        raise ValueError(f"model: found {name!r}; allowed: preact_resnet_18")
+        raise ParamsError(f"model: found {name!r}; allowed: preact_resnet_18")
     return PreActResNet((2, 2, 2, 2), classes, channels)

@@ -7,6 +7,8 @@ import re
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mngac.params import ParamsError
+
 
 class BasicBlock(nn.Module):
     """Pre-activation block: two 3x3 convolutions; a 1x1 shortcut where the shape changes."""
@@ -49,13 +51,13 @@ class WideResNet(nn.Module):
         channels: of the image, 1 or 3.
 
     Raises:
-        ValueError: for a depth that is not 6 n + 4.
+        ParamsError: for a depth that is not 6 n + 4.
     """
 
     def __init__(self, depth: int, width: int, classes: int, channels: int = 3):
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
-            raise ValueError(f"WRN depth: found {depth}; allowed: 6 n + 4, such as 10, 16, 28")
+            raise ParamsError(f"WRN depth: found {depth}; allowed: 6 n + 4, such as 10, 16, 28")
         blocks = (depth - 4) // 6
         self.conv1 = nn.Conv2d(channels, 16, 3, 1, padding=1, bias=False)
         self.block1 = NetworkBlock(blocks, 16, 16 * width, 1)
@@ -82,9 +84,9 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     """The model called `wrn_<depth>_<width>`.
 
     Raises:
-        ValueError: for a name of another form.
+        ParamsError: for a name of another form.
     """
     match = re.fullmatch(r"wrn_(\d+)_(\d+)", name)
     if match is None:
-        raise ValueError(f"model: found {name!r}; allowed: wrn_<depth>_<width>, such as wrn_28_10")
+        raise ParamsError(f"model: found {name!r}; allowed: wrn_<depth>_<width>, such as wrn_28_10")
     return WideResNet(int(match[1]), int(match[2]), classes, channels)

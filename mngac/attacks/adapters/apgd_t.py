@@ -5,6 +5,7 @@ from torch import Tensor
 from mngac.attacks.autoattack import autoattack, iterations, perturb, targets_at_most
 from mngac.attacks.pgd import Classifier
 from mngac.attacks.target import Target
+from mngac.errors import UserError
 from mngac.params import SuiteAttack
 
 
@@ -12,10 +13,10 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
     """APGD-T (Croce and Hein 2020, equation 6; for l_1 2021, with the large radii first).
 
     Raises:
-        ValueError: below four classes, for which the loss is not defined.
+        UserError: below four classes, for which the loss is not defined.
     """
     if target.classes < 4:
-        raise ValueError(f"apgd_t needs at least 4 classes, found {target.classes}; use apgd_ce and fab_t")
+        raise UserError(f"apgd_t needs at least 4 classes, found {target.classes}; use apgd_ce and fab_t")
     part = autoattack(classifier, target).apgd_targeted
     count = targets_at_most(settings.targets, target)
     steps = iterations(settings.steps)

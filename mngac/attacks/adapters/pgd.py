@@ -5,6 +5,7 @@ from torch import Tensor
 from mngac.attacks.pgd import Attack, Classifier
 from mngac.attacks.target import Target
 from mngac.attacks.until_broken import pgd_until_broken
+from mngac.errors import UserError
 from mngac.params import SuiteAttack, number
 from mngac.streams import stream
 
@@ -13,10 +14,10 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
     """PGD from a uniform start in the ball (Madry et al. 2018).
 
     Raises:
-        ValueError: for l_1, whose step needs a number of coordinates: pgd_l1.
+        UserError: for l_1, whose step needs a number of coordinates: pgd_l1.
     """
     if target.norm == "l1":
-        raise ValueError("pgd has no l_1 form; use pgd_l1, which states the share of coordinates that a step moves")
+        raise UserError("pgd has no l_1 form; use pgd_l1, which states the share of coordinates that a step moves")
     length = number(settings.step_size) * target.radius
     ball = Attack(target.norm, target.radius, length, settings.steps)
     return pgd_until_broken(classifier, x, y, ball, stream(target.seed, "pgd", device=x.device))

@@ -7,6 +7,7 @@ from torch import Tensor
 from mngac.attacks.pgd import Attack, Classifier
 from mngac.attacks.target import Target
 from mngac.attacks.until_broken import pgd_until_broken
+from mngac.errors import UserError
 from mngac.params import SuiteAttack, number
 from mngac.streams import stream
 
@@ -15,10 +16,10 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
     """PGD whose step moves a share of the coordinates, rounded up (Maini et al. 2020).
 
     Raises:
-        ValueError: for another norm.
+        UserError: for another norm.
     """
     if target.norm != "l1":
-        raise ValueError(f"pgd_l1 is made for l1, not for {target.norm}")
+        raise UserError(f"pgd_l1 is made for l1, not for {target.norm}")
     top = math.ceil(number(settings.top_share) * x[0].numel())
     length = number(settings.step_size) * target.radius
     ball = Attack("l1", target.radius, length, settings.steps, top)

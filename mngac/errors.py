@@ -1,0 +1,27 @@
+"""What the user can mend: told in one line, with status 2. All else that is raised is a bug and keeps its traceback."""
+
+from __future__ import annotations
+
+import json
+
+LONGEST = 80
+"""Characters of a value that a line shows."""
+
+
+class UserError(ValueError):
+    """One line on what is wrong, and what is allowed: the base of every error that the user can mend."""
+
+
+def shown(value: object) -> str:
+    """A value as a line shows it: JSON, or its type where it has no such form; cut short."""
+    try:
+        text = json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError):
+        text = type(value).__name__
+    return cut(text)
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """The text in one line, its end left out where it is longer than `most` characters."""
+    line = " ".join(text[: 2 * most].split())
+    return line if len(line) <= most else f"{line[:most]}… ({len(text):,} characters)"

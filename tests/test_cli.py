@@ -1,0 +1,130 @@
+"""The command line: what the user can mend is one line and status 2, a bug keeps its traceback."""
+
+import os
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from helpers import ROOT, run, small, workspace, write_params
+
+import mngac
+from mngac.cli import STAGES, main
+from mngac.evaluation import AttackFailed
+from mngac.jobs import job
+from mngac.params_file import load
+from mngac.rows import TablesError
+
+VALUES = {"dataset": "digits", "method": "nat", "suite": "apgd", "profile": "standard"}
+SEEDED = [stage for stage, (_, wildcards) in STAGES.items() if "seed" in wildcards]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with small parameters, and nothing made yet."""
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, small())
+    return tmp_path
+
+
+@pytest.mark.parametrize("first", [[], ["explain"]], ids=["run", "explain"])
+@pytest.mark.parametrize("stage", SEEDED)
+@pytest.mark.parametrize("seed", ["x", "-3", "1.5", "07", "٣", "9" * 400])
+def test_a_seed_that_is_no_number_is_refused_in_one_line(project, capsys, first, stage, seed):
+    wildcards = [f"--{name}={VALUES[name]}" for name in STAGES[stage][1] if name != "seed"]
+    assert main([*first, stage, *wildcards, f"--seed={seed}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mngac: --seed: found ") and "allowed: an integer from 0" in said
+    assert said.count("\n") == 1 and len(said) < 200
+    assert not (project / ".mngac").exists()
+
+
+def test_the_package_is_a_command_and_has_one_version(tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "mngac", "--version"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == f"mngac {mngac.__version__}\n"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "mngac.__version__"}
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == mngac.__version__
+
+
+METHOD = """from mngac.methods.base import Base
+
+
+class Method(Base):
+    def loss(self, classifier, batch, step):
+        raise {error}
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A workspace with digits and a method of one's own that raises what a test writes into it."""
+    raw = small(methods=("nat",))
+    raw["methods"]["own"] = {"kind": "own"}
+    raw["run"] |= {"methods": ["own"], "all_methods": ["own"]}
+    folder = workspace(tmp_path_factory.mktemp("own") / "w", raw)
+    (folder / "mngac/methods/own.py").write_text(METHOD.format(error="KeyError"))
+    run(folder, sys.executable, "-m", "mngac", "data", "--dataset", "digits")
+    return folder
+
+
+def trained(folder, error):
+    """Trains with a method that raises; how the command ended, and what the stage's log says."""
+    (folder / "mngac/methods/own.py").write_text(METHOD.format(error=error))
+    log = folder / "logs/train/digits-own-0.log"
+    log.unlink(missing_ok=True)
+    train = ("train", "--dataset", "digits", "--method", "own", "--seed", "0")
+    return run(folder, sys.executable, "-m", "mngac", *train, check=False), log.read_text()
+
+
+@pytest.mark.parametrize(
+    "error", ["RuntimeError('no such luck')", "ValueError('no such luck')", "KeyError('no such luck')"]
+)
+def test_a_bug_in_a_method_keeps_its_traceback_on_the_terminal_and_in_the_log(own, error):
+    done, log = trained(own, error)
+    assert done.returncode == 1
+    for text in (done.stderr, log):
+        assert "Traceback" in text and 'methods/own.py", line 6, in loss' in text and "no such luck" in text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "__import__('mngac.sources').sources.DataError('no such luck')",
+        "__import__('mngac.params').params.ParamsError('no such luck')",
+        "OSError(28, 'no such luck')",
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_on_the_terminal_and_in_the_log(own, error):
+    done, log = trained(own, error)
+    assert done.returncode == 2
+    for text in (done.stderr, log):
+        assert text.count("\n") == 1 and text.endswith("no such luck\n")
+
+
+def test_an_attack_that_raises_leaves_its_own_traceback_in_the_log_of_the_evaluation(project, monkeypatch):
+    def out_of_luck(*_):
+        raise RuntimeError("no such luck")
+
+    params = load()
+    job(params, "data", dataset="digits").run()
+    job(params, "train", dataset="digits", method="nat", seed="0").run()
+    monkeypatch.setattr("mngac.attacks.adapters.apgd_ce.attack", out_of_luck)
+    evaluation = job(params, "evaluate", **VALUES, seed="0")
+    with pytest.raises(AttackFailed):
+        evaluation.run()
+    said = (project / evaluation.log).read_text()
+    assert "in out_of_luck" in said and "AttackFailed: apgd_ce linf 0 on images " in said
+
+
+def test_records_that_can_not_share_a_table_are_the_users_to_mend(project, capsys, monkeypatch):
+    def mixed(self):
+        raise TablesError("records of different n can't stand in one table")
+
+    monkeypatch.setattr("mngac.jobs.Job.run", mixed)
+    assert main(["tables"]) == 2
+    assert capsys.readouterr().err == "mngac: records of different n can't stand in one table\n"
