@@ -22,7 +22,7 @@ VIEWS = {
 }
 """Views whose meta loss is compared with Gaussian noise's: key of the log, name, look."""
 BY_NORM = {
-    "generator_gradient_to_decay": "meta-gradient / weight decay (norms)",
+    "generator_gradient_to_decay": "meta-gradient / weight decay\n(norms)",
     "generator_clamped_share": "share of its noise that the fit\nto the ball leaves no gradient",
 }
 COLUMNS = 3
@@ -43,6 +43,9 @@ def draw(params: Params) -> Figure:
     for i, (name, lines) in enumerate(logs.items()):
         _worth(list(axes[2 * i]), lines, name)
         _state(list(axes[2 * i + 1]), lines)
+        for axis in (*axes[2 * i], *axes[2 * i + 1]):
+            axis.grid(axis="y", lw=0.4, color=RULE)
+            axis.set_xlim(0, lines[-1]["epoch"] + 0.5)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
     verdicts = " ".join(verdict(name, lines) for name, lines in logs.items())
@@ -69,8 +72,8 @@ def _worth(axes: Sequence[Axes], lines: Lines, name: str) -> None:
             axis.plot(epochs, values, **look.line(), marker=look.marker, markersize=2.6, label=label)
         axis.axhline(0, color=INK, lw=0.6)
         axis.set_title(f"{NORM_LABELS[norm]}: meta loss less that of\nGaussian noise (nats)", loc="left", fontsize=7)
-        _quiet(axis)
         axis.sharey(axes[0])
+        axis.tick_params(labelleft=axis is axes[0])
     axes[0].set_ylabel(name, color=INK, fontweight="bold")
     axes[0].legend(fontsize=6.5, handlelength=2.5, loc="best")
 
@@ -83,20 +86,13 @@ def _state(axes: Sequence[Axes], lines: Lines) -> None:
     for axis, (key, label) in zip(axes[1:], BY_NORM.items(), strict=True):
         for norm in NORMS:
             look = NORM_LOOKS[norm]
-            epochs, values = points(lines, f"{key}_{norm}")
-            axis.plot(epochs, values, **look.line(), marker=look.marker, markersize=2.6, label=NORM_LABELS[norm])
+            found = points(lines, f"{key}_{norm}")
+            axis.plot(*found, **look.line(), marker=look.marker, markersize=2.6, label=NORM_LABELS[norm])
         axis.set_title(label, loc="left", fontsize=7)
-    for axis in axes:
-        _quiet(axis)
-    axes[1].set_yscale("log")
+    axes[1].set_yscale("log", nonpositive="mask")
     axes[1].axhline(1, color=INK, lw=0.6)
-    axes[1].legend(fontsize=6.5, handlelength=2.5, loc="best", ncols=len(NORMS))
     axes[2].set_ylim(0, 1.02)
-
-
-def _quiet(axis: Axes) -> None:
-    axis.grid(axis="y", lw=0.4, color=RULE)
-    axis.set_xlim(left=0)
+    axes[2].legend(fontsize=6.5, handlelength=2.5, loc="center right")
 
 
 def second_half(lines: Lines, key: str) -> tuple[float, float] | None:
@@ -120,8 +116,8 @@ def verdict(name: str, lines: Lines) -> str:
     centre, error = found
     word = "no different from" if abs(centre) < 2 * error else "better than" if centre < 0 else "worse than"
     open_to = second_half(lines, "generator_fgsm_over_gaussian")
-    reached = f"; one steepest-ascent step reaches {open_to[0]:+.4f}" if open_to else ""
+    reached = f"; one steepest-ascent step reaches {open_to[0]:+.5f}" if open_to else ""
     return (
         f"{name}: {word} Gaussian noise over the second half of the epochs "
-        f"({centre:+.4f} ± {error:.4f} nats, mean over norms ± standard error{reached})."
+        f"({centre:+.5f} ± {error:.5f} nats, mean over norms ± standard error{reached})."
     )
