@@ -35,7 +35,7 @@ def draw(params: Params) -> Figure:
         else:
             say(axis, f"{dataset}: no record has all three norms")
     note = (
-        f"Under {suites(drawn)}; bars: {spread(drawn)}; area and number: operations of training, {BASELINE}'s as 1. "
+        f"Under {suites(drawn)}; bars: {spread(drawn)}; area: operations of training (number: {BASELINE}'s as 1). "
         f"{'; '.join(notes)}; {seeds(drawn)}."
     )
     title(figure, "Accuracy without attack and under the worst of all attacks", note)

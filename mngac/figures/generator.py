@@ -46,6 +46,7 @@ def draw(params: Params) -> Figure:
         for axis in (*axes[2 * i], *axes[2 * i + 1]):
             axis.grid(axis="y", lw=0.4, color=RULE)
             axis.set_xlim(0, lines[-1]["epoch"] + 0.5)
+            axis.xaxis.get_major_locator().set_params(integer=True)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
     verdicts = " ".join(verdict(name, lines) for name, lines in logs.items())
