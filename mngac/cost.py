@@ -63,18 +63,21 @@ class Meter:
             self._watch(place, network)
 
     def _watch(self, place: int, network: nn.Module) -> None:
-        def called(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            if self._seen is not None:
-                wanted = [a.requires_grad for a in args]
-                self._seen[place, "call", tuple(args[0].shape), torch.is_grad_enabled(), *wanted] += 1
-                if args[0].requires_grad and torch.is_grad_enabled():
-                    args[0].register_hook(lambda slope: self._back(place, "input", slope))
+        def called(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if self._seen is None:
+                return
+            given, graph = _tensors((*args, *named.values())), torch.is_grad_enabled()
+            self._seen[place, "call", graph, *((t.shape, t.requires_grad) for t in given)] += 1
+            for tensor in given if graph else ():
+                if tensor.requires_grad:
+                    tensor.register_hook(lambda slope: self._back(place, "input", slope))
 
-        def answered(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-            if self._seen is not None and out.requires_grad:
-                out.register_hook(lambda slope: self._back(place, "output", slope))
+        def answered(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            for tensor in _tensors(out if isinstance(out, tuple) else (out,)) if self._seen is not None else ():
+                if tensor.requires_grad:
+                    tensor.register_hook(lambda slope: self._back(place, "output", slope))
 
-        network.register_forward_pre_hook(called)
+        network.register_forward_pre_hook(called, with_kwargs=True)
         network.register_forward_hook(answered)
         for weight in list(network.parameters())[:1]:
             weight.register_hook(lambda slope: self._back(place, "weights", slope))
@@ -118,6 +121,10 @@ class Meter:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes back the counts."""
         self.steps, self.flops = dict(state["steps"]), dict(state["flops"])
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    return [value for value in values if isinstance(value, Tensor)]
 
 
 class Stopwatch:

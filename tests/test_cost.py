@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from mngac import cost, training
 from mngac.attacks.pgd import Attack
 from mngac.cost import Meter, Operations, Stopwatch, flops_of_a_forward
+from mngac.generator_diagnostics import Diagnostics
 from mngac.jobs import job
 from mngac.methods.base import Base, Batch, Step
 from mngac.methods.mng_ac import Method as MngAc
@@ -161,6 +162,30 @@ def test_steps_that_differ_in_what_gradients_reach_alone_are_of_two_kinds():
     assert meter.total() == 3 * 3 * one + 3 * 2 * one
 
 
+class Named(Base):
+    """Holds a network that is called by keyword, answers with two tensors, and doubles its batch on odd steps."""
+
+    class Pair(nn.Linear):
+        def forward(self, *, x):
+            return super().forward(x), x
+
+    def __init__(self, params, setting):
+        super().__init__(params, setting)
+        self.helper = self.Pair(25, 4)
+
+    def loss(self, classifier, batch, step):
+        x = batch.x.flatten(1)
+        return self.helper(x=torch.cat([x, x]) if step.number % 2 else x)[0].sum()
+
+
+def test_networks_that_a_method_holds_are_told_apart_by_what_they_are_given():
+    """2 or 4 images through 25 x 4 weights, forward and backward to the weights, two operations a weight each."""
+    classifier, method = net(), Named(entry("nat"), setting())
+    meter = Meter([classifier, *method.networks()])
+    train(method, classifier, meter, 6)
+    assert meter.total() == 3 * (2 + 4) * 25 * 4 * 2 * 2
+
+
 def test_passes_outside_a_step_cost_nothing():
     classifier = net()
     meter = Meter([classifier])
@@ -224,6 +249,13 @@ def test_a_resumed_training_counts_what_an_uninterrupted_one_does(params, tmp_pa
     for key in ("flops", "forward_equivalents"):
         assert resumed[key] == whole[key] and whole[key] > 0
     assert resumed["process_seconds"] > laps[0] > 0
+
+
+def test_a_training_that_looks_at_its_generator_more_often_costs_the_same(params, tmp_path, monkeypatch):
+    once = summary(params, "mng_ac")["flops"]
+    monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
+    monkeypatch.setattr(Diagnostics, "due", lambda self, norm: True)
+    assert summary(params, "mng_ac")["flops"] == once
 
 
 def test_the_processors_time_does_not_run_while_the_process_waits():
