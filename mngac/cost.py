@@ -1,12 +1,13 @@
 """What a training costs, in numbers that repeat: operations counted step by step, and time on the processor.
 
-Counting every operation in Python would slow a small classifier by a third. But steps are of few kinds, and steps of
-one kind cost the same: one of each is measured, the others are told apart by light hooks and counted.
+Counting every operation in Python makes a small classifier train 1.6 times as long. But steps are of few kinds, and
+steps of one kind cost the same: one of each is measured, the others are told apart by light hooks and counted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import time
 from collections import Counter
@@ -103,8 +104,7 @@ class Meter:
             self._seen = None
 
     def _kind(self) -> str:
-        events = sorted(f"{event} {count}" for event, count in (self._seen or {}).items())
-        return hashlib.sha256("\n".join(events).encode()).hexdigest()[:12]
+        return _name(frozenset((self._seen or {}).items()))
 
     def owed(self) -> bool:
         """Whether a step is to be measured: none was yet, or one of a kind that was never measured has passed."""
@@ -121,6 +121,11 @@ class Meter:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes back the counts."""
         self.steps, self.flops = dict(state["steps"]), dict(state["flops"])
+
+
+@functools.cache
+def _name(events: frozenset[Any]) -> str:
+    return hashlib.sha256("\n".join(sorted(map(str, events))).encode()).hexdigest()[:12]
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:
