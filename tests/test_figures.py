@@ -215,7 +215,7 @@ def test_footnotes_say_what_the_records_hold_and_not_what_params_do(tmp_path, mo
 
 
 @pytest.mark.parametrize("module", [motivation, clean_and_union, components])
-@pytest.mark.parametrize(("what", "change"), [("l1 radius", {}), ("choice of images", {"indices": list(range(1, 21))})])
+@pytest.mark.parametrize(("what", "change"), [("radii", {}), ("images", {"indices": list(range(1, 21))})])
 def test_figures_refuse_records_of_different_radii_or_images(tmp_path, monkeypatch, module, what, change):
     monkeypatch.chdir(tmp_path)
     params = made(tmp_path, METHODS)
@@ -223,7 +223,7 @@ def test_figures_refuse_records_of_different_radii_or_images(tmp_path, monkeypat
     content = json.loads(path.read_text()) | change
     content["attacks"][1]["radius"] = "0.1" if change else "0.2"
     path.write_text(json.dumps(content))
-    with pytest.raises(TablesError, match=f"different {what} .*digits/mng_ac/seed0"):
+    with pytest.raises(TablesError, match=f"digits/mng_ac/seed0.* differ in their {what};"):
         module.draw(params)
     plt.close("all")
 
