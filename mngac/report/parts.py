@@ -74,7 +74,7 @@ def cost_blocks(params: Params) -> list[Block]:
         ranked = sorted(rows, key=lambda row: -(_per_hour(row) or -1.0))
         devices = sorted({str(r.timing.get("training", {}).get("device")) for row in rows for r in row.records})
         note = (
-            "Passes: forward passes of a batch that cost as much as the training, exact on every machine. Processor: "
+            "Passes: forward passes of a batch that cost as much as the training, counted exactly. Processor: "
             "CPU time, or a GPU's time between events; clock: as waited for, under whatever else ran. Union "
             f"({suite}, {profile}) an hour: its points divided by hours of the processor. Means over seeds; trained on "
             f"{', '.join(devices) or 'nothing yet'}. Hours of different machines can't be compared; and a method that "
