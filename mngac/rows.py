@@ -216,14 +216,3 @@ def common_seeds(first: Row, second: Row) -> list[tuple[Record, Record]]:
 def seed_spread() -> dict[str, dict[str, float | str]]:
     """By data set, by how much another training seed moves a union: measured, with its origin."""
     return yaml.safe_load((PACKAGE / "seed_spread.yaml").read_text())
-
-
-def duration(seconds: float) -> str:
-    """Seconds as printed: s under ten minutes, min under two hours, else h."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 600
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -23,7 +23,6 @@ from mngac.rows import (
     REFERENCE,
     Row,
     collect,
-    duration,
     flags_of,
     metrics,
     of_seeds,
@@ -34,6 +33,9 @@ from mngac.rows import (
 
 DASH = "–"
 BASELINE = "adv_linf"
+COST = f"cost (x {BASELINE})"
+COSTS = ("seconds", "process_seconds", "flops", "forward_equivalents", "images_seen")
+"""Keys of train.json that the CSV carries."""
 LABELS = {"linf": "l_inf", "l1": "l_1", "l2": "l_2"}
 
 ROWS: dict[str, tuple[str, ...] | None] = {
@@ -62,12 +64,6 @@ def _number(bounds: tuple[float, float, float] | None) -> str:
     return DASH if bounds is None else f"{bounds[0]:.1f} ±{(bounds[2] - bounds[1]) / 2:.1f}"
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return DASH
-    return duration(seconds)
-
-
 def _images(count: float | None) -> str:
     if count is None:
         return DASH
@@ -81,7 +77,7 @@ def _p(value: float | None) -> str:
 def cells(row: Row, baseline: float | None, dataset: str, table: str, p: dict[str, float]) -> dict[str, str]:
     """A row as printed: header -> text. Data sets of the paper get `paper | ours`.
 
-    `baseline` is adv_linf's training time in seconds.
+    `baseline` counts the operations of adv_linf's training, in units of which the cost is given.
     """
     paper = paper_row(dataset, table, row.method)
     printed = {"method": row.method}
@@ -92,14 +88,23 @@ def cells(row: Row, baseline: float | None, dataset: str, table: str, p: dict[st
         printed[column] = ours
     if table == "motivation":
         return printed
-    seconds = row.training("seconds")
-    printed["time"] = _duration(seconds)
+    flops = row.training("flops")
+    printed[COST] = f"{flops / baseline:.2f}" if flops and baseline else DASH
     if dataset in PAPER_DATASETS:
-        printed["time"] = f"{paper['hours']} h | {printed['time']}" if paper else f"{DASH} | {printed['time']}"
-    printed[f"x {BASELINE}"] = f"{seconds / baseline:.2f}" if seconds and baseline else DASH
+        printed[COST] = f"{_hours_of_paper(dataset, table, row.method)} | {printed[COST]}"
     printed["images seen"] = _images(row.training("images_seen"))
     printed[f"p (vs {REFERENCE})"] = _p(p.get(row.method))
     return printed
+
+
+def _hours_of_paper(dataset: str, table: str, method: str) -> str:
+    """The paper's hours over its hours of adv_linf.
+
+    Tables without adv_linf repeat mng_ac's row of the second table, so that its hours are theirs too.
+    """
+    paper = paper_row(dataset, table, method)
+    baseline = paper_row(dataset, table, BASELINE) or paper_row(dataset, "multi_perturbation", BASELINE)
+    return f"{paper['hours'] / baseline['hours']:.2f}" if paper and baseline else DASH
 
 
 def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str) -> str:
@@ -180,7 +185,7 @@ def sections(params: Params, table: str) -> list[Section]:
                 wanted = ROWS[table] or tuple(params.run.all_methods)
                 rows = collect(params, dataset, wanted, suite, profile)
                 p = p_values(rows)
-                baseline = Row(BASELINE, of_seeds(params, dataset, BASELINE, suite, profile)).training("seconds")
+                baseline = Row(BASELINE, of_seeds(params, dataset, BASELINE, suite, profile)).training("flops")
                 printed = [cells(row, baseline, dataset, table, p) for row in rows]
                 title = f"{TITLES[table]}: {dataset}, {suite}, {profile}"
                 where = {"dataset": dataset, "suite": suite, "profile": profile}
@@ -211,7 +216,7 @@ def latex(parts: Sequence[Section]) -> str:
 def comma_separated(parts: Sequence[Section]) -> str:
     """One line a row, with exact bounds, n and seeds; empty where missing."""
     bounds = [f"{c}{suffix}" for c in COLUMNS for suffix in ("", "_low", "_high")]
-    header = ["dataset", "suite", "profile", "method", "n", "seeds", *bounds, "seconds", "images_seen"]
+    header = ["dataset", "suite", "profile", "method", "n", "seeds", *bounds, *COSTS]
     out = io.StringIO()
     writer = csv.DictWriter(out, header, lineterminator="\n")
     writer.writeheader()
@@ -222,7 +227,7 @@ def comma_separated(parts: Sequence[Section]) -> str:
             for column in COLUMNS:
                 for suffix, value in zip(("", "_low", "_high"), row.bounds(column) or ("", "", ""), strict=True):
                     line[f"{column}{suffix}"] = round(value, 4) if isinstance(value, float) else value
-            line["seconds"], line["images_seen"] = row.training("seconds"), row.training("images_seen")
+            line |= {key: row.training(key) for key in COSTS}
             writer.writerow({k: "" if v is None else v for k, v in line.items()})
     return out.getvalue()
 

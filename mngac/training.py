@@ -18,6 +18,7 @@ from tqdm import tqdm
 from mngac import tensors
 from mngac.artifacts import atomic, write_text
 from mngac.attacks.pgd import Attack, pgd
+from mngac.cost import Meter, Stopwatch, flops_of_a_forward
 from mngac.data import store
 from mngac.data.batches import Batches, to_unit
 from mngac.data.pseudo_labels import load_pseudo_labels
@@ -50,11 +51,15 @@ def learning_rate(schedule: Schedule, epoch: float, epochs: int) -> float:
 
 @dataclass
 class Progress:
-    """How far a training is: epochs done, its log lines, seconds spent, over all resumptions."""
+    """How far a training is: epochs done, its log lines, seconds by the clock and of the processor.
+
+    All of it over all resumptions.
+    """
 
     epoch: int = 0
     lines: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    process_seconds: float = 0.0
 
 
 class Trainer:
@@ -85,6 +90,7 @@ class Trainer:
         )
         self.method = self._method(entry, channels)
         self.method.initialise(self.classifier)
+        self.meter = Meter([self.classifier, *self.method.networks()])
         self.progress = Progress()
         self.kept: dict[str, Any] = {}
         """State after the last epoch that was finished; empty before the first."""
@@ -128,7 +134,7 @@ class Trainer:
     def run(self) -> None:
         """All epochs that are left, then the files."""
         self._resume()
-        last = time.monotonic()
+        last, processor = time.monotonic(), Stopwatch(self.device)
         saved = last
         images = self.training.batch_size * self.steps_per_epoch
         done = self.progress.epoch * images
@@ -137,6 +143,7 @@ class Trainer:
                 line = self._epoch(self.progress.epoch, bar)
                 now = time.monotonic()
                 self.progress.seconds += now - last
+                self.progress.process_seconds += processor.lap()
                 line["timing"]["seconds"] = round(self.progress.seconds, 3)
                 last = now
                 self.progress.epoch += 1
@@ -174,10 +181,14 @@ class Trainer:
     def _step(self, number: int, rate: float) -> torch.Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        batch, step = self.batch(number), Step(number, rate, self.seed, self.device)
+        with self.meter.step():
+            with self.precision():
+                loss = self.method.loss(self.classifier, batch, step)
+            self.optimizer.zero_grad()
+            loss.backward()
         with self.precision():
-            loss = self.method.loss(self.classifier, self.batch(number), Step(number, rate, self.seed, self.device))
-        self.optimizer.zero_grad()
-        loss.backward()
+            self.method.watch(self.classifier)
         self.optimizer.step()
         return loss.detach()
 
@@ -217,6 +228,7 @@ class Trainer:
             "classifier": self.classifier.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
+            "meter": self.meter.state_dict(),
             "progress": asdict(self.progress),
         }
         return copy.deepcopy(state)
@@ -234,6 +246,7 @@ class Trainer:
         self.classifier.load_state_dict(content["classifier"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.method.load_state_dict(content["method"])
+        self.meter.load_state_dict(content["meter"])
         self.progress = Progress(**content["progress"])
         self.context.log.line(f"{self.context.job.name}: goes on after epoch {self.progress.epoch}")
 
@@ -251,8 +264,20 @@ class Trainer:
             "device": device_name(self.device),
             "seconds": round(self.progress.seconds, 3) if self.method.trains else None,
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),
+            **self._cost(),
         }
         write_text(outputs["train.json"], json.dumps(summary, indent=1) + "\n")
+
+    def _cost(self) -> dict[str, float | None]:
+        """What repeats of the cost; None for what was not trained, or could not be counted."""
+        found: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_equivalents"))
+        if self.method.trains:
+            found["process_seconds"] = round(self.progress.process_seconds, 3)
+            found["flops"] = flops = self.meter.total()
+            with frozen_statistics(self.classifier, "eval"):
+                forward = flops_of_a_forward(self.classifier, self.batch(0).x)
+            found["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
+        return found
 
 
 def device_name(device: str) -> str:

@@ -13,7 +13,7 @@ from mngac.models.noise_generator import NoiseGenerator
 from mngac.paths import record_path, trained
 
 CLASSES = [str(i) for i in range(10)]
-GENERATOR = ("meta_loss", "meta_loss_over_gaussian", "distance_from_start", "gradient_to_decay", "clamped_share")
+GENERATOR = ("over_gaussian", "fgsm_over_gaussian", "x_adv_over_gaussian", "gradient_to_decay", "clamped_share")
 
 
 def record(method, share, seconds, flags=()):
@@ -25,7 +25,8 @@ def record(method, share, seconds, flags=()):
         for norm, flags_ in columns.items()
     ]
     about = {"key": "a" * 64, "code": "c" * 64, "commit": "0123456789ab", "versions": {"torch": "2"}, "device": "cpu"}
-    training = {"seconds": seconds, "images_seen": 1000, "device": "cpu"}
+    counted = {"flops": 3000 * seconds, "forward_equivalents": 30 * seconds}
+    training = {"seconds": seconds + 8, "process_seconds": seconds, "images_seen": 1000, "device": "cpu", **counted}
     return {
         "schema": 1, "dataset": "digits", "split": "test", "method": method, "seed": 0, "suite": "apgd",
         "profile": "standard", "n": 20, "indices": list(range(20)), "clean": "1" * 20, "attacks": attacks,
@@ -39,7 +40,9 @@ def log(method):
     for epoch in (1, 2, 3):
         line = {"epoch": epoch, **{f"validation_{name}": 20.0 * epoch for name in ("clean", "linf", "l1", "l2")}}
         if method.startswith("mng"):
-            line |= {f"generator_{name}": 0.1 * epoch for name in GENERATOR}
+            norms = ("linf", "l1", "l2") if epoch > 1 else ("l2",)
+            line |= {f"generator_{name}_{norm}": 0.1 * epoch for name in GENERATOR for norm in norms}
+            line["generator_angle"] = 2.0 * epoch
         lines.append(json.dumps(line) + "\n")
     return "".join(lines)
 

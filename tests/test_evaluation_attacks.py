@@ -15,6 +15,7 @@ from mngac.attacks.autoattack import NAMES
 from mngac.attacks.foolbox import perturb
 from mngac.attacks.isolated import isolated
 from mngac.attacks.target import Pool, Target, accept, right
+from mngac.errors import UserError
 from mngac.evaluation import evaluate
 from mngac.norms import NORMS
 from mngac.params import number

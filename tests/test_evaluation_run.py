@@ -112,7 +112,7 @@ def test_a_classifier_that_raises_stops_the_evaluation_with_attack_and_images():
         evaluate(Broken(trained()), x, y, suite("apgd_ce linf", batch_size=40), RADII)
 
 
-def test_an_attack_that_raises_stops_the_evaluation_with_attack_and_images():
+def test_an_attack_that_is_not_made_for_the_norm_is_the_users_to_mend():
     x, y = digits()
     with pytest.raises(UserError, match=r"^L2CarliniWagnerAttack is made for l2, not for linf$"):
         evaluate(trained(), x, y, suite("carlini_wagner linf"), RADII)

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import struct
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -9,13 +10,26 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from helpers import small_params
-from results_workspace import made
+from helpers import raw_params, small_params
+from results_workspace import made, record
 
-from mngac.figures import decision_boundary, features, generator, loss_landscape, motivation, over_radius, subjects
-from mngac.figures.style import NORM_LOOKS, OTHERS, STYLE, apart, method_looks
+from mngac.figures import (
+    clean_and_union,
+    components,
+    decision_boundary,
+    features,
+    generator,
+    learning_curves,
+    loss_landscape,
+    motivation,
+    over_radius,
+    subjects,
+)
+from mngac.figures.style import NORM_LOOKS, OTHERS, STYLE, apart, method_looks, seeds, spread
 from mngac.jobs import job
 from mngac.paths import FIGURES, MODEL_FIGURES
+from mngac.records import Record
+from mngac.rows import Row, TablesError
 
 METHODS = ("nat", "sat", "sat_ac", "mng_ac")
 
@@ -143,11 +157,108 @@ def test_features_are_what_the_last_layer_is_given(looked):
     assert torch.allclose(basis @ (basis.T @ inside), inside, atol=1e-5)
 
 
+def noted(values, name="over_gaussian", norms=("linf", "l1", "l2")):
+    """Log lines in which each value stands for all norms."""
+    return [{"epoch": i + 1, **{f"generator_{name}_{norm}": v for norm in norms}} for i, v in enumerate(values)]
+
+
 def test_the_generator_is_called_better_only_beyond_two_standard_errors():
-    key = "generator_meta_loss_over_gaussian"
-    assert "better than" in generator.verdict("m", [{key: v} for v in (0, 0, 0, -0.9, -1.0, -1.1)])
-    assert "no different" in generator.verdict("m", [{key: v} for v in (0, 0, 0, -1.0, 1.0, 0.1)])
-    assert "worse than" in generator.verdict("m", [{key: v} for v in (0, 0, 0, 0.9, 1.0, 1.1)])
+    assert "better than" in generator.verdict("m", noted((0, 0, 0, -0.9, -1.0, -1.1)))
+    assert "no different" in generator.verdict("m", noted((0, 0, 0, -1.0, 1.0, 0.1)))
+    assert "worse than" in generator.verdict("m", noted((0, 0, 0, 0.9, 1.0, 1.1)))
+    assert "too few" in generator.verdict("m", noted((0, 0, 0, -1.0)))
+
+
+def test_norms_have_equal_weight_in_the_verdict_however_often_each_was_drawn():
+    """l_inf at -1 in all six late epochs, l_1 at 0.5 in three: -0.25, not -0.5."""
+    lines = noted([-1.0] * 12, norms=("linf",))
+    for line in lines[6::2]:
+        line["generator_over_gaussian_l1"] = 0.5
+    assert generator.second_half(lines, "generator_over_gaussian") == (pytest.approx(-0.25), 0)
+
+
+def test_the_verdict_says_what_a_steepest_ascent_step_would_have_gained():
+    lines = [a | b for a, b in zip(noted((0, 0, 0, 0, 0, 0)), noted([-0.06] * 6, "fgsm_over_gaussian"), strict=True)]
+    assert "reaches -0.06000" in generator.verdict("m", lines)
+
+
+def test_the_generators_panels_have_a_line_a_view_and_a_line_a_norm(tmp_path, monkeypatch):
+    """Of three epochs, l_inf and l_1 were looked at in the last two."""
+    monkeypatch.chdir(tmp_path)
+    figure = generator.draw(made(tmp_path, ("nat", "mng_ac")))
+    linf, l1, l2, angle, gradient, clamped = figure.axes
+    for axis, epochs in ((linf, [2, 3]), (l1, [2, 3]), (l2, [1, 2, 3])):
+        assert [list(line.get_xdata()) for line in axis.lines[:3]] == [epochs] * 3
+    assert list(angle.lines[0].get_ydata()) == [2, 4, 6]
+    assert [len(line.get_xdata()) for line in (*gradient.lines[:3], *clamped.lines)] == [2, 2, 3] * 2
+    plt.close("all")
+
+
+# ---------------------------------------------------------------- what stands on them
+
+
+def note_of(figure):
+    """The footnote as one line."""
+    return " ".join(figure._supxlabel.get_text().split())
+
+
+@pytest.mark.parametrize("module", [motivation, clean_and_union, components])
+def test_footnotes_say_what_the_records_hold_and_not_what_params_do(tmp_path, monkeypatch, module):
+    """The records were measured at radius 0.1; the parameters say 0.15, 1.5 and 0.55, and seeds 0 and 1."""
+    monkeypatch.chdir(tmp_path)
+    params = made(tmp_path, METHODS, seeds=[0, 1])
+    note = note_of(module.draw(params))
+    assert params.radii_for("standard", "digits").linf == 0.15
+    assert "0.1, $" in note and "0.15" not in note and "0.55" not in note
+    assert "20 test images" in note and "suite apgd" in note and note.endswith("seed 0.")
+    plt.close("all")
+
+
+@pytest.mark.parametrize("module", [motivation, clean_and_union, components])
+@pytest.mark.parametrize(("what", "change"), [("radii", {}), ("images", {"indices": list(range(1, 21))})])
+def test_figures_refuse_records_of_different_radii_or_images(tmp_path, monkeypatch, module, what, change):
+    monkeypatch.chdir(tmp_path)
+    params = made(tmp_path, METHODS)
+    path = next(tmp_path.glob("records/*/mng_ac/*/*.json"))
+    content = json.loads(path.read_text()) | change
+    content["attacks"][1]["radius"] = "0.1" if change else "0.2"
+    path.write_text(json.dumps(content))
+    with pytest.raises(TablesError, match=f"digits/mng_ac/seed0.* differ in their {what};"):
+        module.draw(params)
+    plt.close("all")
+
+
+def test_a_method_that_lacks_a_seed_is_named():
+    found = [Row("a", records_of("a", (0, 1))), Row("b", records_of("b", (1,))), Row("c", [])]
+    assert seeds(found) == "seeds 0, 1; b only seed 1"
+    assert spread(found) == "± standard deviation over seeds, of one seed 95 % intervals over images"
+    assert spread(found[1:]) == "95 % intervals over images" and seeds(found[2:]) == "no seed"
+
+
+def records_of(method, chosen):
+    return [Record.model_validate({**record(method, 4, 1.0), "seed": seed}) for seed in chosen]
+
+
+@pytest.mark.parametrize("count", [1, 3, 14])
+def test_the_key_of_the_learning_curves_lies_between_title_and_panels(tmp_path, monkeypatch, count):
+    monkeypatch.chdir(tmp_path)
+    with plt.rc_context(STYLE):
+        figure = learning_curves.draw(small_params(methods=sorted(raw_params()["methods"])[:count]))
+        figure.draw_without_rendering()
+        drawing = figure.canvas.get_renderer()
+        first_line = figure._suptitle.get_window_extent(drawing)
+        key = figure.legends[0].get_window_extent(drawing)
+        titles = [axis.title.get_window_extent(drawing) for axis in figure.axes]
+        heading = first_line.y1 - 1.2 * 9.5 / 72 * figure.dpi
+        assert key.y1 <= heading and key.y0 >= max(t.y1 for t in titles) - 1
+        assert key.x1 <= figure.bbox.x1
+    plt.close("all")
+
+
+def test_text_in_an_svg_is_text(files):
+    """So that it can be searched, read aloud and selected."""
+    texts = {e.text for e in ET.fromstring(files[0]["generator.svg"]).iter() if e.tag.endswith("}text")}
+    assert {"Did the noise generator learn?", "epoch"} <= texts
 
 
 # ---------------------------------------------------------------- the hand

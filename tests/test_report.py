@@ -104,9 +104,9 @@ def test_parameters_provenance_and_red_flags_are_in_the_page(written):
 
 
 def test_union_per_hour_is_union_over_hours(written):
-    """nat: 4 of 20 images in 10 s is 20 points in 1/360 h."""
+    """nat: 4 of 20 images in 10 s of the processor is 20 points in 1/360 h; it took 18 s by the clock."""
     text, _, _ = written
-    assert "<td>20.0</td><td>0.0028 h</td><td>7,200</td>" in text
+    assert "<td>20.0</td><td>300</td><td>0.0028 h</td><td>0.0050 h</td><td>7,200</td>" in text
 
 
 def test_paper_and_ours_are_told_apart():

@@ -114,7 +114,7 @@ def test_a_log_line_an_epoch_has_clean_and_robust_accuracy_and_the_generators_st
     for line in lines:
         for name in ("clean", "linf", "l1", "l2"):
             assert 0 <= line[f"validation_{name}"] <= 100
-        assert line["generator_distance_from_start"] > 0
+        assert line["generator_angle"] > 0
     summary = json.loads(outputs["train.json"])
     steps = -(-539 // 64)
     assert summary["images_seen"] == 2 * steps * 64 and summary["seconds"] > 0

@@ -1,4 +1,4 @@
-"""Clean against union accuracy, training time as the marker's area: what robustness costs."""
+"""Clean against union accuracy, the cost of training as the marker's area: what robustness costs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mngac.figures.style import INK, PAPER, QUIET, RULE, apart, balls, say, seeds, title
+from mngac.figures.style import INK, PAPER, QUIET, RULE, apart, measured, say, seeds, spread, suites, title
 from mngac.params import Params
-from mngac.rows import REFERENCE, Row, collect, duration
+from mngac.rows import REFERENCE, Row, collect
+from mngac.tables import BASELINE
 
 AREA = 260.0
 """Points squared of the costliest method's marker."""
@@ -18,35 +19,38 @@ FAINT = "#b9b9b9"
 
 
 def draw(params: Params) -> Figure:
-    """A panel a data set: each method at (clean, union), with its interval, and a label with its training time."""
+    """A panel a data set: each method at (clean, union), with its interval, and a label with its cost."""
     suite, profile = params.run.suites[0], params.run.profiles[0]
     datasets = params.run.datasets
     figure, axes = plt.subplots(1, len(datasets), figsize=(6.2 * len(datasets), 4.4), squeeze=False)
+    drawn: list[Row] = []
     notes = []
     for axis, dataset in zip(axes[0], datasets, strict=True):
         rows = [r for r in collect(params, dataset, params.run.all_methods, suite, profile) if r.shares("union")]
-        n = sorted({f"{r.n} {r.split}" for row in rows for r in row.records})
-        notes.append(f"{dataset}: {', '.join(n) or 'no'} images, {balls(params, profile, dataset)}")
+        drawn += rows
+        notes.append(measured(dataset, rows))
         if rows:
             _panel(axis, rows)
             axis.set_xlabel(f"{dataset}: clean accuracy (%)" if len(datasets) > 1 else "clean accuracy (%)")
         else:
             say(axis, f"{dataset}: no record has all three norms")
-    spread = "95 % intervals over images" if len(params.run.seeds) == 1 else "± standard deviation over seeds"
-    note = f"Suite {suite}; bars: {spread}; marker area: training time. {'; '.join(notes)}; {seeds(params)}."
+    note = (
+        f"Under {suites(drawn)}; bars: {spread(drawn)}; area: operations of training (number: {BASELINE}'s as 1). "
+        f"{'; '.join(notes)}; {seeds(drawn)}."
+    )
     title(figure, "Accuracy without attack and under the worst of all attacks", note)
     return figure
 
 
 def _panel(axis: Axes, rows: list[Row]) -> None:
-    longest = max((row.training("seconds") or 0.0) for row in rows) or 1.0
+    most = max((row.training("flops") or 0.0) for row in rows) or 1.0
     points = [(row.bounds("clean"), row.bounds("union")) for row in rows]
     for row, (clean, union) in zip(rows, points, strict=True):
         assert clean is not None and union is not None
         reference = row.method == REFERENCE
         axis.plot([clean[1], clean[2]], [union[0]] * 2, color=FAINT, lw=0.9, zorder=1)
         axis.plot([clean[0]] * 2, [union[1], union[2]], color=FAINT, lw=0.9, zorder=1)
-        area = max(AREA * (row.training("seconds") or 0.0) / longest, 12.0)
+        area = max(AREA * (row.training("flops") or 0.0) / most, 12.0)
         face = INK if reference else "#bdbdbd"
         axis.scatter(clean[0], union[0], area, color=face, edgecolor=PAPER if reference else INK, lw=0.7, zorder=3)
     lows, highs = zip(*[(u[1], u[2]) for _, u in points if u], strict=True)
@@ -65,10 +69,11 @@ def _labels(axis: Axes, rows: list[Row], unions: list[float], cleans: list[float
     span = right - axis.get_xlim()[0]
     axis.set_xlim(axis.get_xlim()[0], right)
     ties = [union + 1e-6 * clean for union, clean in zip(unions, cleans, strict=True)]
+    baseline = next((row.training("flops") for row in rows if row.method == BASELINE), None)
     places = apart(ties, (high - low) / 20, low + (high - low) / 40, high - (high - low) / 40)
     for row, x, y, place in zip(rows, cleans, unions, places, strict=True):
-        seconds = row.training("seconds")
-        cost = "" if seconds is None else f"  {duration(seconds)}"
+        flops = row.training("flops")
+        cost = f"  {flops / baseline:.2f}" if flops and baseline else ""
         axis.plot([x, right + 0.03 * span], [y, place], color=QUIET, lw=0.5, ls=(0, (1, 1.5)), zorder=2, clip_on=False)
         weight = "bold" if row.method == REFERENCE else "normal"
         axis.text(right + 0.04 * span, place, row.method + cost, va="center", fontsize=7, fontweight=weight)

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mngac.figures.style import INK, NORM_LABELS, PAPER, balls, percent, say, seeds, title
+from mngac.figures.style import INK, NORM_LABELS, PAPER, measured, percent, say, seeds, spread, suites, title
 from mngac.params import NORMS, Params
 from mngac.rows import Row, collect
 from mngac.tables import ROWS
@@ -27,20 +27,20 @@ def draw(params: Params) -> Figure:
     datasets = params.run.datasets
     figure, axes = plt.subplots(len(datasets), 1, figsize=(7.2, 2.5 * len(datasets) + 0.9), squeeze=False)
     wanted = ROWS["components"] or ()
+    drawn: list[Row] = []
     notes = []
     for axis, dataset in zip(axes[:, 0], datasets, strict=True):
         rows = collect(params, dataset, wanted, suite, profile)
         missing = [row.method for row in rows if not row.records]
-        n = sorted({f"{r.n} {r.split}" for row in rows for r in row.records})
+        drawn += rows
         absent = f"; not measured: {', '.join(missing)}" if missing else ""
-        notes.append(f"{dataset}: {', '.join(n) or 'no'} images, {balls(params, profile, dataset)}{absent}")
+        notes.append(measured(dataset, rows) + absent)
         if len(missing) == len(rows):
             say(axis, f"{dataset}: none of {', '.join(wanted)} was measured")
             continue
         _bars(axis, rows)
         axis.set_title(dataset if len(datasets) > 1 else "", loc="left")
-    spread = "95 % intervals over images" if len(params.run.seeds) == 1 else "± standard deviation over seeds"
-    note = f"Suite {suite}; whiskers: {spread}, not paired. {'; '.join(notes)}; {seeds(params)}."
+    note = f"Under {suites(drawn)}; whiskers: {spread(drawn)}, not paired. {'; '.join(notes)}; {seeds(drawn)}."
     title(figure, "Components of MNG-AC, one added at a time", note)
     return figure
 

@@ -8,11 +8,13 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mngac.figures.style import NORM_LABELS, NORM_LOOKS, empty, percent, say, seeds, title
+from mngac.figures.style import NORM_LABELS, NORM_LOOKS, empty, percent, say, title
 from mngac.params import Params
 from mngac.training_log import read_log
 
 WIDTH = 4
+TITLE = 0.23
+"""Inches of the title's first line."""
 
 
 def draw(params: Params) -> Figure:
@@ -22,7 +24,7 @@ def draw(params: Params) -> Figure:
         return empty("No methods to draw.")
     columns = min(WIDTH, len(panels))
     rows = -(-len(panels) // columns)
-    size = (max(5.0, 2.1 * columns), 1.55 * rows + 1.1)
+    size = (max(5.0, 2.1 * columns), 1.55 * rows + 1.25)
     figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
     for axis, (dataset, method) in zip(axes.flat, panels, strict=False):
         lines = read_log(dataset, method, params.run.seeds[0])
@@ -35,9 +37,9 @@ def draw(params: Params) -> Figure:
     _key(figure)
     monitor = {d: params.training_for(d).monitor for d in params.run.datasets}
     counts = "; ".join(f"{d}: first {m.images} validation images, {m.steps} steps" for d, m in monitor.items())
-    first = seeds(params) if len(params.run.seeds) == 1 else f"seed {params.run.seeds[0]}"
-    note = f"Monitor of training (PGD at the training radii, weaker than the evaluation): {counts}; {first}."
-    title(figure, "Accuracy on validation images while training", note)
+    about = "Monitor of training (PGD at the training radii, weaker than the evaluation)"
+    note = f"{about}: {counts}; seed {params.run.seeds[0]}."
+    title(figure, "Accuracy on validation images while training\n", note)
     return figure
 
 
@@ -54,9 +56,11 @@ def _panel(axis: Axes, lines: list[dict[str, Any]]) -> None:
 
 
 def _key(figure: Figure) -> None:
-    """One key above all panels."""
+    """One key above all panels, in the line that the title leaves free under itself."""
     handles = [
         plt.Line2D([], [], **look.line(), marker=look.marker, markersize=3, label=NORM_LABELS[name])
         for name, look in NORM_LOOKS.items()
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), handlelength=3, fontsize=8)
+    under = 1 - TITLE / figure.get_size_inches()[1]
+    place: dict[str, Any] = dict(loc="upper left", bbox_to_anchor=(0.008, under), borderaxespad=0.0)
+    figure.legend(handles=handles, ncols=len(handles), handlelength=3, fontsize=8, **place)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mngac.figures.style import INK, NORM_LABELS, PAPER, QUIET, balls, seeds, title
+from mngac.figures.style import INK, NORM_LABELS, PAPER, QUIET, measured, seeds, suites, title
 from mngac.params import NORMS, Params
 from mngac.rows import Row, collect
 
@@ -20,15 +20,16 @@ def draw(params: Params) -> Figure:
     datasets = params.run.datasets
     height = 1.3 + 0.24 * len(params.run.all_methods)
     figure, axes = plt.subplots(1, len(datasets), figsize=(1.4 + 3.4 * len(datasets), height), squeeze=False)
+    drawn: list[Row] = []
     counts = []
     for axis, dataset in zip(axes[0], datasets, strict=True):
         rows = collect(params, dataset, params.run.all_methods, suite, profile)
         _panel(axis, rows, params, dataset)
-        n = sorted({f"{r.n} {r.split}" for row in rows for r in row.records})
-        counts.append(f"{dataset}: {', '.join(n) or 'no'} images, {balls(params, profile, dataset)}")
+        drawn += rows
+        counts.append(measured(dataset, rows))
     note = (
-        f"Robust accuracy in % under suite {suite}; framed: the norm trained on; – not measured. "
-        f"{'; '.join(counts)}; {seeds(params)}."
+        f"Robust accuracy in % under {suites(drawn)}; framed: the norm trained on; – not measured. "
+        f"{'; '.join(counts)}; {seeds(drawn)}."
     )
     title(figure, "Trained with (rows), attacked with (columns)", note)
     return figure

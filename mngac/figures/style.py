@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mngac.params import Params
-from mngac.rows import REFERENCE
+from mngac.params import NORMS
+from mngac.rows import REFERENCE, Row
 
 INK, QUIET, RULE, PAPER = "#1a1a1a", "#6b6b6b", "#d4d4d4", "#ffffff"
 NORM_LABELS = {"clean": "clean", "linf": r"$\ell_\infty$", "l1": r"$\ell_1$", "l2": r"$\ell_2$", "union": "union"}
@@ -43,6 +43,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
     "svg.hashsalt": "mngac",
+    "svg.fonttype": "none",
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.05,
     "figure.constrained_layout.w_pad": 0.05,
@@ -144,19 +145,42 @@ def empty(text: str) -> Figure:
     return figure
 
 
-def balls(params: Params, profile: str, dataset: str) -> str:
-    """The radii in words, with the profile's name."""
-    radii = params.radii_for(profile, dataset)
+def measured(dataset: str, rows: Sequence[Row]) -> str:
+    """The images and radii of a data set's records, in words; they are alike (see `rows.check_alike`)."""
+    found = [record for row in rows for record in row.records]
+    if not found:
+        return f"{dataset}: no images"
+    radii = {norm: radius for record in found for norm, radius in record.radii().items()}
+    listed = ", ".join(f"{NORM_LABELS[norm]} {radii[norm]}" for norm in NORMS if norm in radii)
+    first = found[0]
+    return f"{dataset}: {first.n} {first.split} images, radii ({first.profile}): {listed}, on images in [0, 1]"
+
+
+def suites(rows: Sequence[Row]) -> str:
+    """The suite of the records in words."""
+    found = sorted({record.suite for row in rows for record in row.records})
+    return f"suite {', '.join(found)}" if found else "no suite"
+
+
+def seeds(rows: Sequence[Row]) -> str:
+    """The seeds of the records in words; where a method lacks some of them, its own."""
+    by_method = {row.method: sorted(record.seed for record in row.records) for row in rows if row.records}
+    every = sorted({seed for found in by_method.values() for seed in found})
+    fewer = [f"{method} only {_listed(found)}" for method, found in by_method.items() if found != every]
+    return "; ".join([_listed(every), *fewer]) if every else "no seed"
+
+
+def _listed(found: Sequence[int]) -> str:
+    return f"seed{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+
+
+def spread(rows: Sequence[Row]) -> str:
+    """What the bars about a mean are: over images for one seed, over seeds for several."""
+    counts = {min(len(row.records), 2) for row in rows if row.records}
+    over_images, over_seeds = "95 % intervals over images", "± standard deviation over seeds"
     return (
-        f"radii ({profile}): {NORM_LABELS['linf']} {radii.linf}, {NORM_LABELS['l1']} {radii.l1}, "
-        f"{NORM_LABELS['l2']} {radii.l2}, on images in [0, 1]"
+        f"{over_seeds}, of one seed {over_images}" if counts == {1, 2} else over_seeds if 2 in counts else over_images
     )
-
-
-def seeds(params: Params) -> str:
-    """The seeds in words."""
-    listed = ", ".join(map(str, params.run.seeds))
-    return f"seed {listed}" if len(params.run.seeds) == 1 else f"seeds {listed}"
 
 
 def save(figure: Figure, png: str, svg: str) -> None:

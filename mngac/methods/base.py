@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,13 @@ class Base:
         """x_adv of the norm's training attack; running statistics stay as they are."""
         with frozen_statistics(classifier, mode):
             return pgd(classifier, batch.x, batch.y, self.setting.attacks[norm], step.stream(f"attack {norm}"))
+
+    def watch(self, classifier: nn.Module) -> None:
+        """Looks at what the last `loss` did, before the classifier moves; none of it counts as the method's cost."""
+
+    def networks(self) -> Sequence[nn.Module]:
+        """Networks that the method trains or asks beside the classifier: their passes belong to its cost."""
+        return [value for value in vars(self).values() if isinstance(value, nn.Module)]
 
     def state_dict(self) -> dict[str, Any]:
         """What must be kept to resume; empty for most methods."""

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Attack
+from mngac.generator_diagnostics import Diagnostics, Learned
 from mngac.losses import jensen_shannon
 from mngac.methods.base import Base, Batch, Setting, Step
 from mngac.models.batch_norm import frozen_statistics
@@ -23,10 +24,10 @@ from mngac.streams import stream_seed
 
 
 def virtual_step(classifier: nn.Module, x_aug: Tensor, y: Tensor, learning_rate: float) -> dict[str, Tensor]:
-    """theta' = theta - alpha grad_theta CE(f_theta(x_aug), y), kept in the graph of x_aug; theta stays as it is."""
+    """theta' = theta - alpha grad_theta CE(f_theta(x_aug), y), in the graph of x_aug, if any; theta stays as it is."""
     weights = dict(classifier.named_parameters())
     loss = F.cross_entropy(classifier(x_aug), y)
-    slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
+    slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=x_aug.requires_grad)
     return {name: weight - learning_rate * slope for (name, weight), slope in zip(weights.items(), slopes, strict=True)}
 
 
@@ -39,12 +40,12 @@ class Method(Base):
             torch.manual_seed(stream_seed(setting.seed, "generator weights"))
             self.generator = NoiseGenerator(setting.channels, bool(self.params.input_dependent))
         self.generator.to(setting.device)
-        self.initial = torch.cat([w.detach().flatten().clone() for w in self.generator.parameters()])
         self.optimizer = torch.optim.SGD(
             self.generator.parameters(), lr=0.0, momentum=setting.momentum, weight_decay=setting.weight_decay
         )
-        self.seen: dict[str, Tensor] = {}
-        self.steps_seen = 0
+        self.diagnosed = Diagnostics(self.generator, setting.weight_decay)
+        self.learned: Learned | None = None
+        """The generator's last step, where it is to be looked at."""
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """One MNG-AC step for the generator, then the loss for the classifier.
@@ -73,7 +74,7 @@ class Method(Base):
         gradients = torch.autograd.grad(meta_loss, list(self.generator.parameters()))
         for weight, slope in zip(self.generator.parameters(), gradients, strict=True):
             weight.grad = slope
-        self._note(classifier, batch, x_adv, ball, step, meta_loss.detach(), gradients)
+        self._note(batch, x_adv, ball, step, meta_loss.detach(), gradients)
         for group in self.optimizer.param_groups:
             group["lr"] = step.learning_rate
         self.optimizer.step()
@@ -82,13 +83,18 @@ class Method(Base):
         self, classifier: nn.Module, batch: Batch, x_adv: Tensor, ball: Attack, learning_rate: float, z: Tensor
     ) -> Tensor:
         """CE(f_theta'(x_adv), y) as a function of phi; batch statistics are used, running ones stay."""
+        return self.looked_ahead(classifier, self.augment(batch.x, z, ball), batch.y, x_adv, learning_rate)
+
+    def looked_ahead(
+        self, classifier: nn.Module, view: Tensor, y: Tensor, x_adv: Tensor, learning_rate: float
+    ) -> Tensor:
+        """CE(f_theta'(x_adv), y), theta' by a virtual step on the view; of second order where the view has a graph."""
         with frozen_statistics(classifier, "train"):
-            moved = virtual_step(classifier, self.augment(batch.x, z, ball), batch.y, learning_rate)
-            return F.cross_entropy(functional_call(classifier, moved, (x_adv,)), batch.y)
+            moved = virtual_step(classifier, view, y, learning_rate)
+            return F.cross_entropy(functional_call(classifier, moved, (x_adv,)), y)
 
     def _note(
         self,
-        classifier: nn.Module,
         batch: Batch,
         x_adv: Tensor,
         ball: Attack,
@@ -96,60 +102,40 @@ class Method(Base):
         meta_loss: Tensor,
         gradients: tuple[Tensor, ...],
     ) -> None:
-        """Adds up, on the device, what shows whether the generator learns; the costly part on every eighth step."""
-        weights = torch.cat([w.detach().flatten() for w in self.generator.parameters()])
-        slope = torch.cat([g.flatten() for g in gradients])
-        decay = self.setting.weight_decay * weights.norm()
-        noted = {
-            "meta_loss": meta_loss,
-            "gradient_to_decay": slope.norm() / decay.clamp_min(1e-12),
-            "distance_from_start": (weights - self.initial).norm() / self.initial.norm(),
-        }
-        if self.steps_seen % 8 == 0:
-            noted["clamped_share"] = self.clamped_share(batch.x, ball, step)
-            gaussian = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("gaussian"))
-            with frozen_statistics(classifier, "train"):
-                noisy = ball.ball.fit(batch.x, gaussian, ball.radius)
-                moved = virtual_step(classifier, noisy, batch.y, step.learning_rate)
-                with torch.no_grad():
-                    logits = functional_call(classifier, moved, (x_adv,))
-                    noted["meta_loss_over_gaussian"] = meta_loss - F.cross_entropy(logits, batch.y)
-        self.steps_seen += 1
-        for name, value in noted.items():
-            zero = torch.zeros(2, device=value.device)
-            self.seen[name] = self.seen.get(name, zero) + torch.stack([value.float(), torch.ones_like(value).float()])
+        """Keeps what the generator's step did, where it is due to be looked at."""
+        due = self.diagnosed.due(ball.norm)
+        self.learned = Learned(batch, x_adv, ball, step, meta_loss, gradients) if due else None
 
-    def clamped_share(self, x: Tensor, ball: Attack, step: Step) -> Tensor:
-        """Share of the noise's coordinates that the fit to the ball leaves without gradient."""
-        with torch.no_grad():
-            noise = self.generator(x, self.generator.draw(x, step.stream("noise noted")))
-        noise.requires_grad_()
-        probe = torch.randn(x.shape, device=x.device, generator=step.stream("probe"))
-        slope = torch.autograd.grad((ball.ball.fit(x, noise, ball.radius) * probe).sum(), noise)[0]
-        return slope.eq(0).float().mean()
+    def watch(self, classifier: nn.Module) -> None:
+        """Compares the generator's noise with other noise, where the last step is due for it."""
+        seen, self.learned = self.learned, None
+        if seen is None:
+            return
+
+        def worth(view: Tensor) -> Tensor:
+            return self.looked_ahead(classifier, view, seen.batch.y, seen.x_adv, seen.step.learning_rate).detach()
+
+        with frozen_statistics(classifier, "train"):
+            self.diagnosed.note(classifier, seen, worth)
 
     def diagnostics(self) -> dict[str, float]:
-        """Means since the last call: share of clamped coordinates, gradient to decay, distance, meta loss."""
-        means = {f"generator_{name}": (total[0] / total[1]).item() for name, total in self.seen.items()}
-        self.seen = {}
-        return means
+        """Angle to the first weights in degrees; means by norm since the last call (see `Diagnostics.note`)."""
+        return {f"generator_{name}": value for name, value in self.diagnosed.means().items()}
 
     def artifact(self) -> dict[str, Tensor]:
         """The generator's weights."""
         return {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Generator, its first weights and its optimizer."""
+        """Generator, its optimizer, and its diagnostics' first weights and counts."""
         return {
             "generator": self.generator.state_dict(),
-            "initial": self.initial,
             "optimizer": self.optimizer.state_dict(),
-            "steps_seen": self.steps_seen,
+            "diagnosed": self.diagnosed.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes back generator and optimizer."""
         self.generator.load_state_dict(state["generator"])
-        self.initial = state["initial"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.steps_seen = state["steps_seen"]
+        self.diagnosed.load_state_dict(state["diagnosed"])

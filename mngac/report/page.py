@@ -9,10 +9,10 @@ from mngac.artifacts import write_text
 from mngac.jobs import Context
 from mngac.params import PACKAGE, Params
 from mngac.report.parts import (
+    cost_blocks,
     escape,
     figure_blocks,
     flag_blocks,
-    hour_blocks,
     parameter_blocks,
     provenance_blocks,
     table_blocks,
@@ -44,7 +44,7 @@ def chapters(params: Params) -> list[Chapter]:
     """What the page holds, in its order."""
     return [
         Chapter("tables", "Tables", table_blocks(params)),
-        Chapter("cost", "Union per training hour", hour_blocks(params)),
+        Chapter("cost", "Cost of training", cost_blocks(params)),
         Chapter("figures", "Figures", figure_blocks(params)),
         Chapter("red-flags", "Red flags", flag_blocks(params)),
         Chapter("parameters", "Parameters", parameter_blocks(params)),

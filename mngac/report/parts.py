@@ -65,8 +65,8 @@ def table_blocks(params: Params) -> list[Block]:
     return blocks
 
 
-def hour_blocks(params: Params) -> list[Block]:
-    """Union accuracy for each hour of training, costliest thing last; on the machine that the records name."""
+def cost_blocks(params: Params) -> list[Block]:
+    """What training cost, counted and timed, and union for each hour of it; on the machine that the records name."""
     suite, profile = params.run.suites[0], params.run.profiles[0]
     blocks = []
     for dataset in params.run.datasets:
@@ -74,28 +74,36 @@ def hour_blocks(params: Params) -> list[Block]:
         ranked = sorted(rows, key=lambda row: -(_per_hour(row) or -1.0))
         devices = sorted({str(r.timing.get("training", {}).get("device")) for row in rows for r in row.records})
         note = (
-            f"Points of union ({suite}, {profile}) divided by hours of training, mean over seeds; trained on "
+            "Passes: forward passes of a batch that cost as much as the training, counted exactly. Processor: "
+            "CPU time, or a GPU's time between events; clock: as waited for, under whatever else ran. Union "
+            f"({suite}, {profile}) an hour: its points divided by hours of the processor. Means over seeds; trained on "
             f"{', '.join(devices) or 'nothing yet'}. Hours of different machines can't be compared; and a method that "
             "hardly trains gets many points an hour without being robust: read it beside the union itself."
         )
-        body = table([_hour_line(row) for row in ranked]) + f'<p class="caption">{escape(note)}</p>'
+        body = table([_cost_line(row) for row in ranked]) + f'<p class="caption">{escape(note)}</p>'
         blocks.append((f"hours-{dataset}", dataset, body))
     return blocks
 
 
 def _per_hour(row: Row) -> float | None:
-    union, seconds = row.shares("union"), row.training("seconds")
+    union, seconds = row.shares("union"), row.training("process_seconds")
     return sum(union) / len(union) / (seconds / 3600) if union and seconds else None
 
 
-def _hour_line(row: Row) -> dict[str, str]:
-    union, seconds, rate = row.shares("union"), row.training("seconds"), _per_hour(row)
+def _cost_line(row: Row) -> dict[str, str]:
+    union, passes, rate = row.shares("union"), row.training("forward_equivalents"), _per_hour(row)
     return {
         "method": row.method,
         "union": f"{sum(union) / len(union):.1f}" if union else DASH,
-        "training": f"{seconds / 3600:.4f} h" if seconds else DASH,
+        "passes": f"{passes:,.0f}" if passes else DASH,
+        "processor": _hours(row.training("process_seconds")),
+        "clock": _hours(row.training("seconds")),
         "union per hour": f"{rate:,.0f}" if rate else DASH,
     }
+
+
+def _hours(seconds: float | None) -> str:
+    return f"{seconds / 3600:.4f} h" if seconds else DASH
 
 
 def figure_blocks(params: Params) -> list[Block]:

@@ -1,0 +1,155 @@
+"""What a training costs, in numbers that repeat: operations counted step by step, and time on the processor.
+
+Counting every operation in Python makes a small classifier train 1.6 times as long. But steps are of few kinds, and
+steps of one kind cost the same: one of each is measured, the others are told apart by light hooks and counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+
+class Operations(TorchDispatchMode):
+    """Adds up the floating-point operations of convolutions and matrix products, by torch's own formulas.
+
+    torch's FlopCounterMode also follows modules, by hooks that do not bear gradients to a leaf alone, as attacks ask.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs an operation and counts it."""
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula:
+            self.total += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def flops_of_a_forward(network: nn.Module, x: Tensor) -> int:
+    """Floating-point operations of convolutions and matrix products in one forward pass of a batch."""
+    with Operations() as counted, torch.no_grad():
+        network(x)
+    return counted.total
+
+
+class Meter:
+    """Counts the operations of steps, attacks and double backward included, whatever a method does in them.
+
+    The kind of a step is what hooks see of it: how often each network was called, on which shapes, with which
+    gradients wanted, and how often gradients came back to its outputs, its inputs and its weights. A kind that is met
+    while nothing is measured is owed: steps are then measured until it comes again.
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]):
+        self.steps: dict[str, int] = {}
+        """Steps of each kind so far."""
+        self.flops: dict[str, int] = {}
+        """Operations of one step of each kind that was measured."""
+        self._seen: Counter[Any] | None = None
+        for place, network in enumerate(networks):
+            self._watch(place, network)
+
+    def _watch(self, place: int, network: nn.Module) -> None:
+        def called(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if self._seen is None:
+                return
+            given, graph = _tensors((*args, *named.values())), torch.is_grad_enabled()
+            self._seen[place, "call", graph, *((t.shape, t.requires_grad) for t in given)] += 1
+            for tensor in given if graph else ():
+                if tensor.requires_grad:
+                    tensor.register_hook(lambda slope: self._back(place, "input", slope))
+
+        def answered(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            for tensor in _tensors(out if isinstance(out, tuple) else (out,)) if self._seen is not None else ():
+                if tensor.requires_grad:
+                    tensor.register_hook(lambda slope: self._back(place, "output", slope))
+
+        network.register_forward_pre_hook(called, with_kwargs=True)
+        network.register_forward_hook(answered)
+        for weight in list(network.parameters())[:1]:
+            weight.register_hook(lambda slope: self._back(place, "weights", slope))
+
+    def _back(self, place: int, where: str, slope: Tensor) -> None:
+        if self._seen is not None:
+            self._seen[place, where, slope.requires_grad] += 1
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """Counts what happens within as one step."""
+        self._seen = Counter()
+        try:
+            if self.owed():
+                with Operations() as counted:
+                    yield
+                self.flops.setdefault(self._kind(), counted.total)
+            else:
+                yield
+            kind = self._kind()
+            self.steps[kind] = self.steps.get(kind, 0) + 1
+        finally:
+            self._seen = None
+
+    def _kind(self) -> str:
+        return _name(frozenset((self._seen or {}).items()))
+
+    def owed(self) -> bool:
+        """Whether a step is to be measured: none was yet, or one of a kind that was never measured has passed."""
+        return not self.steps or not self.flops.keys() >= self.steps.keys()
+
+    def total(self) -> int | None:
+        """Operations of all steps; None where a kind came while nothing was measured, and never again."""
+        return None if self.owed() else sum(count * self.flops[kind] for kind, count in self.steps.items())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts, to resume."""
+        return {"steps": dict(self.steps), "flops": dict(self.flops)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes back the counts."""
+        self.steps, self.flops = dict(state["steps"]), dict(state["flops"])
+
+
+@functools.cache
+def _name(events: frozenset[Any]) -> str:
+    return hashlib.sha256("\n".join(sorted(map(str, events))).encode()).hexdigest()[:12]
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    return [value for value in values if isinstance(value, Tensor)]
+
+
+class Stopwatch:
+    """Seconds of the processor alone: CPU time of this process, or on CUDA time between events of the device."""
+
+    def __init__(self, device: str):
+        self.cuda = device == "cuda"
+        self.last = self._mark()
+
+    def _mark(self) -> Any:
+        if not self.cuda:
+            return time.process_time()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        before, self.last = self.last, self._mark()
+        if not self.cuda:
+            return self.last - before
+        self.last.synchronize()
+        return before.elapsed_time(self.last) / 1000
