@@ -1,0 +1,88 @@
+"""Few long attacks or many short ones? Images left right by APGD after 1, 2, 5 ... starts, by number of steps.
+
+    python benchmarks/short_attacks.py trained/digits/mng_ac/seed10 trained/digits/adv_linf/seed10
+
+On the data set's validation and unlabelled images, never on test images: this is what the suite `quick` was chosen by.
+Each start is an attack of its own on every image, so that the table shows all prefixes; the last line of a norm is
+what all of them together leave.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from tabulate import tabulate
+from torch import Tensor, nn
+
+from mngac.attacks.apgd import Problem, cross_entropy, targeted_margin
+from mngac.attacks.apgd_until_broken import apgd_until_broken
+from mngac.attacks.target import right
+from mngac.data import store
+from mngac.data.batches import to_unit
+from mngac.evaluation import frozen
+from mngac.models.files import load_classifier
+from mngac.params import number
+from mngac.params_file import load
+from mngac.paths import data_path
+
+LOSSES = {"cross-entropy": cross_entropy, "targeted": targeted_margin}
+PLAN = {
+    "linf": [("cross-entropy", 20, 2), ("cross-entropy", 40, 2), ("targeted", 10, 9), ("targeted", 20, 9)],
+    "l2": [("cross-entropy", 20, 2), ("cross-entropy", 40, 2), ("targeted", 10, 9), ("targeted", 20, 9)],
+    "l1": [
+        *(("cross-entropy", 20, 20), ("cross-entropy", 40, 10), ("cross-entropy", 100, 5)),
+        *(("targeted", 20, 9), ("targeted", 40, 9), ("targeted", 100, 5)),
+    ],
+}
+SHOWN = (1, 2, 5, 9, 10, 20)
+
+
+def left(problem: Problem, x: Tensor, y: Tensor, aims: Tensor) -> Tensor:
+    """bool (starts, n): what each start leaves right on its own."""
+    rows = [apgd_until_broken(problem, x, y, aim[None], 100 + k) for k, aim in enumerate(aims)]
+    with torch.no_grad():
+        return torch.stack([right(problem.classifier(x_adv), y) for x_adv in rows])
+
+
+def lines(classifier: nn.Module, x: Tensor, y: Tensor, norm: str, radius: float) -> list[list[object]]:
+    """A line an attack: norm, loss, steps, and images left after so many starts."""
+    with torch.no_grad():
+        logits = classifier(x)
+    whole = right(logits, y)
+    x, y = x[whole], y[whole]
+    aims = logits[whole].scatter(1, y[:, None], -torch.inf).topk(9, dim=1).indices.T
+    found, everything = [], torch.ones(len(x), dtype=torch.bool)
+    for loss, steps, starts in PLAN[norm]:
+        goals = aims[:starts] if loss == "targeted" else y.expand(starts, -1)
+        held = left(Problem(classifier, norm, radius, steps, LOSSES[loss]), x, y, goals)
+        everything &= held.all(0)
+        found.append([norm, loss, steps, *(int(held[:k].all(0).sum()) if k <= starts else "" for k in SHOWN)])
+    return [*found, [norm, "all of these", "", *[int(everything.sum())] * len(SHOWN)]]
+
+
+def main() -> None:
+    """Prints a table a classifier."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", help="folders of trainings")
+    parser.add_argument("--dataset", default="digits")
+    a = parser.parse_args()
+    torch.set_num_threads(1)
+    radii, data = load().radii_for("standard", a.dataset), store.load(data_path(a.dataset))
+    parts = [data.part(name) for name in ("validation", "unlabelled")]
+    images, labels = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels"))
+    for folder in a.folders:
+        classifier = load_classifier(Path(folder, "classifier.safetensors"), "cpu")
+        with frozen(classifier):
+            found = [
+                line
+                for norm in PLAN
+                for line in lines(classifier, to_unit(images), labels, norm, number(getattr(radii, norm)))
+            ]
+        header = ["norm", "loss", "steps", *(f"{k} starts" for k in SHOWN)]
+        print(f"\n{folder}: of {len(labels)} images\n\n{tabulate(found, header, tablefmt='github')}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
