@@ -193,6 +193,34 @@ def test_apgd_on_a_linear_model_reaches_the_closed_form_optimum(norm):
     )
 
 
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_apgd_finds_a_maximum_inside_the_ball_as_its_steps_are_halved(norm):
+    x, y = torch.full((4, 1, 4, 4), 0.5), torch.zeros(4, dtype=torch.int64)
+    top = x + 0.05 * torch.randn(x.shape, generator=generator(3))
+
+    def classifier(points):
+        near = ((points - top) ** 2).flatten(1).sum(1)
+        return torch.stack([near, torch.zeros_like(near)], 1)
+
+    found = apgd(classifier, x, y, norm, 0.4, 100, generator())
+    assert (NORMS[norm].size(found - top) < 0.05 * 0.4).all()
+
+
+def test_in_l1_larger_balls_come_first_with_their_shares_of_the_steps(digits):
+    net, x, y = digits
+    x, y, distances = x[:20], y[:20], []
+
+    def watched(points):
+        if len(points) == 20:
+            distances.append(NORMS["l1"].size(points - x).max().item() / 0.01)
+        return net(points)
+
+    apgd_until_broken(Problem(watched, "l1", 0.01, 20), x, y, y[None], 0)
+    reached = [1 if d < 1.01 else 2 if d < 2.01 else 3 for d in distances]
+    assert reached == [3] * 7 + [2] * 7 + [1] * 9
+    assert max(distances) == pytest.approx(3, rel=1e-3)
+
+
 def test_more_steps_never_lose_what_fewer_found(digits):
     net, x, y = digits
     losses = [
