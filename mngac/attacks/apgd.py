@@ -38,13 +38,6 @@ def targeted_margin(logits: Tensor, y: Tensor, aim: Tensor) -> Tensor:
     return logits.gather(1, aim[:, None])[:, 0] - logits.gather(1, y[:, None])[:, 0]
 
 
-def targeted_dlr(logits: Tensor, y: Tensor, aim: Tensor) -> Tensor:
-    """The targeted difference of logits ratio (Croce and Hein 2020, equation 6); needs four classes."""
-    ordered = logits.sort(1).values
-    scale = ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2
-    return targeted_margin(logits, y, aim) / (scale + 1e-12)
-
-
 @dataclass(frozen=True)
 class Problem:
     """What is attacked, in which ball, with how many gradient steps, and what is raised."""
