@@ -36,7 +36,7 @@ def apgd_until_broken(problem: Problem, x: Tensor, y: Tensor, aims: Tensor, seed
     """
     x_adv = x.clone()
     whole = torch.arange(len(x), device=x.device)
-    names = [hashlib.sha256(image.cpu().contiguous().numpy().tobytes()).hexdigest() for image in x]
+    names = [hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest() for image in x.cpu()]
     first = 0
     while first < len(aims) and len(whole):
         starts = range(first, min(first + max(1, len(x) // len(whole)), len(aims)))
