@@ -1,6 +1,6 @@
 """How much a suite overstates: its records beside those of a stronger suite, classifier by classifier.
 
-    python benchmarks/suite_gaps.py --reference autoattack records/digits/*/seed0/quick-standard.json
+    python benchmarks/suite_gaps.py --reference autoattack --beside aa records/digits/*/seed0/quick-standard.json
     python benchmarks/suite_gaps.py --make quick autoattack --parts validation unlabelled --seeds 10 11 --out selection
 
 The first form prints a table of records that exist: l_inf, l_1, l_2 and union of both suites, and the difference. The
@@ -34,12 +34,12 @@ def shares(record: Record) -> list[float]:
     return [100 * sum(record.column(c)) / record.n for c in COLUMNS]
 
 
-def table(paths: list[str], reference: str) -> str:
-    """A line a classifier, and the largest differences of each column."""
+def table(paths: list[str], reference: str, folder: str) -> str:
+    """A line a classifier whose reference exists in the folder, and each column's largest and mean difference."""
     lines, gaps = [], []
     for path in map(Path, paths):
         weak = read(path)
-        beside = path.with_name(f"{reference}-{weak.profile}.json")
+        beside = Path(folder, weak.dataset, weak.method, f"seed{weak.seed}", f"{reference}-{weak.profile}.json")
         if not beside.exists():
             continue
         strong = read(beside)
@@ -91,7 +91,8 @@ def main() -> None:
     """Prints a table, or makes records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("records", nargs="*", help="records of the suite in question")
-    parser.add_argument("--reference", default="autoattack", help="suite of the records beside them")
+    parser.add_argument("--reference", default="autoattack", help="the stronger suite")
+    parser.add_argument("--beside", default="records", help="folder of its records")
     parser.add_argument("--make", nargs="+", metavar="SUITE", help="evaluate with these suites instead")
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--parts", nargs="+", default=["validation", "unlabelled"], help="of the data set")
@@ -104,7 +105,7 @@ def main() -> None:
     if a.make:
         make(a)
     else:
-        print(table(a.records, a.reference))
+        print(table(a.records, a.reference, a.beside))
 
 
 if __name__ == "__main__":
