@@ -65,7 +65,7 @@ def _number(bounds: tuple[float, float, float] | None) -> str:
 
 
 def _images(count: float | None) -> str:
-    if count is None:
+    if not count:
         return DASH
     return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.1f} k"
 
