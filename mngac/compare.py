@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from mngac.records import Record, RecordError, check_alike
-from mngac.red_flags import of_classifier
+from mngac.red_flags import grouped, of_classifier
 from mngac.statistics import mcnemar, paired_difference, paired_t
 
 
 @dataclass(frozen=True)
 class Difference:
     """One column: shares right in percent on either side, first minus second with its 95 % interval in points, and p.
+
+    Interval and p are None where the differences of several seeds are all alike.
 
     `only_first` and `only_second` are the data set's indices of the images that more of one side's records have right
     than of the other's; with one record a side, those that it alone has right.
@@ -24,9 +26,9 @@ class Difference:
     first: float
     second: float
     difference: float
-    low: float
-    high: float
-    p: float
+    low: float | None
+    high: float | None
+    p: float | None
     only_first: list[int]
     only_second: list[int]
 
@@ -65,11 +67,7 @@ def paired_points(column: str, pairs: Sequence[tuple[Record, Record]]) -> list[f
 
 def _difference(column: str, pairs: Sequence[tuple[Record, Record]]) -> Difference:
     a, b = [p.column(column) for p, _ in pairs], [q.column(column) for _, q in pairs]
-    if len(pairs) == 1:
-        difference, low, high = (100 * points for points in paired_difference(a[0], b[0]))
-        p = mcnemar(a[0], b[0])
-    else:
-        difference, low, high, p = paired_t(paired_points(column, pairs))
+    difference, low, high, p = _tested(column, pairs)
     better = [sum(x) - sum(y) for x, y in zip(zip(*a, strict=True), zip(*b, strict=True), strict=True)]
     indices = pairs[0][0].indices
     return Difference(
@@ -83,6 +81,17 @@ def _difference(column: str, pairs: Sequence[tuple[Record, Record]]) -> Differen
         only_first=[index for index, more in zip(indices, better, strict=True) if more > 0],
         only_second=[index for index, more in zip(indices, better, strict=True) if more < 0],
     )
+
+
+def _tested(
+    column: str, pairs: Sequence[tuple[Record, Record]]
+) -> tuple[float, float | None, float | None, float | None]:
+    """The difference in points, its interval and p."""
+    if len(pairs) > 1:
+        return paired_t(paired_points(column, pairs))
+    (a, b) = (record.column(column) for record in pairs[0])
+    difference, low, high = (100 * points for points in paired_difference(a, b))
+    return difference, low, high, mcnemar(a, b)
 
 
 def _percent(side: Sequence[Sequence[bool]]) -> float:
@@ -130,14 +139,20 @@ def _row(d: Difference) -> dict[str, object]:
         "A": f"{d.first:.1f}",
         "B": f"{d.second:.1f}",
         "A - B": f"{d.difference:+.1f}",
-        "95 % interval": f"{d.low:+.1f} to {d.high:+.1f}",
+        "95 % interval": "–" if d.low is None else f"{d.low:+.1f} to {d.high:+.1f}",
         "only A": len(d.only_first),
         "only B": len(d.only_second),
-        "p": f"{d.p:.3g}",
+        "p": "–" if d.p is None else f"{d.p:.3g}",
     }
 
 
 def _red_flags(first: Sequence[Record], second: Sequence[Record]) -> list[str]:
     codes = {str(r.provenance.get("code")) for r in [*first, *second]}
     other = ["Red flag: the records were made by different evaluation code."] if len(codes) > 1 else []
-    return other + [f"Red flag of {r.name}: {flag}" for r in [*first, *second] for flag in of_classifier([r])]
+    pairs = [
+        (name if len(side) == 1 else f"{name} seed {record.seed}", flag)
+        for name, side in (("A", first), ("B", second))
+        for record in side
+        for flag in of_classifier([record])
+    ]
+    return other + [f"Red flag of {', '.join(who)}: {flag}" for flag, who in grouped(pairs).items()]

@@ -80,7 +80,7 @@ class Meter:
 
         network.register_forward_pre_hook(called, with_kwargs=True)
         network.register_forward_hook(answered)
-        for weight in list(network.parameters())[:1]:
+        for weight in [w for w in network.parameters() if w.requires_grad][:1]:
             weight.register_hook(lambda slope: self._back(place, "weights", slope))
 
     def _back(self, place: int, where: str, slope: Tensor) -> None:

@@ -136,6 +136,7 @@ def evaluate(
         run = _Run(suite, radii, clean, workers, log)
         attacks = [run.attack(name, entry) for name, entry in zip(_names(suite), suite.attacks, strict=True)]
     blind = [_black_box(entry) for entry in suite.attacks]
+    flags += red_flags.overstates([entry.model_dump(exclude_none=True) for entry in suite.attacks])
     flags += red_flags.at_chance(int(clean.sum()), len(clean), bench.classes)
     flags += _fewer_targets(suite, bench.classes) + red_flags.black_box_wins(attacks, blind, len(labels))
     return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})

@@ -209,7 +209,7 @@ def _gpu_seconds(what: Export) -> dict[str, float]:
     trained_on_gpu = what.cost.get("device", "cpu") != "cpu"
     attacked = [sum(r.timing.get("seconds", {}).values()) for r in what.found if r.provenance.get("device") == "cuda"]
     return {
-        "training": float(what.cost.get("seconds", 0)) if trained_on_gpu else 0.0,
+        "training": float(what.cost.get("seconds") or 0) if trained_on_gpu else 0.0,
         "evaluation": round(sum(attacked, 0.0), 3),
     }
 

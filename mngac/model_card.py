@@ -25,7 +25,7 @@ LIMITS = """\
 
 def red_flags_of(found: Sequence[Record]) -> list[str]:
     """Red flags of all records, and those that show between them."""
-    own = [(f"{r.suite}-{r.profile}", flag) for r in found for flag in [*r.flags, *red_flags.overstates(r)]]
+    own = [(f"{r.suite}-{r.profile}", flag) for r in found for flag in [*r.flags, *red_flags.overstates(r.settings)]]
     told = [f"{flag} [{', '.join(who)}]" for flag, who in red_flags.grouped(own).items()]
     return [*told, *red_flags.across(found)]
 
@@ -93,6 +93,8 @@ def text(what: Export, info: dict[str, Any]) -> str:
 def _cost(what: Export) -> str:
     if not what.cost:
         return "What the training cost is not known."
+    if what.cost["seconds"] is None:
+        return "Nothing was trained here: the weights come from somebody's file."
     cost = what.cost
     return f"{cost['epochs']} epochs, {cost['images_seen']:,} images seen, {cost['seconds']:.0f} s on {cost['device']}."
 

@@ -84,7 +84,7 @@ class Run(Closed):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     """One training a seed, for each data set and method."""
     suites: Annotated[list[Name], Field(min_length=1)]
-    """Attack suites: names of `evaluation`. The first fills metrics.json and the tables."""
+    """Attack suites: names of `evaluation`. The first fills metrics.json; tables have a part a suite."""
     profiles: Annotated[list[Name], Field(min_length=1)]
     """Radii that the evaluation uses: names of `radii`."""
     split: Literal["validation", "test"]

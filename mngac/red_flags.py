@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mngac.params import number
 from mngac.records import AttackRecord, Record, worst_case
@@ -21,20 +21,24 @@ RISE_POINTS = 0.5
 
 def of_classifier(found: Sequence[Record]) -> list[str]:
     """All flags of one classifier's records: their own, those of their suites, and those that show between them."""
-    own = [flag for record in found for flag in [*record.flags, *overstates(record)]]
+    own = [flag for record in found for flag in [*record.flags, *overstates(record.settings)]]
     return list(dict.fromkeys([*own, *across(found)]))
 
 
-def overstates(record: Record) -> list[str]:
-    """A flag where the suite lacks what a re-evaluation by AutoAttack would add most: targets, and starts in l_1."""
-    entries = [s for s in record.settings if s]
+def overstates(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A flag where a suite lacks what a re-evaluation by AutoAttack would add most: targets, and starts in l_1.
+
+    Args:
+        settings: the attacks' entries of the suite; empty ones, of a record that does not hold them, say nothing.
+    """
+    entries = [s for s in settings if s]
     norms = {s["norm"] for s in entries}
     aimed = {s["norm"] for s in entries if s.get("targets")}
     without = sorted(norms - aimed - {"l1"})
     lacking = [f"no targeted attack in {', '.join(without)}"] if without else []
     if "l1" in norms and not any(s.get("restarts", 1) * s.get("targets", 1) > 1 for s in entries if s["norm"] == "l1"):
         lacking.append("a single start in l1")
-    return [f"not re-evaluated: suite {record.suite} is known to overstate ({', '.join(lacking)})"] if lacking else []
+    return [f"not re-evaluated: this suite is known to overstate ({', '.join(lacking)})"] if lacking else []
 
 
 def at_chance(right: int, n: int, classes: int) -> list[str]:

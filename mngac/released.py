@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from mngac import red_flags
 from mngac.data import store
 from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import load_foreign
@@ -55,7 +56,9 @@ def reevaluate(params: Params, folder: str, model: str, dataset: str, suite: str
         record = f"{out}/{path.stem}-{suite}-{profile}.json"
         request = Request(str(path), model, dataset, suite, profile, record, n=n, method=path.stem)
         found.append(evaluate_file(params, request))
-    return tabulate([_row(record) for record in found], headers="keys", tablefmt="github", floatfmt=".1f")
+    table = tabulate([_row(record) for record in found], headers="keys", tablefmt="github", floatfmt=".1f")
+    flags = red_flags.grouped([(record.method, flag) for record in found for flag in record.flags])
+    return "\n".join([table, *(f"Red flag of {', '.join(who)}: {flag}" for flag, who in flags.items())])
 
 
 def _row(record: Record) -> dict[str, object]:

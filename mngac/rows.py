@@ -114,7 +114,7 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
         for flag in dict.fromkeys(
             [
                 *record.flags,
-                *red_flags.overstates(record),
+                *red_flags.overstates(record.settings),
                 *red_flags.across(_of_classifier(params, dataset, row.method, record.seed)),
             ]
         )
@@ -189,7 +189,7 @@ def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def p_values(rows: Sequence[Row]) -> dict[str, float]:
-    """Holm-adjusted p-values of each row's union against mng_ac's, paired, as `mngac compare` computes them.
+    """P-values of each row's union against mng_ac's, paired: those of `mngac compare`, then corrected by Holm.
 
     One seed in common: exact McNemar over images. Several: paired t over the seeds that both have.
     """
@@ -202,7 +202,8 @@ def p_values(rows: Sequence[Row]) -> dict[str, float]:
         if len(pairs) == 1:
             raw[row.method] = mcnemar(pairs[0][0].union(), pairs[0][1].union())
         elif pairs:
-            raw[row.method] = paired_t(paired_points("union", pairs))[-1]
+            p = paired_t(paired_points("union", pairs))[-1]
+            raw |= {} if p is None else {row.method: p}
     return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 

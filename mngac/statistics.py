@@ -82,13 +82,14 @@ def _bisect(falling: Callable[[float], float], level: float, low: float, high: f
     return (low + high) / 2
 
 
-def paired_t(differences: Sequence[float], level: float = LEVEL) -> tuple[float, float, float, float]:
+def paired_t(
+    differences: Sequence[float], level: float = LEVEL
+) -> tuple[float, float | None, float | None, float | None]:
     """Mean of the paired differences of several seeds, its t interval, and the two-sided p-value (Student 1908).
 
-    Differences that are all alike have an interval without width, and p is 1 for zeros, else 0.
-
     Returns:
-        mean, low, high, p; all but p in the differences' unit.
+        mean, low, high, p; all but p in the differences' unit. Differences that are all alike, as counts of few images
+        can be, show no deviation to test against: then interval and p are None, or 0, 0 and 1 where all are zero.
 
     Raises:
         ValueError: for fewer than two differences.
@@ -98,10 +99,11 @@ def paired_t(differences: Sequence[float], level: float = LEVEL) -> tuple[float,
     centre, deviation = spread(differences)
     if deviation is None:
         raise ValueError(f"{len(differences)} paired difference; allowed: at least two")
+    if not deviation:
+        return (centre, None, None, None) if centre else (0.0, 0.0, 0.0, 1.0)
     error, freedom = deviation / math.sqrt(len(differences)), len(differences) - 1
     half = float(t.ppf((1 + level) / 2, freedom)) * error
-    p = 2 * float(t.sf(abs(centre) / error, freedom)) if error else float(centre == 0)
-    return centre, centre - half, centre + half, p
+    return centre, centre - half, centre + half, 2 * float(t.sf(abs(centre) / error, freedom))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

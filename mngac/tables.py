@@ -107,8 +107,11 @@ def _hours_of_paper(dataset: str, table: str, method: str) -> str:
     return f"{paper['hours'] / baseline['hours']:.2f}" if paper and baseline else DASH
 
 
-def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str) -> str:
-    """What the numbers are, from the records that they are made of, and what is doubtful about them."""
+def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, tested: bool) -> str:
+    """What the numbers are, from the records that they are made of, and what is doubtful about them.
+
+    `tested` says that the table prints p-values.
+    """
     found = [record for row in rows for record in row.records]
     if not found:
         return f"No record of suite {suite} yet."
@@ -121,7 +124,7 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str) -> st
     lines = [
         f"{found[0].n} {found[0].split} images; {params.data[dataset].held_out}; suite {suite}; radii {ball} "
         f"({found[0].profile}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))}).",
-        *_uncertainty(rows, dataset),
+        *_uncertainty(rows, dataset, tested),
         f"Trained on {', '.join(devices)}. Commit {', '.join(commits)}.",
     ]
     if len({str(r.provenance.get("code")) for r in found}) > 1:
@@ -134,7 +137,7 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str) -> st
     return " ".join(lines)
 
 
-def _uncertainty(rows: Sequence[Row], dataset: str) -> list[str]:
+def _uncertainty(rows: Sequence[Row], dataset: str, tested: bool) -> list[str]:
     """What the intervals and tests of the rows are, and what they concern."""
     counts = {row.method: len(row.records) for row in rows if row.records}
     single = [method for method, count in counts.items() if count == 1]
@@ -143,15 +146,15 @@ def _uncertainty(rows: Sequence[Row], dataset: str) -> list[str]:
     if several:
         only = f"; of {', '.join(single)}, with one seed, the 95 % interval over images (Wilson)" if single else ""
         lines.append(f"±: standard deviation over seeds{only}.")
-        lines.append(
-            f"p: union against {REFERENCE}, paired t-test over the seeds that both have (one: exact McNemar on the "
-            "same images), Holm."
-        )
+        test = "paired t-test over the seeds that both have (one: exact McNemar on the same images)"
     else:
         lines.append("±: 95 % interval over images (Wilson).")
-        lines.append(f"p: union against {REFERENCE}, exact McNemar on the same images, Holm.")
+        test = "exact McNemar on the same images"
+    if tested:
+        lines.append(f"p: union against {REFERENCE}, {test}, Holm.")
     if single:
-        lines.append(f"One seed: ± and p concern these trained classifiers; another training seed {_moves(dataset)}.")
+        what = "± and p concern" if tested else "± concerns"
+        lines.append(f"One seed: {what} these trained classifiers; another training seed {_moves(dataset)}.")
     return lines
 
 
@@ -184,12 +187,12 @@ def sections(params: Params, table: str) -> list[Section]:
             for profile in params.run.profiles:
                 wanted = ROWS[table] or tuple(params.run.all_methods)
                 rows = collect(params, dataset, wanted, suite, profile)
-                p = p_values(rows)
+                p = {} if table == "motivation" else p_values(rows)
                 baseline = Row(BASELINE, of_seeds(params, dataset, BASELINE, suite, profile)).training("flops")
                 printed = [cells(row, baseline, dataset, table, p) for row in rows]
                 title = f"{TITLES[table]}: {dataset}, {suite}, {profile}"
                 where = {"dataset": dataset, "suite": suite, "profile": profile}
-                found.append(Section(title, rows, printed, caption(rows, params, dataset, suite), where))
+                found.append(Section(title, rows, printed, caption(rows, params, dataset, suite, bool(p)), where))
     return found
 
 

@@ -204,6 +204,19 @@ def test_apgd_finds_a_maximum_inside_the_ball_as_its_steps_are_halved(norm):
     assert (NORMS[norm].size(found - top) < 0.05 * 0.4).all()
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5])
+def test_few_steps_end_and_leave_one_for_the_ball_itself(digits, steps):
+    net, x, y = digits
+    within = []
+
+    def watched(points):
+        within.append((NORMS["l1"].size(points - x[:4]) <= 0.011).all().item() if len(points) == 4 else True)
+        return net(points)
+
+    apgd_until_broken(Problem(watched, "l1", 0.01, steps), x[:4], y[:4], y[None, :4], 0)
+    assert within[-2:] == [True, True]
+
+
 def test_in_l1_larger_balls_come_first_with_their_shares_of_the_steps(digits):
     net, x, y = digits
     x, y, distances = x[:20], y[:20], []

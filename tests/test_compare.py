@@ -76,6 +76,15 @@ def record_of_three_norms(linf):
     return record(linf.clean, more, method=linf.method, seed=linf.seed)
 
 
+def test_seeds_whose_differences_are_all_alike_print_neither_interval_nor_p():
+    first, second = seeds()
+    same = [r.model_copy(update={"seed": k}) for k, r in enumerate([second[0], second[0]])]
+    linf = next(d for d in compare([first[0], first[0].model_copy(update={"seed": 1})], same) if d.column == "linf")
+    assert linf.difference == pytest.approx(100 * 4 / 11) and linf.low is linf.high is linf.p is None
+    line = next(row for row in report(first[:2], first[:2]).splitlines() if row.startswith("| linf"))
+    assert "+0.0 to +0.0" in line
+
+
 @pytest.mark.parametrize("chosen", [[0], [0, 0], [0, 1, 1], [0, 3]])
 def test_seeds_that_do_not_pair_are_refused(chosen):
     first, second = seeds()
@@ -112,7 +121,7 @@ def test_the_report_says_what_its_numbers_are_and_repeats_red_flags():
     text = report([first], [second])
     assert "score interval of a paired difference (Tango 1998). p: exact McNemar" in text
     assert "21 test images of digits" in text and "linf 0.1" in text
-    assert "Red flag of digits/sat/seed0/apgd-standard: the classifier is stochastic" in text
+    assert "Red flag of A, B: the classifier is stochastic" in text
     assert "these two trained classifiers" in text
     assert "linf, only A" not in text
     assert "linf, only A: 1\n" in report([first], [second], images=True)

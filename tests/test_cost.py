@@ -186,6 +186,25 @@ def test_networks_that_a_method_holds_are_told_apart_by_what_they_are_given():
     assert meter.total() == 3 * (2 + 4) * 25 * 4 * 2 * 2
 
 
+class Distilled(Base):
+    """Holds a network whose weights are frozen, and adds its answer."""
+
+    def __init__(self, params, setting):
+        super().__init__(params, setting)
+        self.teacher = nn.Linear(25, 4).requires_grad_(False)
+
+    def loss(self, classifier, batch, step):
+        return F.cross_entropy(classifier(batch.x), batch.y) + self.teacher(batch.x.flatten(1)).sum()
+
+
+def test_a_frozen_network_that_a_method_holds_costs_its_forward_pass():
+    classifier, method = net(), Distilled(entry("nat"), setting())
+    meter = Meter([classifier, *method.networks()])
+    train(method, classifier, meter, 2)
+    one = flops_of_a_forward(classifier, batch().x)
+    assert meter.total() == pytest.approx(2 * (3 - FIRST) * one + 2 * len(batch().x) * 25 * 4 * 2, rel=1e-9)
+
+
 def test_passes_outside_a_step_cost_nothing():
     classifier = net()
     meter = Meter([classifier])

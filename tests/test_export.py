@@ -93,6 +93,15 @@ def test_the_log_reads_like_autoattacks(tmp_path):
     assert "robust accuracy after APGD-T: 25.00% (total time 3.5 s)" in text
 
 
+def test_an_imported_classifier_is_exported_as_one_that_was_not_trained_here(tmp_path, checkpoint):
+    for device in ("cpu", "NVIDIA H200"):
+        cost = {"schema": 1, "images_seen": 0, "epochs": 0, "seconds": None, "device": device}
+        checkpoint.with_name("train.json").write_text(json.dumps(cost))
+        export(str(checkpoint), [write(tmp_path)], str(tmp_path / device))
+        assert "Nothing was trained here" in (tmp_path / device / "README.md").read_text()
+        assert json.loads((tmp_path / device / "model_info.json").read_text())["gpu_seconds"]["training"] == 0
+
+
 def test_the_card_states_results_limits_and_red_flags(tmp_path, checkpoint):
     flags = ["the classifier is stochastic: the same images give other logits"]
     paths = [write(tmp_path), write(tmp_path, suite="pgd", flags=flags)]

@@ -73,9 +73,11 @@ def steepest(classifier, b, norm, radius):
 
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
 def test_each_view_has_the_meta_loss_of_a_step_taken_in_full(norm):
-    """Gaussian noise is drawn from the step's own stream; the classifier stays as it is."""
-    classifier, b = net(), batch()
+    """In float64; Gaussian noise is drawn from the step's own stream; the classifier stays as it is."""
+    classifier, b = net().double(), batch()
+    b = Batch(b.x.double(), b.y)
     m = Method(entry("mng_ac", norms=[norm]), setting())
+    m.generator.double()
     step, ball = Step(0, RATE, 0, "cpu"), m.setting.attacks[norm]
     x_adv = m.attack(classifier, b, step, norm, "train")
     x_aug = m.augment(b.x, m.generator.draw(b.x, step.stream("noise")), ball).detach()
@@ -88,9 +90,17 @@ def test_each_view_has_the_meta_loss_of_a_step_taken_in_full(norm):
     zero = loss_after_a_step(classifier, gaussian, x_adv, b.y)
     for name, view in {"over_gaussian": x_aug, "fgsm_over_gaussian": fgsm, "x_adv_over_gaussian": x_adv}.items():
         expected = loss_after_a_step(classifier, view, x_adv, b.y) - zero
-        assert noted[f"generator_{name}_{norm}"] == pytest.approx(expected, abs=1e-6), name
+        assert noted[f"generator_{name}_{norm}"] == pytest.approx(expected, rel=1e-6, abs=1e-9), name
     assert noted["generator_x_adv_over_gaussian_" + norm] < 0
     assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
+
+
+def test_a_step_at_rate_zero_is_not_looked_at():
+    classifier, m = net(), Method(entry("mng_ac", norms=["l2"]), setting())
+    for number, rate in enumerate((0.0, RATE)):
+        m.loss(classifier, batch(), Step(number, rate, 0, "cpu"))
+        m.watch(classifier)
+        assert ("generator_over_gaussian_l2" in m.diagnostics()) == (rate > 0)
 
 
 def test_each_norm_is_looked_at_on_its_own_every_eighth_step():

@@ -93,8 +93,8 @@ def test_the_paired_t_covers_the_truth_as_often_as_it_says_with_three_seeds():
     assert 0.93 < np.mean(covered) < 0.97
 
 
-def test_differences_that_are_all_alike_have_no_width():
-    assert paired_t([2.0, 2.0]) == (2.0, 2.0, 2.0, 0.0)
+def test_differences_that_are_all_alike_show_nothing_but_where_all_are_zero():
+    assert paired_t([2.0, 2.0]) == (2.0, None, None, None)
     assert paired_t([0.0, 0.0, 0.0]) == (0.0, 0.0, 0.0, 1.0)
 
 

@@ -119,13 +119,23 @@ def test_several_seeds_give_mean_and_standard_deviation(written):
     printed, section = rows(params)
     assert printed["mng_ac"]["union"] == "65.0 ±21.2"
     assert "±: standard deviation over seeds." in section.caption and "2 seeds (0, 1)" in section.caption
-    assert "One seed" not in section.caption and "paired t-test over the seeds that both have" in section.caption
+    assert "One seed" not in section.caption
+    sat = record("sat", "1111111111", "1111000000", "1111111111", "1111111111", seed=1)
+    _, section = rows(written(MNG, other, SAT, sat, seeds=[0, 1]))
+    assert "paired t-test over the seeds that both have" in section.caption and "One seed" not in section.caption
 
 
 def test_the_caption_says_which_rows_have_one_seed_and_what_that_means(written):
     other = record("mng_ac", "1111111111", "1111111100", "1111111100", "1111111100", seed=1)
     _, section = rows(written(MNG, ADV, SAT, other, seeds=[0, 1]))
     assert "±: standard deviation over seeds; of adv_linf, sat, with one seed, the 95 % interval" in section.caption
+
+
+def test_a_table_without_p_does_not_speak_of_it(written):
+    params = written(MNG, ADV)
+    _, section = rows(params, "motivation")
+    assert "p: " not in section.caption and "± concerns these trained classifiers" in section.caption
+    assert "p: " in rows(params)[1].caption
 
 
 def test_one_seed_says_what_intervals_and_tests_concern(written):
@@ -259,7 +269,7 @@ def test_a_suite_that_overstates_says_so_under_its_table(written, suite):
     ]
     about = {"code": CODE, "params": {"suite": {"attacks": entries}}}
     _, section = rows(written({**MNG, "suite": suite, "attacks": attacks, "provenance": about}, suites=[suite]))
-    flag = f"not re-evaluated: suite {suite} is known to overstate ({OVERSTATES.get(suite)}) [all rows]"
+    flag = f"not re-evaluated: this suite is known to overstate ({OVERSTATES.get(suite)}) [all rows]"
     assert (flag in section.caption) == ("not re-evaluated" in section.caption) == (suite in OVERSTATES)
 
 

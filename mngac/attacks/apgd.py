@@ -220,10 +220,10 @@ def from_noise(problem: Problem, x: Tensor, y: Tensor, aim: Tensor, noise: Tenso
 def through_larger_balls(problem: Problem, x: Tensor, y: Tensor, aim: Tensor, noise: Tensor) -> Ascent:
     """The last of three l_1 ascents, in balls of 3, 2 and 1 times the radius, each from the best point before.
 
-    They take 30, 30 and 40 % of the steps, as in AutoAttack's standard version (Croce and Hein 2021, section 4.3).
-    The last one's steps are the caller's to take.
+    They take 30, 30 and 40 % of the steps, as in AutoAttack's standard version (Croce and Hein 2021, section 4.3), but
+    at least one is left for the ball itself. The last one's steps are the caller's to take.
     """
-    early = math.ceil(0.3 * problem.steps)
+    early = min(math.ceil(0.3 * problem.steps), (problem.steps - 1) // 2)
     point = x + noise
     for times, steps in ((3, early), (2, early), (1, problem.steps - 2 * early)):
         part = Problem(problem.classifier, "l1", times * problem.radius, steps, problem.loss)

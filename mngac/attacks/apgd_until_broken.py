@@ -1,7 +1,7 @@
-"""APGD for evaluation: from several starts at once, and an image leaves as soon as one of them has broken it.
+"""APGD for evaluation: from several starts, and an image leaves as soon as one of them has broken it.
 
 Each start of each image has a random stream of its own, named after the image's content: which images share a batch,
-and how large a batch is, changes no start.
+and how large a batch is, changes no start. What is left to depend on the batch is the classifier's own rounding.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.apgd import Ascent, Problem, draw, from_noise, through_larger_balls
+from mngac.attacks.until_broken import EVERY
 from mngac.streams import stream
-
-EVERY = 5
-"""Steps between two looks at who is broken: each look waits for the device, and new shapes cost it time."""
 
 
 @torch.no_grad()
 def apgd_until_broken(problem: Problem, x: Tensor, y: Tensor, aims: Tensor, seed: int) -> Tensor:
     """APGD from every start; l_1 goes through larger balls first.
 
-    As many starts run together as give no more rows than there were images: broken images make room for more.
+    The first start is every image's; then, as images are broken, more starts run together, in no more rows than there
+    were images. The same call again is the same attack again.
 
     Args:
         problem: classifier, ball, steps, loss.
@@ -32,7 +31,7 @@ def apgd_until_broken(problem: Problem, x: Tensor, y: Tensor, aims: Tensor, seed
         seed: of the random starts.
 
     Returns:
-        x_adv in the ball and in [0, 1]: where an image was broken, a point that breaks it; else the last start's.
+        x_adv in the ball and in [0, 1]: where an image was broken, a point that breaks it; else where a start ended.
     """
     x_adv = x.clone()
     whole = torch.arange(len(x), device=x.device)
@@ -63,7 +62,7 @@ def _climb(ascent: Ascent, owner: Tensor, x_adv: Tensor) -> Tensor:
         left = ~broken[owner]
         owner = owner[left]
         ascent.keep(left)
-        if not len(owner) or ascent.taken == ascent.problem.steps:
+        if not len(owner) or ascent.taken >= ascent.problem.steps:
             _write(x_adv, owner, torch.ones_like(owner, dtype=torch.bool), ascent.point)
             return broken
         for _ in range(min(EVERY, ascent.problem.steps - ascent.taken)):

@@ -11,6 +11,7 @@ from mngac.attacks.pgd import Attack, Classifier, ascend
 from mngac.attacks.target import right
 
 EVERY = 5
+"""Steps between two looks at who is broken: each look waits for the device, and new shapes cost it time."""
 
 
 def pgd_until_broken(

@@ -102,8 +102,8 @@ class Method(Base):
         meta_loss: Tensor,
         gradients: tuple[Tensor, ...],
     ) -> None:
-        """Keeps what the generator's step did, where it is due to be looked at."""
-        due = self.diagnosed.due(ball.norm)
+        """Keeps what the generator's step did, where it is due to be looked at; a step at rate 0 does nothing."""
+        due = step.learning_rate > 0 and self.diagnosed.due(ball.norm)
         self.learned = Learned(batch, x_adv, ball, step, meta_loss, gradients) if due else None
 
     def watch(self, classifier: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""batched_apgd_ce: the project's own Auto-PGD on cross-entropy, all restarts at once, broken images let go."""
+"""batched_apgd_ce: the project's own Auto-PGD on cross-entropy, from many starts, broken images let go."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""batched_apgd_t: the project's own Auto-PGD on targeted margins, all targets at once, broken images let go."""
+"""batched_apgd_t: the project's own Auto-PGD on targeted margins, class after class, broken images let go."""
 
 import torch
 from torch import Tensor
