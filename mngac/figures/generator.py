@@ -76,7 +76,7 @@ def _worth(axes: Sequence[Axes], lines: Lines, name: str) -> None:
         axis.sharey(axes[0])
         axis.tick_params(labelleft=axis is axes[0])
     axes[0].set_ylabel(name, color=INK, fontweight="bold")
-    axes[0].legend(fontsize=6.5, handlelength=2.5, loc="best")
+    axes[-1].legend(fontsize=6.5, handlelength=2.5, loc="lower right")
 
 
 def _state(axes: Sequence[Axes], lines: Lines) -> None:
