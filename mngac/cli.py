@@ -281,9 +281,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
         return 130
-    except Exception as error:
-        if not isinstance(error, (UserError, OSError)):
-            raise
+    except (UserError, OSError) as error:
         print(f"mngac: {error}", file=sys.stderr)
         return 2
     return 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 LONGEST = 80
 """Characters of a value that a line shows."""
+MOST_PARTS = 10_000
+"""Parts of a value that are put in words at all: aliases make a short file mean billions."""
 
 
 class UserError(ValueError):
@@ -15,7 +18,7 @@ class UserError(ValueError):
 def shown(value: object) -> str:
     """A value as a line shows it: JSON, or its type where it has no such form; cut short."""
     try:
-        text = json.dumps(value, default=str)
+        text = "".join(itertools.islice(json.JSONEncoder(default=str).iterencode(value), MOST_PARTS))
     except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
     return cut(text)

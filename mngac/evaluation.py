@@ -98,7 +98,7 @@ def evaluate(
     suite: Suite | str,
     radii: Radii | Mapping[str, str | float],
     *,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     resume: Path | None = None,
     log: Log | None = None,
 ) -> Evaluation:
@@ -109,7 +109,7 @@ def evaluate(
     Args:
         classifier: images in [0, 1] (batch, channels, height, width) -> logits (batch, classes), deterministic.
         images: uint8 (n, channels, height, width), or float in [0, 1].
-        labels: int64 (n,).
+        labels: int64 (n,), from 0 to one less than the classifier's classes.
         suite: attacks and their settings, batch size, seed; or the name of one that the package ships.
         radii: of the norms' balls, on images in [0, 1]; or a mapping from the norms that the suite attacks, such as
             {"linf": "8/255"}.
@@ -119,11 +119,13 @@ def evaluate(
 
     Raises:
         AttackFailed: where an attack or the classifier raises, with the attack's name and the images' positions.
-        ParamsError: for a suite that is not shipped, radii that are wrong or missing.
-        UserError: for images outside [0, 1], or not as many labels as images.
+        ParamsError: for a suite that is not shipped or sets what its attacks do not read, radii that are wrong or
+            missing.
+        UserError: for images or labels of another type, shape or range, or not as many labels as images.
     """
     suite = suite_of(suite)
     radii = radii_of(suite, radii)
+    device = str(device)
     _check(images, labels)
     bench = Bench(classifier, images, labels, suite.seed, device)
     processes = 1 if device.startswith("cuda") else suite.processes
@@ -143,10 +145,23 @@ def evaluate(
 
 
 def _check(images: Tensor, labels: Tensor) -> None:
+    for what, given in (("images", images), ("labels", labels)):
+        if not isinstance(given, Tensor):
+            raise UserError(f"{what}: found {type(given).__name__}; allowed: a tensor, such as torch.as_tensor({what})")
+    if images.dim() != 4:
+        raise UserError(f"images: found the shape {tuple(images.shape)}; allowed: (n, channels, height, width)")
+    if labels.dtype != torch.int64 or labels.dim() != 1:
+        raise UserError(f"labels: found {labels.dtype} {tuple(labels.shape)}; allowed: torch.int64 (n,)")
     if len(images) != len(labels) or not len(images):
         raise UserError(f"{len(images)} images and {len(labels)} labels; allowed: as many, at least one")
     if images.dtype != torch.uint8 and not bool(((images >= 0) & (images <= 1)).all()):
         raise UserError(f"images from {images.min():.3g} to {images.max():.3g}; allowed: uint8, or float in [0, 1]")
+
+
+def _check_range(labels: Tensor, classes: int) -> None:
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise UserError(f"labels: found {low} to {high}; allowed: 0 to {classes - 1}, the classifier's classes")
 
 
 @contextlib.contextmanager
@@ -173,6 +188,7 @@ def _clean(bench: Bench, batch_size: int) -> tuple[Tensor, list[str]]:
         with guarded("clean", index), reproducible(tensor_float32=False):
             logits = bench.classifier(x).float()
             bench.classes = logits.shape[1]
+            _check_range(bench.labels, bench.classes)
             correct.append(right(logits, y).cpu())
             predictions.append(logits.argmax(1).cpu())
         if not number_of_batch:

@@ -126,10 +126,10 @@ class Job:
 
 @contextlib.contextmanager
 def _errors_in(log: progress.Log) -> Iterator[None]:
-    """Keeps in the log what ends the stage: one line of what the user can mend, the whole traceback of a bug."""
+    """Keeps in the log what ends the stage: one line of what the user can mend, the traceback of all else."""
     try:
         yield
-    except (UserError, OSError) as error:
+    except UserError as error:
         log.keep(f"{error}")
         raise
     except Exception:
@@ -173,7 +173,8 @@ def seed_of(text: str) -> int:
         ParamsError: for another form than run.seeds has in paths, such as `-3`, `07` or `x`.
     """
     if not SEED.fullmatch(text):
-        raise ParamsError(f"--seed: found {shown(text)}; allowed: an integer from 0 to {10**18 - 1}")
+        allowed = f"an integer from 0 to {10**18 - 1}, without leading zeros"
+        raise ParamsError(f"--seed: found {shown(text)}; allowed: {allowed}")
     return int(text)
 
 

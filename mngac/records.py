@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mngac.errors import UserError
+from mngac.errors import UserError, shown
 from mngac.params import Norm, number
 
 SCHEMA: Literal[1] = 1
@@ -156,11 +156,13 @@ def read(path: str | Path) -> Record:
     """
     try:
         content = json.loads(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except RecursionError:
+        raise RecordError(f"{path}: nested too deeply; allowed: a record as mngac evaluate writes it") from None
+    except (OSError, ValueError) as error:
         raise RecordError(f"{path}: {error}") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
-        raise RecordError(f"{path}: schema {found!r}; this version reads schema {SCHEMA}")
+        raise RecordError(f"{path}: schema {shown(found)}; this version reads schema {SCHEMA}")
     try:
         return Record.model_validate(content)
     except ValidationError as error:

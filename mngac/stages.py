@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mngac.fingerprint import ROOT, file_digest
@@ -83,7 +84,10 @@ def _train_values(p: Params, w: Wildcards) -> dict[str, Any]:
         "method": entry.model_dump(exclude_none=True),
     }
     if entry.checkpoint:
-        found["checkpoint"] = _identity(f"methods.{w['method']}.checkpoint", entry.checkpoint)
+        key = f"methods.{w['method']}.checkpoint"
+        if Path(entry.checkpoint).is_dir():
+            raise ParamsError(f"{key}: found the folder {entry.checkpoint}; allowed: a file of weights")
+        found["checkpoint"] = _identity(key, entry.checkpoint)
     return found
 
 

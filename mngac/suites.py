@@ -12,7 +12,7 @@ import yaml
 
 from mngac.errors import shown
 from mngac.params import NORMS, PACKAGE, Params, ParamsError, Radii, Suite
-from mngac.params_file import section
+from mngac.params_file import check_entry, section
 
 FILE = PACKAGE / "suites.yaml"
 HEADER = "# The section `evaluation` of params.yaml, for use without it. Generated: edit that, then `make schema`.\n"
@@ -35,9 +35,11 @@ def suite_of(suite: Suite | str) -> Suite:
     """A suite as given, or the shipped one of that name.
 
     Raises:
-        ParamsError: for any other name, or no name.
+        ParamsError: for any other name, or no name; for an attack that is unknown or has other keys than it reads.
     """
     if isinstance(suite, Suite):
+        for i, attack in enumerate(suite.attacks):
+            check_entry(f"suite.attacks.{i}", "attacks/adapters", "attack", attack, "settings")
         return suite
     if not isinstance(suite, str) or suite not in shipped():
         raise ParamsError(f"suite: found {shown(suite)}; allowed: one of {', '.join(shipped())}, or a Suite")

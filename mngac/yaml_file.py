@@ -13,7 +13,9 @@ from mngac.errors import cut, shown
 from mngac.params import ParamsError
 
 MOST_DIGITS = 18
+MERGE = "tag:yaml.org,2002:merge"
 SCALARS = {
+    "tag:yaml.org,2002:bool": "true or false",
     "tag:yaml.org,2002:int": f"an integer of at most {MOST_DIGITS} digits",
     "tag:yaml.org,2002:timestamp": "a date that exists",
 }
@@ -26,17 +28,27 @@ def read(path: str) -> object:
         ParamsError: for a file that is missing, or no YAML in UTF-8; for a key that stands twice, an alias of what it
             stands in, a number too long or a date that does not exist.
     """
-    with _explained(path), contextlib.closing(_Loader(Path(path).read_bytes().decode())) as loader:
+    with _explained(path), contextlib.closing(_Loader(path)) as loader:
         node = loader.get_single_node()
         if node is None:
             return None
-        _check(loader, node, (), ())
+        _check(loader, node, (), {})
         return loader.construct_document(node)
 
 
 class _Loader(yaml.SafeLoader):
+    def __init__(self, path: str):
+        super().__init__(Path(path).read_bytes().decode())
+        self.path = path
+
     def close(self) -> None:
         self.dispose()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Puts merged keys in; one that comes several ways only once, or merges of merges would grow without end."""
+        super().flatten_mapping(node)
+        last = {id(key): (key, value) for key, value in reversed(node.value)}
+        node.value = [*reversed(last.values())]
 
 
 @contextlib.contextmanager
@@ -60,21 +72,29 @@ def key_path(*keys: object) -> str:
     return ".".join(str(k) if re.fullmatch(r"[\w-]{1,64}", str(k)) else shown(str(k)) for k in keys)
 
 
-def _check(loader: _Loader, node: yaml.Node, path: tuple[object, ...], around: tuple[yaml.Node, ...]) -> None:
-    if any(node is outer for outer in around):
+def _check(loader: _Loader, node: yaml.Node, path: tuple[object, ...], finished: dict[int, bool]) -> None:
+    """Checks a node and all under it, each once however many aliases it has; `finished` is false while inside one."""
+    if not finished.get(id(node), True):
         raise ParamsError(f"{key_path(*path)}: found an alias of what it stands in; allowed: a value of its own")
+    if id(node) in finished:
+        return
     if isinstance(node, yaml.ScalarNode):
         _scalar(loader, node, path)
         return
+    finished[id(node)] = False
     inside = _keys(loader, node, path) if isinstance(node, yaml.MappingNode) else enumerate(node.value)
     for key, value in inside:
-        _check(loader, value, (*path, key), (*around, node))
+        _check(loader, value, (*path, key), finished)
+    finished[id(node)] = True
 
 
 def _keys(loader: _Loader, node: yaml.MappingNode, path: tuple[object, ...]) -> Iterator[tuple[object, yaml.Node]]:
-    """Keys and the nodes under them, none twice."""
+    """Keys and the nodes under them, none twice but `<<`."""
     lines: dict[object, int] = {}
     for key, value in node.value:
+        if key.tag == MERGE:
+            yield key.value, value
+            continue
         name = _scalar(loader, key, path) if isinstance(key, yaml.ScalarNode) else key
         line = key.start_mark.line + 1
         if name in lines:
@@ -86,9 +106,9 @@ def _keys(loader: _Loader, node: yaml.MappingNode, path: tuple[object, ...]) -> 
 
 def _scalar(loader: _Loader, node: yaml.ScalarNode, path: tuple[object, ...]) -> object:
     """The scalar's value."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, LookupError, AttributeError):
         value = loader.construct_object(node)
         if not isinstance(value, int) or abs(value) < 10**MOST_DIGITS:
             return value
     allowed = SCALARS.get(node.tag, "a value that YAML can read")
-    raise ParamsError(f"{key_path(*path)}: found {cut(node.value)}; allowed: {allowed}")
+    raise ParamsError(f"{key_path(*path) or loader.path}: found {cut(node.value) or 'nothing'}; allowed: {allowed}")

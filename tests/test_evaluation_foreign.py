@@ -77,11 +77,21 @@ def test_a_file_that_would_run_code_is_refused(tmp_path):
         load_foreign(tmp_path / "w.pt", "wrn_10_1", 10, 1, 8)
 
 
-@pytest.mark.parametrize("content", [b"not a file of weights", b""])
-def test_rubbish_is_refused_in_one_line(tmp_path, content):
-    (tmp_path / "w.pt").write_bytes(content)
-    with pytest.raises(ForeignError, match="can't be read as weights"):
-        load_foreign(tmp_path / "w.pt", "wrn_10_1", 10, 1, 8)
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"not a file of weights", b"hello", b"run: 1\n", bytes(500), b"PK\3\4", b""])
+def test_rubbish_is_refused_in_one_line_that_says_what_is_read(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ForeignError) as caught:
+        load_foreign(tmp_path / name, "wrn_10_1", 10, 1, 8)
+    allowed = "safetensors, or what torch.save wrote of tensors and plain values alone, whole"
+    assert str(caught.value) == f"{tmp_path / name}: can't be read as weights; allowed: {allowed}"
+
+
+@pytest.mark.parametrize("name", ["w", "w.safetensors"])
+def test_a_folder_in_the_place_of_weights_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ForeignError, match=rf"{name}: found a folder; allowed: a file of weights$"):
+        load_foreign(tmp_path / name, "wrn_10_1", 10, 1, 8)
 
 
 def test_loading_leaves_the_global_generator_as_found(tmp_path):

@@ -74,6 +74,16 @@ def test_a_right_python_replaces_a_venv_that_is_broken_or_too_old(checkout, ther
     assert (checkout / ".venv/ready").exists() and not (checkout / ".venv/left_over").exists()
 
 
+def test_the_path_may_hold_a_quote(checkout, monkeypatch):
+    folder = checkout / "o'hara's"
+    folder.mkdir()
+    put(folder / "python3", "3.12.1")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    done = make(checkout)
+    assert done.returncode == 0, done.stderr
+    assert (checkout / ".venv/ready").exists()
+
+
 def test_a_right_venv_is_kept_when_the_pins_change(checkout):
     put(checkout / "bin/python3", "3.12.1")
     make(checkout)

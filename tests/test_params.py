@@ -11,6 +11,7 @@ from helpers import ROOT, raw_params
 from mngac.params import ParamsError, number
 from mngac.params_file import load, parse, schema_text
 from mngac.registry import keys_read, kinds
+from mngac.yaml_file import read
 
 
 def changed(path, value):
@@ -146,6 +147,13 @@ UNREADABLE = [
     ),
     (b"split: test", b"split: " + LONG, ['run.split: found "xxx', "(100,002 characters)"]),
     (b"seeds: [0]", b"seeds: [" + b"[" * 3000, ["nested too deeply"]),
+    (b"split: test", b"split: !!bool x", ["run.split: found x; allowed: true or false"]),
+    (b"split: test", b"split: !!int ''", ["run.split: found nothing; allowed: an integer"]),
+    (b"split: test", b"split: !!timestamp x", ["run.split: found x; allowed: a date that exists"]),
+    (b"\nrun:", b"\n2020-13-45: 1\nrun:", ["params.yaml: found 2020-13-45; allowed: a date that exists"]),
+    (b"mixed: false", b"mixed: &x {<<: *x}", ['run.mixed."<<": found an alias of what it stands in']),
+    (b"mixed: false", b"mixed: {<<: {a: !!bool x}}", ['run.mixed."<<".a: found x; allowed: true or false']),
+    (b"mixed: false", b"mixed: {<<: 3}", ["not YAML", "expected a mapping"]),
 ]
 
 
@@ -162,6 +170,36 @@ def test_a_file_that_can_not_be_meant_is_refused_in_one_short_line(tmp_path, old
     assert "\n" not in said and len(said) < 500
     for word in words:
         assert word in said, said
+
+
+MERGED = """run: {}
+methods:
+  sat: &sat {kind: stochastic, beta: 1, noise: false}
+  own: {<<: *sat, beta: 2}
+  own_too: {beta: 3, <<: [{noise: true}, *sat], <<: {norms: [linf]}}
+"""
+
+
+def test_merged_keys_are_read_as_snakemake_reads_them(tmp_path):
+    (tmp_path / "params.yaml").write_text(MERGED)
+    found = read(str(tmp_path / "params.yaml"))
+    assert found == yaml.safe_load(MERGED)
+    assert found["methods"]["own"] == {"kind": "stochastic", "beta": 2, "noise": False}
+    assert found["methods"]["own_too"] == {"kind": "stochastic", "beta": 3, "noise": True, "norms": ["linf"]}
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [("&l0 [x]", "&l{} [{}]"), ("&l0 {x: 1}", "&l{} {{<<: [{}]}}")],
+    ids=["lists", "merges"],
+)
+def test_aliases_of_aliases_are_refused_as_soon_as_a_short_value(tmp_path, first, more):
+    lines = [first, *(more.format(k, ", ".join([f"*l{k - 1}"] * 9)) for k in range(1, 11))]
+    value = "split:\n" + "".join(f"    - {line}\n" for line in lines)
+    text = (ROOT / "params.yaml").read_text().replace("split: test", value)
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"^run.split: found \["):
+        load(str(tmp_path / "params.yaml"))
 
 
 def test_a_missing_file_is_one_line(tmp_path):

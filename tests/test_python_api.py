@@ -12,8 +12,9 @@ import torch
 from evaluation_helpers import digits, suite, trained
 from helpers import ROOT
 
+from mngac.errors import UserError
 from mngac.evaluation import evaluate
-from mngac.params import ParamsError, Radii
+from mngac.params import ParamsError, Radii, Suite
 from mngac.params_file import load
 from mngac.suites import FILE, shipped, suite_of, suites_text
 
@@ -95,6 +96,52 @@ def test_wrong_suites_and_radii_are_refused_in_one_line(given, words):
     with pytest.raises(ParamsError) as error:
         evaluate(trained(), x, y, **{"suite": "quick", "radii": RADII, **given})
     assert str(error.value).startswith(words) and "\n" not in str(error.value)
+
+
+X, Y = torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        (X, Y + 10, "labels: found 10 to 10; allowed: 0 to 9"),
+        (X, Y - 1, "labels: found -1 to -1; allowed: 0 to 9"),
+        (X, Y.int(), "labels: found torch.int32 (2,); allowed: torch.int64 (n,)"),
+        (X, Y.float(), "labels: found torch.float32 (2,); allowed"),
+        (X, torch.zeros(2, 10), "labels: found torch.float32 (2, 10); allowed"),
+        (X, Y[:, None], "labels: found torch.int64 (2, 1); allowed"),
+        (X, [0, 0], "labels: found list; allowed: a tensor, such as torch.as_tensor(labels)"),
+        (X, Y.numpy(), "labels: found ndarray; allowed: a tensor"),
+        (X.numpy(), Y, "images: found ndarray; allowed: a tensor, such as torch.as_tensor(images)"),
+        (X[0], Y, "images: found the shape (1, 8, 8); allowed: (n, channels, height, width)"),
+        (X.flatten(1), Y, "images: found the shape (2, 64); allowed"),
+    ],
+)
+def test_wrong_images_and_labels_are_refused_in_one_line(x, y, words):
+    with pytest.raises(UserError) as error:
+        evaluate(trained(), x, y, suite("pgd linf"), RADII)
+    assert str(error.value).startswith(words) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("attack", "words"),
+    [
+        ({"attack": "apdg"}, 'suite.attacks.0.attack: found "apdg"; allowed: one of '),
+        ({"attack": "pgd", "steps": 3}, "suite.attacks.0.step_size: missing; allowed"),
+        ({"attack": "square", "queries": 5, "restarts": 1, "steps": 3}, "suite.attacks.0.steps: not read by square"),
+    ],
+)
+def test_a_suite_with_wrong_attacks_is_refused_in_one_line(attack, words):
+    given = Suite.model_validate({"attacks": [{"norm": "linf", **attack}], "batch_size": 2, "n": None, "seed": 0})
+    with pytest.raises(ParamsError) as error:
+        evaluate(trained(), X, Y, given, RADII)
+    assert str(error.value).startswith(words) and "\n" not in str(error.value)
+
+
+def test_a_device_may_be_given_as_torch_names_it():
+    x, y = digits(8)
+    found = evaluate(trained(), x, y, suite("pgd linf"), RADII, device=torch.device("cpu"))
+    assert found.attacks == evaluate(trained(), x, y, suite("pgd linf"), RADII).attacks
 
 
 def test_a_suite_passes_as_it_is():

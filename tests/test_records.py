@@ -59,6 +59,23 @@ def test_a_wrong_record_is_refused_in_one_line(tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, r"nested too deeply; allowed"),
+        ('{"schema": ' + "[" * 900 + "]" * 900 + "}", r"schema \[\[.*; this version reads schema 1"),
+        ("9" * 5000, r"Exceeds the limit"),
+        ("{", r"Expecting property name"),
+    ],
+    ids=["too deep", "deep", "too long", "cut"],
+)
+def test_what_is_no_record_is_refused_in_one_short_line(tmp_path, text, message):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(RecordError, match=rf"r\.json: {message}") as caught:
+        records.read(tmp_path / "r.json")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
 def test_a_column_of_another_length_is_refused_whatever_its_norm():
     with pytest.raises(ValidationError, match="apgd_ce linf has 3 images"):
         record("1110", {"apgd_ce linf": "110", "apgd_ce l1": "1101"})

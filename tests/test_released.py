@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import DATA, small
+from helpers import DATA, small, write_params
 from safetensors.torch import load_file
 
 from mngac.cli import main
@@ -76,6 +76,15 @@ def test_another_file_under_the_same_name_is_another_key(cifar):
     before = job(params, "train", **wild).parts()
     shutil.copy(DATA / FILES[0], "released.pt")
     assert job(params, "train", **wild).parts() != before
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_refused_with_its_key(cifar, capsys):
+    cifar["methods"]["released"]["checkpoint"] = "folder"
+    Path("folder").mkdir()
+    write_params(Path(), cifar)
+    assert main(["train", "--dataset", "shapes", "--method", "released", "--seed", "0"]) == 2
+    said = capsys.readouterr().err
+    assert said == "mngac: methods.released.checkpoint: found the folder folder; allowed: a file of weights\n"
 
 
 def test_a_folder_of_released_files_is_evaluated_at_once(cifar, capsys):
