@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 # Python 3.11 or later, and not the one in .venv itself, which may be broken or too old.
 RIGHT := import sys; sys.exit(sys.version_info < (3, 11))
-BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
+export BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
@@ -41,10 +41,10 @@ format: $(VENV)/ready
 	snakefmt Snakefile workflow
 
 $(VENV)/ready: requirements.lock pyproject.toml
-	@PATH='$(BARE)'; $(PYTHON) -c '$(RIGHT)' 2>/dev/null || { \
+	@PATH="$$BARE"; $(PYTHON) -c '$(RIGHT)' 2>/dev/null || { \
 	  echo "mngac: $(PYTHON): found $$($(PYTHON) -V 2>&1 | tail -n 1); allowed: Python 3.11 or later," \
 	    "such as: make run PYTHON=python3.11" >&2; exit 2; }
-	@$(VENV)/bin/python -c 'import pip; $(RIGHT)' 2>/dev/null || PATH='$(BARE)' $(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -c 'import pip; $(RIGHT)' 2>/dev/null || PATH="$$BARE" $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
