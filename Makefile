@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 # Python 3.11 or later, and not the one in .venv itself, which may be broken or too old.
 RIGHT := import sys; sys.exit(sys.version_info < (3, 11))
-export BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
+BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
@@ -40,6 +40,7 @@ format: $(VENV)/ready
 	ruff format .
 	snakefmt Snakefile workflow
 
+$(VENV)/ready: export BARE := $(BARE)
 $(VENV)/ready: requirements.lock pyproject.toml
 	@PATH="$$BARE"; $(PYTHON) -c '$(RIGHT)' 2>/dev/null || { \
 	  echo "mngac: $(PYTHON): found $$($(PYTHON) -V 2>&1 | tail -n 1); allowed: Python 3.11 or later," \

@@ -75,7 +75,7 @@ def test_a_right_python_replaces_a_venv_that_is_broken_or_too_old(checkout, ther
 
 
 def test_the_path_may_hold_a_quote(checkout, monkeypatch):
-    folder = checkout / "o'hara's"
+    folder = checkout / "it's here"
     folder.mkdir()
     put(folder / "python3", "3.12.1")
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
