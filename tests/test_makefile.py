@@ -12,7 +12,7 @@ FAKE = """#!/bin/sh
 # A Python that says it is {version}, and whose `-m venv` makes a folder with a Python that installs nothing.
 case "$1" in
   -V) echo "Python {version}" ;;
-  -c) exec "{real}" -c "import sys; sys.version_info = tuple(map(int, '{version}'.split('.'))); exec(sys.argv[1])" "$2" ;;
+  -c) exec "{real}" -c "import sys; sys.version_info=tuple(map(int, '{version}'.split('.'))); exec(sys.argv[1])" "$2" ;;
   -m) rm -rf .venv && mkdir -p .venv/bin && printf '#!/bin/sh\\n' > .venv/bin/python && chmod +x .venv/bin/python ;;
 esac
 """
