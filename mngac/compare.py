@@ -60,14 +60,9 @@ def _pairs(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Reco
     return list(zip(*sides, strict=True))
 
 
-def paired_points(column: str, pairs: Sequence[tuple[Record, Record]]) -> list[float]:
-    """Each pair's difference of a column, in points."""
-    return [100 * (sum(a.column(column)) - sum(b.column(column))) / a.n for a, b in pairs]
-
-
 def _difference(column: str, pairs: Sequence[tuple[Record, Record]]) -> Difference:
     a, b = [p.column(column) for p, _ in pairs], [q.column(column) for _, q in pairs]
-    difference, low, high, p = _tested(column, pairs)
+    difference, low, high, p = tested(column, pairs)
     better = [sum(x) - sum(y) for x, y in zip(zip(*a, strict=True), zip(*b, strict=True), strict=True)]
     indices = pairs[0][0].indices
     return Difference(
@@ -83,12 +78,12 @@ def _difference(column: str, pairs: Sequence[tuple[Record, Record]]) -> Differen
     )
 
 
-def _tested(
+def tested(
     column: str, pairs: Sequence[tuple[Record, Record]]
 ) -> tuple[float, float | None, float | None, float | None]:
-    """The difference in points, its interval and p."""
+    """A column's mean difference in points, its interval and p: for tables and comparisons alike."""
     if len(pairs) > 1:
-        return paired_t(paired_points(column, pairs))
+        return paired_t([100 * (sum(a.column(column)) - sum(b.column(column))) / a.n for a, b in pairs])
     (a, b) = (record.column(column) for record in pairs[0])
     difference, low, high = (100 * points for points in paired_difference(a, b))
     return difference, low, high, mcnemar(a, b)

@@ -25,7 +25,7 @@ LIMITS = """\
 
 def red_flags_of(found: Sequence[Record]) -> list[str]:
     """Red flags of all records, and those that show between them."""
-    own = [(f"{r.suite}-{r.profile}", flag) for r in found for flag in [*r.flags, *red_flags.overstates(r.settings)]]
+    own = [(f"{r.suite}-{r.profile}", flag) for r in found for flag in red_flags.of_record(r)]
     told = [f"{flag} [{', '.join(who)}]" for flag, who in red_flags.grouped(own).items()]
     return [*told, *red_flags.across(found)]
 

@@ -140,9 +140,10 @@ def check_alike(found: Sequence[Record]) -> None:
     Raises:
         RecordError: naming two of them, and what differs.
     """
+    wanted = found[0].comparable if found else {}
     for record in found:
         for what, value in record.comparable.items():
-            if value != found[0].comparable[what]:
+            if value != wanted[what]:
                 raise RecordError(
                     f"{record.name} and {found[0].name} differ in their {what}; allowed: the same for all"
                 )

@@ -21,8 +21,12 @@ RISE_POINTS = 0.5
 
 def of_classifier(found: Sequence[Record]) -> list[str]:
     """All flags of one classifier's records: their own, those of their suites, and those that show between them."""
-    own = [flag for record in found for flag in [*record.flags, *overstates(record.settings)]]
-    return list(dict.fromkeys([*own, *across(found)]))
+    return list(dict.fromkeys([*(flag for record in found for flag in of_record(record)), *across(found)]))
+
+
+def of_record(record: Record) -> list[str]:
+    """A record's own flags, and that of its suite."""
+    return list(dict.fromkeys([*record.flags, *overstates(record.settings)]))
 
 
 def overstates(settings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -15,12 +15,12 @@ from pathlib import Path
 import yaml
 
 from mngac import records, red_flags
-from mngac.compare import paired_points
+from mngac.compare import tested
 from mngac.errors import UserError
 from mngac.params import NORMS, PACKAGE, Params
 from mngac.paths import record_path
 from mngac.records import Record, RecordError
-from mngac.statistics import holm, mcnemar, paired_t, spread, wilson
+from mngac.statistics import holm, spread, wilson
 
 COLUMNS = ("clean", *NORMS, "union", "avg")
 REFERENCE = "mng_ac"
@@ -113,8 +113,7 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
         for record in row.records
         for flag in dict.fromkeys(
             [
-                *record.flags,
-                *red_flags.overstates(record.settings),
+                *red_flags.of_record(record),
                 *red_flags.across(_of_classifier(params, dataset, row.method, record.seed)),
             ]
         )
@@ -196,14 +195,11 @@ def p_values(rows: Sequence[Row]) -> dict[str, float]:
     reference = next((row for row in rows if row.method == REFERENCE and row.shares("union")), None)
     if reference is None:
         return {}
-    raw = {}
+    raw: dict[str, float] = {}
     for row in rows:
         pairs = common_seeds(row, reference) if row is not reference and row.shares("union") else []
-        if len(pairs) == 1:
-            raw[row.method] = mcnemar(pairs[0][0].union(), pairs[0][1].union())
-        elif pairs:
-            p = paired_t(paired_points("union", pairs))[-1]
-            raw |= {} if p is None else {row.method: p}
+        p = tested("union", pairs)[-1] if pairs else None
+        raw |= {} if p is None else {row.method: p}
     return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 
