@@ -28,12 +28,12 @@ check: $(VENV)/ready
 	@# One environment serves all rules (.venv): the lint that asks for one a rule does not apply.
 	! snakemake --lint 2>&1 | grep '^    \*' | grep -v 'Specify a conda environment or container'
 	mngac schema | diff - workflow/schemas/params.schema.json
-	mngac suites | diff - mngac/suites.yaml
+	mngac suites | diff - mngac/params/suites.yaml
 	pytest tests/test_layers.py
 
 schema: $(VENV)/ready
 	mngac schema --out workflow/schemas/params.schema.json
-	mngac suites --out mngac/suites.yaml
+	mngac suites --out mngac/params/suites.yaml
 
 format: $(VENV)/ready
 	ruff check --fix .

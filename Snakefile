@@ -4,11 +4,11 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from mngac.errors import UserError
-from mngac.params_file import load
-from mngac.device import device_type
-from mngac.jobs import jobs
-from mngac.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
+from mngac.params.errors import UserError
+from mngac.params.checks import load
+from mngac.pipeline.device import device_type
+from mngac.pipeline.jobs import jobs
+from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
 
 try:
     PARAMS = load()

@@ -15,11 +15,12 @@ import torch
 from tabulate import tabulate
 
 from mngac.data import store
-from mngac.evaluation import evaluate
+from mngac.evaluation.loop import evaluate
 from mngac.models.files import load_classifier
-from mngac.params import NORMS, Suite
-from mngac.params_file import load
-from mngac.paths import data_path
+from mngac.params.checks import load
+from mngac.params.sections import Suite
+from mngac.params.types import NORMS
+from mngac.pipeline.paths import data_path
 
 PAIRS = {
     "cross-entropy, 1 start": ({"attack": "apgd_ce", "restarts": 1}, {"attack": "batched_apgd_ce", "restarts": 1}),

@@ -17,15 +17,15 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from mngac.attacks.apgd import Problem, cross_entropy, targeted_margin
-from mngac.attacks.apgd_until_broken import apgd_until_broken
-from mngac.attacks.target import right
 from mngac.data import store
 from mngac.data.batches import to_unit
-from mngac.evaluation import frozen
+from mngac.evaluation.acceptance import right
+from mngac.evaluation.apgd_until_broken import apgd_until_broken
+from mngac.evaluation.loop import frozen
 from mngac.models.files import load_classifier
-from mngac.params import number
-from mngac.params_file import load
-from mngac.paths import data_path
+from mngac.params.checks import load
+from mngac.params.types import number
+from mngac.pipeline.paths import data_path
 
 
 def targeted_dlr(logits: Tensor, y: Tensor, aim: Tensor) -> Tensor:

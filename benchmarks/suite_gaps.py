@@ -19,12 +19,12 @@ import torch
 from tabulate import tabulate
 
 from mngac.data import store
-from mngac.evaluation import evaluate
+from mngac.evaluation.loop import evaluate
 from mngac.models.files import load_classifier
-from mngac.params_file import load
-from mngac.paths import data_path
-from mngac.provenance import commit
-from mngac.records import Record, read
+from mngac.params.checks import load
+from mngac.pipeline.paths import data_path
+from mngac.pipeline.provenance import commit
+from mngac.results.records import Record, read
 
 COLUMNS = ("linf", "l1", "l2", "union")
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 import mngac
-from mngac.errors import UserError
+from mngac.params.errors import UserError
 
 STAGES = {
     "data": ("prepare a data set as one tensor file", ("dataset",)),
@@ -99,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     prune = actions.add_parser("prune", help="remove old entries")
     prune.add_argument("--older-than-days", type=float, required=True)
     schema = commands.add_parser("schema", help="print the JSON schema of params.yaml")
-    suites = commands.add_parser("suites", help="print the suites of params.yaml as mngac/suites.yaml ships them")
+    suites = commands.add_parser("suites", help="print the suites of params.yaml as the package ships them")
     for generated in (schema, suites):
         generated.add_argument("--out", help="write it to a file instead")
     return parser
@@ -107,8 +107,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_stage(arguments: argparse.Namespace) -> None:
     """Runs a stage, or restores it from the cache."""
-    from mngac.jobs import job
-    from mngac.params_file import load
+    from mngac.params.checks import load
+    from mngac.pipeline.jobs import job
 
     wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.command][1]}
     job(load(arguments.params), arguments.command, **wildcards).run()
@@ -116,7 +116,7 @@ def run_stage(arguments: argparse.Namespace) -> None:
 
 def data(arguments: argparse.Namespace) -> None:
     """The data stage; with --out, one tensor file from a source that params.yaml need not know."""
-    from mngac.params import ParamsError
+    from mngac.params.errors import ParamsError
 
     if not arguments.out:
         given = [f"--{name}" for name in ("loader", "source", "size") if getattr(arguments, name)]
@@ -124,8 +124,8 @@ def data(arguments: argparse.Namespace) -> None:
             raise ParamsError(f"{given[0]}: needs --out too; without it, params.yaml says where the data come from")
         return run_stage(arguments)
     from mngac.data.prepare import prepare
-    from mngac.params_file import entry
-    from mngac.progress import Log
+    from mngac.params.checks import entry
+    from mngac.pipeline.progress import Log
 
     keys = ("loader", "source", "validation", "size")
     source = entry(arguments.dataset, {**{k: getattr(arguments, k) for k in keys}, "unlabelled": 0})
@@ -135,8 +135,8 @@ def data(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Evaluates a trained classifier of the DAG, or the one in `--checkpoint`."""
-    from mngac.params import ParamsError
-    from mngac.params_file import load
+    from mngac.params.checks import load
+    from mngac.params.errors import ParamsError
 
     if arguments.checkpoint is None:
         for name in ("method", "seed", "profile"):
@@ -149,8 +149,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return
     if arguments.out is None:
         raise ParamsError("--out: missing; allowed: the path of the record")
-    from mngac.jobs import seed_of
-    from mngac.standalone import Request, evaluate_file
+    from mngac.exchange.files import Request, evaluate_file
+    from mngac.pipeline.jobs import seed_of
 
     names = ("checkpoint", "model", "dataset", "suite", "profile", "out", "n", "method")
     seed = None if arguments.seed is None else seed_of(arguments.seed)
@@ -159,8 +159,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Prints the comparison of two records, or of two sides with several seeds each."""
-    from mngac.compare import report
-    from mngac.records import RecordError, read
+    from mngac.results.compare import report
+    from mngac.results.records import RecordError, read
 
     first, second = arguments.records, arguments.against
     if second is None:
@@ -172,7 +172,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def export(arguments: argparse.Namespace) -> None:
     """Writes the export's folder."""
-    from mngac.export import export
+    from mngac.exchange.export import export
 
     what = export(arguments.checkpoint, arguments.record, arguments.out)
     print(f"{what.name}: {len(what.found)} record(s), in {arguments.out}")
@@ -180,7 +180,7 @@ def export(arguments: argparse.Namespace) -> None:
 
 def import_checkpoint(arguments: argparse.Namespace) -> None:
     """Imports one file."""
-    from mngac.released import import_checkpoint
+    from mngac.exchange.released import import_checkpoint
 
     found = import_checkpoint(arguments.checkpoint, arguments.model, arguments.dataset, arguments.out)
     print(f"{arguments.out}: {found.model}, {found.classes} classes")
@@ -188,8 +188,8 @@ def import_checkpoint(arguments: argparse.Namespace) -> None:
 
 def reevaluate(arguments: argparse.Namespace) -> None:
     """Evaluates a folder of files and prints their table."""
-    from mngac.params_file import load
-    from mngac.released import reevaluate
+    from mngac.exchange.released import reevaluate
+    from mngac.params.checks import load
 
     a = arguments
     print(reevaluate(load(a.params), a.folder, a.model, a.dataset, a.suite, a.n, a.out))
@@ -199,9 +199,9 @@ def explain(arguments: argparse.Namespace) -> None:
     """Prints the key of a job, its parts, and against the newest entry of its like, what changed."""
     import json
 
-    from mngac.artifacts import Cache, differences, key_of
-    from mngac.jobs import job
-    from mngac.params_file import load
+    from mngac.params.checks import load
+    from mngac.pipeline.cache import Cache, differences, key_of
+    from mngac.pipeline.jobs import job
 
     wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.stage][1]}
     parts = job(load(arguments.params), arguments.stage, **wildcards).parts()
@@ -218,7 +218,7 @@ def cache(arguments: argparse.Namespace) -> None:
     """Lists or prunes the cache."""
     import time
 
-    from mngac.artifacts import Cache
+    from mngac.pipeline.cache import Cache
 
     store = Cache()
     if arguments.action == "prune":
@@ -234,21 +234,21 @@ def cache(arguments: argparse.Namespace) -> None:
 
 def schema(arguments: argparse.Namespace) -> None:
     """Prints or writes the generated schema."""
-    from mngac.params_file import schema_text
+    from mngac.params.checks import schema_text
 
     _give(schema_text(), arguments.out)
 
 
 def suites(arguments: argparse.Namespace) -> None:
     """Prints or writes the generated copy of the suites."""
-    from mngac.params_file import load
-    from mngac.suites import suites_text
+    from mngac.params.checks import load
+    from mngac.params.suites import suites_text
 
     _give(suites_text(load(arguments.params)), arguments.out)
 
 
 def _give(text: str, out: str | None) -> None:
-    from mngac.artifacts import write_text
+    from mngac.pipeline.cache import write_text
 
     if out:
         write_text(out, text)

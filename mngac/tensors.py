@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mngac.artifacts import atomic
-from mngac.errors import UserError
+from mngac.params.errors import UserError
+from mngac.pipeline.cache import atomic
 
 SCHEMA = 1
 

@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mngac.params import Radii, Suite
-from mngac.records import AttackRecord, Record
+from mngac.params.sections import Radii, Suite
+from mngac.results.records import AttackRecord, Record
 
 RADII = Radii(linf=0.1, l1=1.0, l2=0.4)
 ENTRIES = {

@@ -13,11 +13,11 @@ from torch import nn
 
 from mngac.attacks.pgd import Attack
 from mngac.methods.base import Setting
-from mngac.params import MethodParams, Params
-from mngac.params_file import parse
+from mngac.params.checks import parse
+from mngac.params.sections import MethodParams, Params
 
 ROOT = Path(__file__).parent.parent
-DATA = Path(__file__).parent / "data"
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def raw_params() -> dict:

@@ -10,7 +10,7 @@ from mngac import tensors
 from mngac.data import store
 from mngac.models.files import Architecture, save_classifier
 from mngac.models.noise_generator import NoiseGenerator
-from mngac.paths import record_path, trained
+from mngac.pipeline.paths import record_path, trained
 
 CLASSES = [str(i) for i in range(10)]
 GENERATOR = ("over_gaussian", "fgsm_over_gaussian", "x_adv_over_gaussian", "gradient_to_decay", "clamped_share")

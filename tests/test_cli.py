@@ -11,10 +11,10 @@ from helpers import ROOT, run, small, workspace, write_params
 
 import mngac
 from mngac.cli import STAGES, main
-from mngac.evaluation import AttackFailed
-from mngac.jobs import job
-from mngac.params_file import load
-from mngac.rows import TablesError
+from mngac.evaluation.loop import AttackFailed
+from mngac.params.checks import load
+from mngac.pipeline.jobs import job
+from mngac.results.rows import TablesError
 
 VALUES = {"dataset": "digits", "method": "nat", "suite": "apgd", "profile": "standard"}
 SEEDED = [stage for stage, (_, wildcards) in STAGES.items() if "seed" in wildcards]
@@ -94,8 +94,8 @@ def test_a_bug_in_a_method_keeps_its_traceback_on_the_terminal_and_in_the_log(ow
 @pytest.mark.parametrize(
     "error",
     [
-        "__import__('mngac.sources').sources.DataError('no such luck')",
-        "__import__('mngac.params').params.ParamsError('no such luck')",
+        "__import__('mngac.params.errors').params.errors.DataError('no such luck')",
+        "__import__('mngac.params.errors').params.errors.ParamsError('no such luck')",
     ],
 )
 def test_what_the_user_can_mend_is_one_line_on_the_terminal_and_in_the_log(own, error):
@@ -118,7 +118,7 @@ def test_an_attack_that_raises_leaves_its_own_traceback_in_the_log_of_the_evalua
     params = load()
     job(params, "data", dataset="digits").run()
     job(params, "train", dataset="digits", method="nat", seed="0").run()
-    monkeypatch.setattr("mngac.attacks.adapters.apgd_ce.attack", out_of_luck)
+    monkeypatch.setattr("mngac.evaluation.attacks.apgd_ce.attack", out_of_luck)
     evaluation = job(params, "evaluate", **VALUES, seed="0")
     with pytest.raises(AttackFailed):
         evaluation.run()
@@ -130,6 +130,6 @@ def test_records_that_can_not_share_a_table_are_the_users_to_mend(project, capsy
     def mixed(self):
         raise TablesError("records of different n can't stand in one table")
 
-    monkeypatch.setattr("mngac.jobs.Job.run", mixed)
+    monkeypatch.setattr("mngac.pipeline.jobs.Job.run", mixed)
     assert main(["tables"]) == 2
     assert capsys.readouterr().err == "mngac: records of different n can't stand in one table\n"

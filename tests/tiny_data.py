@@ -21,8 +21,8 @@ from scipy.io import savemat
 from torchvision.datasets import CIFAR10, SVHN
 
 from mngac.data.workspace import Workspace
-from mngac.params import DataSource
-from mngac.progress import Log
+from mngac.params.sections import DataSource
+from mngac.pipeline.progress import Log
 
 REPOSITORY = Path(__file__).parent.parent
 CLASSES = ("ant", "bee")

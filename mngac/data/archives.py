@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from mngac.sources import DataError, demand, explained, files, refuse_html
+from mngac.params.errors import DataError
+from mngac.pipeline.files import demand, explained, files, refuse_html
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError)
 BLOCK = 1 << 20

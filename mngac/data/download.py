@@ -9,8 +9,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from mngac.progress import Log
-from mngac.sources import DataError, explained, looks_like_html, refuse_html
+from mngac.params.errors import DataError
+from mngac.pipeline.files import explained, looks_like_html, refuse_html
+from mngac.pipeline.progress import Log
 
 ATTEMPTS = 5
 PAUSE = 1.0

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mngac.sources import DataError
+from mngac.params.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 FORMATS = ("PNG", "JPEG")

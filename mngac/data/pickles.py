@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mngac.sources import DataError, demand, refuse_html
+from mngac.params.errors import DataError
+from mngac.pipeline.files import demand, refuse_html
 
 ARRAYS = {
     *((module, "_reconstruct") for module in ("numpy.core.multiarray", "numpy._core.multiarray")),

@@ -12,8 +12,9 @@ from mngac.data import trees
 from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
 from mngac.data.pickles import read_pickle
-from mngac.progress import Log
-from mngac.sources import DataError, demand, explained, refuse_html
+from mngac.params.errors import DataError
+from mngac.pipeline.files import demand, explained, refuse_html
+from mngac.pipeline.progress import Log
 
 UNKNOWN = -1
 

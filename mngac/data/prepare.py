@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mngac.artifacts import cache_root
 from mngac.data.pool import read_pool
-from mngac.data.store import DataError, Part, RawData, empty_like, save
+from mngac.data.store import Part, RawData, empty_like, save
 from mngac.data.workspace import Workspace
-from mngac.jobs import Context
-from mngac.params import DataSource
-from mngac.progress import Log
+from mngac.params.errors import DataError
+from mngac.params.sections import DataSource
+from mngac.pipeline.cache import cache_root
+from mngac.pipeline.jobs import Context
+from mngac.pipeline.progress import Log
 from mngac.streams import stream
 
 

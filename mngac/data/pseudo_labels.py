@@ -12,9 +12,9 @@ from torch import Tensor
 from mngac import tensors
 from mngac.data import store
 from mngac.data.batches import to_unit
-from mngac.jobs import Context
 from mngac.models.files import load_classifier
-from mngac.params import PseudoLabel
+from mngac.params.sections import PseudoLabel
+from mngac.pipeline.jobs import Context
 
 CHUNK = 500
 

@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mngac import tensors
-from mngac.sources import DataError, explained
+from mngac.params.errors import DataError
+from mngac.pipeline.files import explained
 
 PARTS = ("train", "validation", "unlabelled", "test")
 FIELDS = ("images", "labels", "index")

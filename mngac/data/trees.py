@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mngac.data.archives import Entry, entries
 from mngac.data.images import Decoder, Stack
-from mngac.progress import Log
-from mngac.sources import DataError
+from mngac.params.errors import DataError
+from mngac.pipeline.progress import Log
 
 
 @dataclass

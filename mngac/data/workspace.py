@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mngac.data.archives import unpack
 from mngac.data.download import check, fetch
-from mngac.params import DataSource
-from mngac.progress import Log
-from mngac.sources import DataError, demand
+from mngac.params.errors import DataError
+from mngac.params.sections import DataSource
+from mngac.pipeline.files import demand
+from mngac.pipeline.progress import Log
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mngac.figures.style import INK, PAPER, QUIET, RULE, apart, measured, say, seeds, spread, suites, title
-from mngac.params import Params
-from mngac.rows import REFERENCE, Row, collect
-from mngac.tables import BASELINE
+from mngac.params.sections import Params
+from mngac.results.rows import REFERENCE, Row, collect
+from mngac.results.tables import BASELINE
 
 AREA = 260.0
 """Points squared of the costliest method's marker."""

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mngac.figures.style import INK, NORM_LABELS, PAPER, measured, percent, say, seeds, spread, suites, title
-from mngac.params import NORMS, Params
-from mngac.rows import Row, collect
-from mngac.tables import ROWS
+from mngac.params.sections import Params
+from mngac.params.types import NORMS
+from mngac.results.rows import Row, collect
+from mngac.results.tables import ROWS
 
 COLUMNS = ("clean", *NORMS, "union")
 FACES = (("#ffffff", ""), ("#d0d0d0", "////"), ("#8f8f8f", ""), ("#1a1a1a", ""))

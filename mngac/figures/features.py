@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mngac.figures.style import INK, empty, title
 from mngac.figures.subjects import Subjects, logits_of
-from mngac.params import NORMS
+from mngac.params.types import NORMS
 
 MARKERS = "os^"
 FACES = ("#e3a23c", "#2b74b8", "#1f1f1f")

@@ -8,11 +8,11 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from mngac.artifacts import write_text
 from mngac.figures import decision_boundary, features, loss_landscape, over_radius, perturbations
 from mngac.figures.style import STYLE, save
 from mngac.figures.subjects import Subjects, load
-from mngac.jobs import Context
+from mngac.pipeline.cache import write_text
+from mngac.pipeline.jobs import Context
 
 DRAW: dict[str, Callable[[Subjects], Figure]] = {
     "decision_boundary": decision_boundary.draw,

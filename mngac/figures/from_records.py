@@ -9,12 +9,13 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from mngac.artifacts import write_text
 from mngac.figures import clean_and_union, components, generator, learning_curves, motivation
 from mngac.figures.style import STYLE, save
-from mngac.jobs import Context
-from mngac.params import NORMS, Params
-from mngac.training_log import read_log
+from mngac.params.sections import Params
+from mngac.params.types import NORMS
+from mngac.pipeline.cache import write_text
+from mngac.pipeline.jobs import Context
+from mngac.results.training_log import read_log
 
 DRAW: dict[str, Callable[[Params], Figure]] = {
     "motivation": motivation.draw,

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mngac.figures.style import INK, NORM_LABELS, NORM_LOOKS, OTHERS, RULE, Look, empty, title
-from mngac.params import NORMS, Params
-from mngac.training_log import read_log
+from mngac.params.sections import Params
+from mngac.params.types import NORMS
+from mngac.results.training_log import read_log
 
 Lines = Sequence[dict[str, Any]]
 VIEWS = {

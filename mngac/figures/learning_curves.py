@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mngac.figures.style import NORM_LABELS, NORM_LOOKS, empty, percent, say, title
-from mngac.params import Params
-from mngac.training_log import read_log
+from mngac.params.sections import Params
+from mngac.results.training_log import read_log
 
 WIDTH = 4
 TITLE = 0.23

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from mngac.figures.style import INK, NORM_LABELS, PAPER, QUIET, empty, title
 from mngac.figures.subjects import Subjects, logits_of, plane
 from mngac.norms import NORMS as BALLS
-from mngac.params import NORMS
+from mngac.params.types import NORMS
 from mngac.streams import stream
 
 LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)

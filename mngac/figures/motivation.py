@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mngac.figures.style import INK, NORM_LABELS, PAPER, QUIET, measured, seeds, suites, title
-from mngac.params import NORMS, Params
-from mngac.rows import Row, collect
+from mngac.params.sections import Params
+from mngac.params.types import NORMS
+from mngac.results.rows import Row, collect
 
 COLUMNS = (*NORMS, "union")
 

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mngac.attacks.apgd import Problem
-from mngac.attacks.apgd_until_broken import apgd_until_broken
+from mngac.evaluation.apgd_until_broken import apgd_until_broken
 from mngac.figures.style import NORM_LABELS, QUIET, apart, method_looks, percent, title
 from mngac.figures.subjects import Subjects, logits_of
-from mngac.params import NORMS
+from mngac.params.types import NORMS
 from mngac.streams import stream_seed
 
 Curves = dict[tuple[str, str], list[float]]

@@ -14,7 +14,7 @@ from mngac.figures.style import INK, NORM_LABELS, QUIET, empty, say, title
 from mngac.figures.subjects import Subjects, load_generator, logits_of
 from mngac.models.noise_generator import NoiseGenerator
 from mngac.norms import NORMS as BALLS
-from mngac.params import NORMS
+from mngac.params.types import NORMS
 from mngac.streams import stream
 
 GROUPS = ("attack", "generator's noise", "Gaussian noise")

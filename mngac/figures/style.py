@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mngac.params import NORMS
-from mngac.rows import REFERENCE, Row
+from mngac.params.types import NORMS
+from mngac.results.rows import REFERENCE, Row
 
 INK, QUIET, RULE, PAPER = "#1a1a1a", "#6b6b6b", "#d4d4d4", "#ffffff"
 NORM_LABELS = {"clean": "clean", "linf": r"$\ell_\infty$", "l1": r"$\ell_1$", "l2": r"$\ell_2$", "union": "union"}

@@ -15,8 +15,9 @@ from mngac.data import store
 from mngac.data.batches import to_unit
 from mngac.models.files import load_classifier
 from mngac.models.noise_generator import NoiseGenerator
-from mngac.params import FigureParams, Params, number
-from mngac.paths import drawn_methods, trained
+from mngac.params.sections import FigureParams, Params
+from mngac.params.types import number
+from mngac.pipeline.paths import drawn_methods, trained
 from mngac.streams import stream
 
 BATCH = 2000

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mngac.attacks.pgd import Attack, pgd
 from mngac.models.batch_norm import frozen_statistics
-from mngac.params import MethodParams
+from mngac.params.sections import MethodParams
 from mngac.streams import stream
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from mngac.attacks.apgd import apgd
 from mngac.methods.base import Base, Batch, Setting, Step
 from mngac.models.batch_norm import frozen_statistics
-from mngac.params import MethodParams
+from mngac.params.sections import MethodParams
 
 
 class Method(Base):

@@ -14,12 +14,12 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Attack
-from mngac.generator_diagnostics import Diagnostics, Learned
 from mngac.losses import jensen_shannon
 from mngac.methods.base import Base, Batch, Setting, Step
+from mngac.methods.generator_diagnostics import Diagnostics, Learned
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.noise_generator import NoiseGenerator
-from mngac.params import MethodParams
+from mngac.params.sections import MethodParams
 from mngac.streams import stream_seed
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from mngac.attacks.msd import msd
 from mngac.methods.base import Base, Batch, Step
 from mngac.models.batch_norm import frozen_statistics
-from mngac.params import number
+from mngac.params.types import number
 
 
 class Method(Base):

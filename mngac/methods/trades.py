@@ -10,7 +10,7 @@ from mngac.attacks.pgd import ascend
 from mngac.losses import kl
 from mngac.methods.base import Base, Batch, Step
 from mngac.models.batch_norm import frozen_statistics
-from mngac.params import number
+from mngac.params.types import number
 
 
 class Method(Base):

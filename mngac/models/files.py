@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mngac import tensors
-from mngac.errors import UserError
-from mngac.registry import model_family
+from mngac.params.errors import UserError
+from mngac.params.registry import model_family
 
 
 @dataclass(frozen=True)

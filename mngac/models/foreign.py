@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mngac.errors import UserError
 from mngac.models.files import Architecture
+from mngac.params.errors import UserError
 
 WRAPPERS = ("state_dict", "model_state_dict", "net", "model")
 """Keys under which trainers put the weights, beside epochs and optimizers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mngac.params import ParamsError
+from mngac.params.errors import ParamsError
 
 
 class PreActBlock(nn.Module):

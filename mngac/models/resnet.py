@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torchvision.models import resnet50
 
-from mngac.params import ParamsError
+from mngac.params.errors import ParamsError
 
 
 def build(name: str, classes: int, channels: int, size: int) -> nn.Module:

@@ -7,7 +7,7 @@ import re
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mngac.params import ParamsError
+from mngac.params.errors import ParamsError
 
 
 class BasicBlock(nn.Module):

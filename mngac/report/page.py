@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from mngac.artifacts import write_text
-from mngac.jobs import Context
-from mngac.params import PACKAGE, Params
+from mngac.params.sections import Params
+from mngac.pipeline.cache import write_text
+from mngac.pipeline.jobs import Context
 from mngac.report.parts import (
     cost_blocks,
     escape,
@@ -61,7 +62,7 @@ def page(params: Params) -> str:
         f"{len(run.all_methods)} methods on {', '.join(run.datasets)}; {run.split} images; suites "
         f"{', '.join(run.suites)}; radii {', '.join(run.profiles)}; seed{several} {', '.join(map(str, run.seeds))}."
     )
-    style = (PACKAGE / "report/style.css").read_text(encoding="utf-8")
+    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from mngac.fingerprint import ROOT
-from mngac.params import Params
-from mngac.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path
-from mngac.rows import Row, collect, flags_of, of_seeds
-from mngac.tables import DASH, TITLES, sections
+from mngac.params.sections import Params
+from mngac.pipeline.fingerprint import ROOT
+from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path
+from mngac.results.rows import Row, collect, flags_of, of_seeds
+from mngac.results.tables import DASH, TITLES, sections
 
 Block = tuple[str, str, str]
 CAPTIONS = ROOT / "workflow/report"

@@ -11,7 +11,7 @@ from torchvision.datasets import CIFAR10
 
 from mngac.data.store import RawData
 from mngac.data.workspace import Published, Workspace
-from mngac.params import DataSource
+from mngac.params.sections import DataSource
 
 
 def load(settings: DataSource, workspace: Workspace) -> RawData:

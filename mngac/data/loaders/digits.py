@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from mngac.data.store import DataError, RawData
+from mngac.data.store import RawData
 from mngac.data.workspace import Workspace
-from mngac.params import DataSource
+from mngac.params.errors import DataError
+from mngac.params.sections import DataSource
 
 LEVELS = 16
 

@@ -12,8 +12,8 @@ from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
 from mngac.data.store import RawData
 from mngac.data.workspace import Workspace, check_classes
-from mngac.params import DataSource
-from mngac.sources import DataError
+from mngac.params.errors import DataError
+from mngac.params.sections import DataSource
 
 PARTS = ("train", "test")
 

@@ -13,7 +13,7 @@ from torchvision.datasets import SVHN
 
 from mngac.data.store import RawData
 from mngac.data.workspace import Published, Workspace
-from mngac.params import DataSource
+from mngac.params.sections import DataSource
 
 CHUNK = 4096
 

@@ -13,8 +13,8 @@ from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
 from mngac.data.store import RawData
 from mngac.data.workspace import Published, Workspace, check_classes
-from mngac.params import DataSource
-from mngac.sources import DataError
+from mngac.params.errors import DataError
+from mngac.params.sections import DataSource
 
 ARCHIVE = Published(
     "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"

@@ -1,0 +1,23 @@
+"""apgd_t: Auto-PGD on the targeted difference of logits ratio, class after class, as AutoAttack runs it."""
+
+from torch import Tensor
+
+from mngac.attacks.pgd import Classifier
+from mngac.evaluation.acceptance import Target
+from mngac.evaluation.autoattack import autoattack, iterations, perturb, targets_at_most
+from mngac.params.errors import UserError
+from mngac.params.sections import SuiteAttack
+
+
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+    """APGD-T (Croce and Hein 2020, equation 6; for l_1 2021, with the large radii first).
+
+    Raises:
+        UserError: below four classes, for which the loss is not defined.
+    """
+    if target.classes < 4:
+        raise UserError(f"apgd_t needs at least 4 classes, found {target.classes}; use apgd_ce and fab_t")
+    part = autoattack(classifier, target).apgd_targeted
+    count = targets_at_most(settings.targets, target)
+    steps = iterations(settings.steps)
+    return perturb(part, x, y, target, n_restarts=settings.restarts, n_target_classes=count, **steps)

@@ -1,0 +1,1 @@
+"""In and out: classifiers of files outside the DAG, released checkpoints, exports."""

@@ -1,0 +1,217 @@
+"""A classifier with its records as a folder for others: weights, model_info, model card, AutoAttack log."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mngac.data import store
+from mngac.data.batches import to_unit
+from mngac.evaluation.acceptance import right
+from mngac.exchange import model_card
+from mngac.exchange.exported import Export
+from mngac.models.files import architecture_of, load_classifier
+from mngac.params.types import NORMS, Norm
+from mngac.pipeline.cache import Cache, atomic, write_text
+from mngac.pipeline.fingerprint import file_digest
+from mngac.pipeline.paths import data_path
+from mngac.results import records
+from mngac.results.records import Record, RecordError
+
+STRENGTH = ("autoattack", "aa2", "quick", "apgd", "paper", "pgd")
+"""Suites whose numbers lead, strongest first; others come after them."""
+CHECKED = 256
+
+
+def export(checkpoint: str, record_paths: Sequence[str], out: str) -> Export:
+    """Writes classifier.safetensors, config.json, <name>.pt, model_info.json, README.md, the records and the log.
+
+    Args:
+        checkpoint: a classifier file of this project.
+        record_paths: its records, at least one.
+        out: a folder; files of these names are replaced.
+
+    Raises:
+        RecordError: where there is no record, or one is not of this classifier.
+        UserError: for a checkpoint of another form.
+    """
+    found = sorted((records.read(path) for path in record_paths), key=lambda r: (_rank(r), r.profile))
+    _check_one_classifier(checkpoint, found)
+    architecture = architecture_of(checkpoint)
+    beside = Path(checkpoint).with_name("train.json")
+    what = Export(
+        Path(checkpoint),
+        architecture,
+        found,
+        _training_params(checkpoint),
+        json.loads(beside.read_text()) if beside.exists() else {},
+        _verify(checkpoint, found),
+    )
+    folder = Path(out)
+    (folder / "records").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(checkpoint, folder / "classifier.safetensors")
+    _write_robustbench(what, folder / f"{what.name}.pt")
+    write_text(folder / "config.json", json.dumps(config(what), indent=1) + "\n")
+    write_text(folder / "model_info.json", json.dumps(model_info(what), indent=2) + "\n")
+    write_text(folder / "README.md", model_card.text(what, model_info(what)))
+    for record in found:
+        write_text(folder / "records" / f"{record.suite}-{record.profile}.json", record.to_json())
+        if record.suite == "autoattack":
+            write_text(folder / f"autoattack-{record.profile}.log", autoattack_log(record))
+    return what
+
+
+def _rank(record: Record) -> int:
+    return STRENGTH.index(record.suite) if record.suite in STRENGTH else len(STRENGTH)
+
+
+def _check_one_classifier(checkpoint: str, found: Sequence[Record]) -> None:
+    if not found:
+        raise RecordError("--record: missing; allowed: one record or more of the classifier")
+    match = re.fullmatch(r"(?:.*/)?trained/([^/]+)/([^/]+)/seed(\d+)/[^/]+", Path(checkpoint).as_posix())
+    wanted = (match[1], match[2], int(match[3])) if match else (found[0].dataset, found[0].method, found[0].seed)
+    for record in found:
+        if (record.dataset, record.method, record.seed) != wanted:
+            of = f"{record.dataset}/{record.method}/seed{record.seed}"
+            raise RecordError(f"a record of {of} is not of {checkpoint}, {wanted[0]}/{wanted[1]}/seed{wanted[2]}")
+    names = [(r.suite, r.profile) for r in found]
+    if len(set(names)) < len(names):
+        raise RecordError(f"two records of one suite and profile: {names}")
+
+
+@torch.no_grad()
+def _verify(checkpoint: str, found: Sequence[Record]) -> bool:
+    """Classifies the first images again, where the data set is here.
+
+    Raises:
+        RecordError: where that is not what a record says.
+    """
+    if not Path(data_path(found[0].dataset)).exists():
+        return False
+    data, classifier = store.load(data_path(found[0].dataset)), load_classifier(checkpoint, "cpu")
+    for record in found:
+        part = data.parts[record.split]
+        n = min(CHECKED, record.n)
+        same_images = part.index[: record.n].tolist() == record.indices
+        correct = right(classifier(to_unit(part.images[:n])), part.labels[:n]).tolist()
+        differing = sum(a != b for a, b in zip(correct, record.clean_correct[:n], strict=True))
+        if not same_images or differing > 0.01 * n:
+            raise RecordError(
+                f"the {record.suite}-{record.profile} record is not of {checkpoint}: {differing} of {n} clean images "
+                "are classified otherwise"
+            )
+    return True
+
+
+def _training_params(checkpoint: str) -> dict[str, Any] | None:
+    """The parameters under which the cache holds a file of these bytes."""
+    digest = file_digest(checkpoint)
+    for entry in Cache().entries():
+        if digest in entry.about["outputs"].values():
+            return {"stage": entry.about["parts"]["stage"], **entry.about["parts"]["params"]}
+    return None
+
+
+def _write_robustbench(what: Export, path: Path) -> None:
+    """The state dict under `state_dict`: for a WRN, RobustBench's WideResNet loads it strictly."""
+    weights = load_classifier(what.checkpoint, "cpu").state_dict()
+    plain = {name: tensor.contiguous() for name, tensor in weights.items()}
+    with atomic(path) as temporary:
+        torch.save({"state_dict": plain}, temporary)
+
+
+def config(what: Export) -> dict[str, Any]:
+    """What is needed to build and feed the classifier."""
+    return {
+        **asdict(what.architecture),
+        "input": "float32 images in [0, 1], NCHW, no normalisation",
+        "output": "logits",
+        "sha256": file_digest(what.checkpoint),
+    }
+
+
+def model_info(what: Export) -> dict[str, Any]:
+    """RobustBench's model_info, with norms, radii, union, average, n and GPU seconds added; accuracies in percent.
+
+    RobustBench's own fields speak of l_inf; `autoattack_acc` is null unless AutoAttack's standard version ran.
+    """
+    record = what.leading
+    robust = {norm: _percent(record.robust(norm)) for norm in record.norms()}
+    linf = f"{robust['linf']:.2f}" if "linf" in robust else None
+    standard = record.suite == "autoattack" and not any("not standard" in flag for flag in record.flags)
+    complete = set(record.norms()) == set(NORMS)
+    return {
+        "link": None,
+        "name": f"{record.method} trained on {record.dataset}",
+        "authors": "",
+        "additional_data": (what.training or {}).get("stage") == "train_semi",
+        "number_forward_passes": 1,
+        "dataset": record.dataset,
+        "venue": "",
+        "architecture": _architecture(what.architecture.model),
+        "eps": record.radii().get("linf"),
+        "clean_acc": f"{_percent(record.clean_correct):.2f}",
+        "reported": linf,
+        "autoattack_acc": linf if standard else None,
+        "footnote": f"{record.suite} suite, {record.profile} radii, {record.n} {record.split} images",
+        "unreliable": bool(record.flags),
+        "norms": robust,
+        "radii": record.radii(),
+        "union": _percent(record.union()) if complete else None,
+        "average": round(sum(robust.values()) / len(robust), 2) if complete else None,
+        "n": record.n,
+        "gpu_seconds": _gpu_seconds(what),
+    }
+
+
+def _percent(flags: Sequence[bool]) -> float:
+    return round(100 * sum(flags) / len(flags), 2)
+
+
+def _architecture(model: str) -> str:
+    match = re.fullmatch(r"wrn_(\d+)_(\d+)", model)
+    return f"WideResNet-{match[1]}-{match[2]}" if match else model
+
+
+def _gpu_seconds(what: Export) -> dict[str, float]:
+    """Seconds on a GPU, zero on a CPU."""
+    trained_on_gpu = what.cost.get("device", "cpu") != "cpu"
+    attacked = [sum(r.timing.get("seconds", {}).values()) for r in what.found if r.provenance.get("device") == "cuda"]
+    return {
+        "training": float(what.cost.get("seconds") or 0) if trained_on_gpu else 0.0,
+        "evaluation": round(sum(attacked, 0.0), 3),
+    }
+
+
+def autoattack_log(record: Record) -> str:
+    """What AutoAttack prints, norm by norm, told from the record."""
+    seconds = record.timing.get("seconds", {})
+    versions = record.provenance.get("versions", {})
+    suite = record.provenance.get("params", {}).get("suite", {})
+    lines = [f"pyautoattack {versions.get('pyautoattack', '?')}, torch {versions.get('torch', '?')}"]
+    norms: list[Norm] = [norm for norm in NORMS if norm in record.norms()]
+    for norm in norms:
+        parts = [a for a in record.attacks if a.norm == norm]
+        names = ", ".join(a.name.replace("_", "-") for a in parts)
+        lines += [
+            "",
+            f"{norm}, eps {parts[0].radius}, {record.n} images, batch size {suite.get('batch_size')}, "
+            f"seed {suite.get('seed')}",
+            f"using standard version including {names}.",
+            f"initial accuracy: {_percent(record.clean_correct):.2f}%",
+        ]
+        total = 0.0
+        for i, part in enumerate(parts):
+            total += seconds.get(f"{part.name} {norm}", 0.0)
+            left = _percent(records.worst_case(record.clean, *(a.correct for a in parts[: i + 1])))
+            shown = part.name.replace("_", "-").upper()
+            lines.append(f"robust accuracy after {shown}: {left:.2f}% (total time {total:.1f} s)")
+        lines.append(f"robust accuracy: {_percent(record.robust(norm)):.2f}%")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,112 @@
+"""The model card of an export: training, data, results with their intervals, limits and red flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from tabulate import tabulate
+
+from mngac.exchange.exported import Export
+from mngac.params.types import NORMS
+from mngac.results import red_flags
+from mngac.results.records import Record
+from mngac.results.statistics import wilson
+
+LIMITS = """\
+- Robust accuracy is an upper bound: it says what these attacks at these radii did not break.
+- The intervals are over images, for one training; other seeds give other classifiers.
+- Nothing is claimed beyond the norms and radii of the tables, nor for other data than the split named.
+"""
+
+
+def red_flags_of(found: Sequence[Record]) -> list[str]:
+    """Red flags of all records, and those that show between them."""
+    own = [(f"{r.suite}-{r.profile}", flag) for r in found for flag in red_flags.of_record(r)]
+    told = [f"{flag} [{', '.join(who)}]" for flag, who in red_flags.grouped(own).items()]
+    return [*told, *red_flags.across(found)]
+
+
+def results(record: Record) -> str:
+    """Clean, each norm and the union as a table: percent with Wilson's 95 % interval."""
+    radii = record.radii()
+    columns = ["clean", *record.norms(), *(["union"] if set(record.norms()) == set(NORMS) else [])]
+    rows = []
+    for column in columns:
+        flags = record.column(column)
+        low, high = wilson(sum(flags), record.n)
+        rows.append(
+            {
+                "": column,
+                "radius": radii.get(column, ""),
+                "accuracy (%)": f"{100 * sum(flags) / record.n:.2f}",
+                "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
+                "outputs rejected": sum(a.rejected for a in record.attacks if a.norm == column)
+                if column in radii
+                else "",
+            }
+        )
+    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+def text(what: Export, info: dict[str, Any]) -> str:
+    """The card in Markdown."""
+    record = what.leading
+    flags = red_flags_of(what.found)
+    parameters = yaml.safe_dump(what.training, sort_keys=False, default_flow_style=None) if what.training else None
+    blocks = [
+        f"# {record.method} on {record.dataset} ({info['architecture']}, seed {record.seed})",
+        "Takes float32 images in [0, 1], NCHW, without normalisation; returns logits.",
+        "## Training",
+        f"```yaml\n{parameters}```"
+        if parameters
+        else "The training parameters are not known: the file was not trained with this cache.",
+        _cost(what),
+        "## Data",
+        f"{record.dataset}, evaluated on {record.n} {record.split} images; "
+        f"{what.architecture.classes} classes, {what.architecture.channels} x {what.architecture.size} x "
+        f"{what.architecture.size} pixels. "
+        + (
+            "The records were checked against this file on the clean images."
+            if what.verified
+            else "The records were not checked against this file: the data set was not at hand."
+        ),
+        "## Results",
+    ]
+    for r in what.found:
+        made = f"commit {r.provenance.get('commit')}, {r.provenance.get('device')}"
+        blocks += [f"### {r.suite}, {r.profile} radii", results(r), f"n = {r.n}; {made}."]
+    blocks += [
+        "## Limits",
+        LIMITS.rstrip(),
+        "## Red flags",
+        "\n".join(f"- {flag}" for flag in flags) if flags else "None.",
+        "## Files",
+        _files(what),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _cost(what: Export) -> str:
+    if not what.cost:
+        return "What the training cost is not known."
+    if what.cost["seconds"] is None:
+        return "Nothing was trained here: the weights come from somebody's file."
+    cost = what.cost
+    return f"{cost['epochs']} epochs, {cost['images_seen']:,} images seen, {cost['seconds']:.0f} s on {cost['device']}."
+
+
+def _files(what: Export) -> str:
+    wide = what.architecture.model.startswith("wrn_")
+    fits = wide and (what.architecture.channels, what.architecture.size) == (3, 32)
+    loads = (
+        "loads strictly into RobustBench's WideResNet" if wide else "not a WideResNet: RobustBench has no such model"
+    )
+    note = "" if fits or not wide else "; that class is made for 3 x 32 x 32 images, these are not"
+    return (
+        "- `classifier.safetensors`, `config.json`: weights, and what builds the model.\n"
+        f"- `{what.name}.pt`: the weights under `state_dict`, with RobustBench's layer names ({loads}{note}).\n"
+        "- `model_info.json`: RobustBench's fields, and norms, radii, union, n, GPU seconds.\n"
+        "- `records/`: what happened to each image; `autoattack-<profile>.log`: told from them."
+    )

@@ -1,0 +1,184 @@
+"""Reads and checks params.yaml: one source of truth, refused at once where it is wrong.
+
+A wrong file raises `ParamsError`, whose text is one line: key path, what was found, what is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from mngac.params.errors import ParamsError, shown
+from mngac.params.registry import keys_read, kinds
+from mngac.params.sections import DataSource, Params
+from mngac.params.types import Closed
+from mngac.params.yaml_file import key_path, read
+
+Section = TypeVar("Section", bound=Closed)
+
+
+def load(path: str = "params.yaml") -> Params:
+    """Reads and checks params.yaml.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong.
+    """
+    return parse(read(path))
+
+
+def parse(raw: object) -> Params:
+    """Checks the content of params.yaml, names across sections included."""
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(_explain(error, Params)) from None
+    _check_names(params)
+    return params
+
+
+def section(path: str, model: type[Section], raw: object) -> Section:
+    """Checks one section by itself.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong, under the section's path.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(_explain(error, model, path)) from None
+
+
+def entry(name: str, raw: object) -> DataSource:
+    """Checks one entry of `data`, such as the command line states it.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong.
+    """
+    source = section(f"data.{name}", DataSource, raw)
+    _check_source(f"data.{name}", source)
+    return source
+
+
+def _explain(error: ValidationError, model: type[Closed], base: str = "") -> str:
+    first = error.errors(include_url=False)[0]
+    skip = {"", "str", "float", "int", "list", "function-before", "dict", "literal"}
+    inside = key_path(*(part for part in first["loc"] if str(part).split("[")[0] not in skip))
+    path = ".".join(part for part in (base, inside) if part) or "params.yaml"
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown key; allowed: {', '.join(_fields_at(model, first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"{path}: missing; allowed: a value (see its description in workflow/schemas/params.schema.json)"
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{path}: found {shown(first['input'])}; allowed: {allowed}"
+
+
+def _fields_at(model: type[Closed], loc: tuple[int | str, ...]) -> list[str]:
+    """Field names of the section that a key path leads to, from the model's section."""
+    schema: dict[str, Any] = model.model_json_schema()
+    node = schema
+    for part in loc:
+        node = _resolve(schema, node)
+        properties = node.get("properties", {})
+        node = node.get("items") or properties.get(str(part)) or node.get("additionalProperties") or {}
+        if node is True:
+            return []
+    return list(_resolve(schema, node).get("properties", {}))
+
+
+def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    for option in node.get("anyOf", []):
+        node = option if option.get("type") != "null" else node
+    if "patternProperties" in node:
+        node = {**node, "additionalProperties": next(iter(node["patternProperties"].values()))}
+    return schema["$defs"][node["$ref"].split("/")[-1]] if "$ref" in node else node
+
+
+def _demand(condition: bool, path: str, found: object, allowed: str) -> None:
+    if not condition:
+        raise ParamsError(f"{path}: found {shown(found)}; allowed: {allowed}")
+
+
+def _check_names(params: Params) -> None:
+    run = params.run
+    defined: dict[str, dict[str, Any]] = {
+        "datasets": params.data,
+        "methods": params.methods,
+        "semi_methods": params.methods,
+    }
+    for key, known in {**defined, "suites": params.evaluation, "profiles": params.radii}.items():
+        for i, name in enumerate(getattr(run, key)):
+            _demand(name in known, f"run.{key}.{i}", name, f"one of {', '.join(known)}")
+        _demand(len(set(getattr(run, key))) == len(getattr(run, key)), f"run.{key}", getattr(run, key), "no name twice")
+    _demand(len(set(run.seeds)) == len(run.seeds), "run.seeds", run.seeds, "no seed twice")
+    union = [*run.methods, *run.semi_methods]
+    _demand(
+        sorted(union) == sorted(run.all_methods),
+        "run.all_methods",
+        run.all_methods,
+        f"the names of run.methods and run.semi_methods, {', '.join(union)}",
+    )
+    for name, source in params.data.items():
+        _check_source(f"data.{name}", source)
+    for dataset in run.datasets:
+        profile = params.training_for(dataset).profile
+        _demand(profile in params.radii, f"training.{dataset}.profile", profile, f"one of {', '.join(params.radii)}")
+        for needed in {profile, *run.profiles}:
+            params.radii_for(needed, dataset)
+        training = params.training_for(dataset)
+        _demand(
+            training.schedule.peak_epoch <= training.epochs,
+            f"training.{dataset}.schedule.peak_epoch",
+            training.schedule.peak_epoch,
+            f"at most training.{dataset}.epochs, {training.epochs}",
+        )
+    if run.semi_methods:
+        _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {', '.join(run.methods)}")
+    for teacher in run.teachers:
+        allowed = f"one of {', '.join(run.methods)}, or [] without run.semi_methods"
+        _demand(teacher in run.methods, "run.teachers", teacher, allowed)
+    for name, method in params.methods.items():
+        check_entry(f"methods.{name}", "methods", "kind", method, "params")
+    for suite, settings in params.evaluation.items():
+        for i, attack in enumerate(settings.attacks):
+            check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack, "settings")
+
+
+def _check_source(path: str, source: DataSource) -> None:
+    """Refuses a loader that does not exist, and settings that it does not read."""
+    known = kinds("data/loaders")
+    _demand(source.loader in known, f"{path}.loader", source.loader, f"one of {', '.join(known)}")
+    read = keys_read("data/loaders", source.loader, "settings")
+    for key in ("classes", "size"):
+        if getattr(source, key) is not None and key not in read:
+            raise ParamsError(f"{path}.{key}: not read by {source.loader}; allowed: null")
+    extra = source.unlabelled == "extra"
+    _demand(not extra or "unlabelled" in read, f"{path}.unlabelled", "extra", "a share or a path; svhn alone has extra")
+
+
+def check_entry(path: str, folder: str, selector: str, entry: Closed, owner: str) -> None:
+    """Refuses an entry whose kind does not exist, or whose keys are not just those that its kind reads."""
+    kind = getattr(entry, selector)
+    _demand(kind in kinds(folder), f"{path}.{selector}", kind, f"one of {', '.join(kinds(folder))}")
+    read = keys_read(folder, kind, owner) & set(type(entry).model_fields)
+    always = {selector, "norm"}
+    stated = entry.model_fields_set - always
+    for key in sorted(stated - read):
+        raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {', '.join(sorted(read)) or 'no further key'}")
+    for key in sorted(read - stated - always):
+        raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of params.yaml (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "params.yaml",
+        **Params.model_json_schema(),
+    }
+
+
+def schema_text() -> str:
+    """The schema as it stands in workflow/schemas/params.schema.json."""
+    return json.dumps(json_schema(), indent=2) + "\n"

@@ -1,0 +1,356 @@
+"""The sections of params.yaml: every number of the pipeline, typed, with its unit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from mngac.params.errors import ParamsError
+from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Seed, Share
+
+
+class Run(Closed):
+    """What one run covers, and on what machine."""
+
+    datasets: Annotated[list[Name], Field(min_length=1)]
+    """Data sets to prepare, train on and evaluate: names of `data`."""
+    methods: Annotated[list[Name], Field(min_length=1)]
+    """Methods trained on labelled images alone: names of `methods`. At least one, since a teacher is one of them."""
+    semi_methods: list[Name]
+    """Methods trained on labelled and pseudo-labelled images: names of `methods`."""
+    teachers: Annotated[list[Name], Field(max_length=1)]
+    """The method that labels the unlabelled images; empty without semi_methods."""
+    all_methods: Annotated[list[Name], Field(min_length=1)]
+    """methods and semi_methods together; the engines' loops need it spelled out."""
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    """One training a seed, for each data set and method."""
+    suites: Annotated[list[Name], Field(min_length=1)]
+    """Attack suites: names of `evaluation`. The first fills metrics.json; tables have a part a suite."""
+    profiles: Annotated[list[Name], Field(min_length=1)]
+    """Radii that the evaluation uses: names of `radii`."""
+    split: Literal["validation", "test"]
+    """Part of the data that is evaluated: validation to choose, test to report."""
+    mixed: bool
+    """true: records of different evaluation code may share a table, whose caption then says so."""
+    device: Literal["auto", "cpu", "cuda"]
+    """auto: cuda where a driver and a device are found, else cpu."""
+    threads: Positive
+    """Threads of one stage. Results are byte-identical only for one thread count."""
+
+
+class DataSource(Closed):
+    """Where a data set comes from, and which of its images are held out."""
+
+    loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
+    """A loader: a file of mngac/data/loaders."""
+    source: Place | None = None
+    """A folder or archive to read; null: what the loader embeds or downloads."""
+    validation: Share
+    """Share of the training images held out to choose with."""
+    unlabelled: Pool
+    """Images whose labels the semi-supervised methods do not see: a share of the training images, `extra` (those that
+    svhn brings along), or the path of a folder, archive or .npy file of further images."""
+    classes: Positive | None = None
+    """Number of classes that the source must have; null: as many as are found."""
+    size: Positive | None = None
+    """Height and width in pixels that images are resized to; null: they must be square and alike."""
+    train_images: Positive | None = None
+    """Training images kept after holding out, drawn evenly over the classes; null: all."""
+    test_images: Positive | None = None
+    """Test images kept, drawn evenly over the classes; null: all."""
+
+    @property
+    def drawn_parts(self) -> int:
+        """How many parts the training images are divided into."""
+        return 1 + (self.validation > 0) + (self._share > 0)
+
+    @property
+    def _share(self) -> float:
+        return 0.0 if isinstance(self.unlabelled, str) else self.unlabelled
+
+    @property
+    def held_out(self) -> str:
+        """What of the source's training images is not trained on, in words."""
+        shares = {"for validation": self.validation, "without labels": self._share}
+        parts = [f"{100 * share:g} % {purpose}" for purpose, share in shares.items() if share]
+        text = f"held out of its training images: {', '.join(parts)}" if parts else "nothing held out of training"
+        return text + (f"; of the rest {self.train_images:,} used" if self.train_images else "")
+
+
+class Radii(Closed):
+    """Radius of each norm's ball, on images in [0, 1]."""
+
+    linf: Ratio
+    """l_inf radius."""
+    l1: Ratio
+    """l_1 radius."""
+    l2: Ratio
+    """l_2 radius."""
+
+
+class TrainingAttack(Closed):
+    """Projected gradient ascent as training uses it."""
+
+    steps: Positive
+    """Gradient steps."""
+    step_size: Ratio
+    """Length of a step in the attack's norm, as a share of the radius."""
+
+
+class TrainingAttackL1(TrainingAttack):
+    """The l_1 step moves the coordinates with the largest gradients."""
+
+    top: Positive
+    """Coordinates moved in one step (the paper's code: 1 % of them, 31 at 3 x 32 x 32)."""
+
+
+class TrainingAttacks(Closed):
+    """The training attack of each norm."""
+
+    linf: TrainingAttack
+    """Steps along the gradient's sign."""
+    l1: TrainingAttackL1
+    """Steps along the gradient's sign, on the `top` coordinates where it is largest."""
+    l2: TrainingAttack
+    """Steps along the gradient, normalised in l_2."""
+
+
+class Schedule(Closed):
+    """Learning rate: 0 to `peak` linearly until `peak_epoch`, then linearly to 0 at the last epoch, set per step."""
+
+    peak: Annotated[float, Field(gt=0)]
+    """Highest learning rate, of the classifier and of the noise generator."""
+    peak_epoch: Annotated[float, Field(ge=0)]
+    """Epoch of the highest learning rate."""
+
+
+class Monitor(Closed):
+    """Robust accuracy on validation images, logged every epoch; it chooses nothing by itself."""
+
+    images: Positive
+    """Validation images looked at, the first ones."""
+    steps: Positive
+    """Steps of the training attack of each norm."""
+
+
+class Semi(Closed):
+    """How labelled and pseudo-labelled images are mixed."""
+
+    fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Share of pseudo-labelled images in a batch (Carmon et al.: one half)."""
+    steps_per_epoch: Positive | None
+    """Steps of an epoch; null: as many as with the labelled images alone."""
+
+
+class Training(Closed):
+    """One training: model, budget, optimizer, attacks."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
+    """Classifier, such as wrn_28_10 (depth 28, width 10)."""
+    epochs: Positive
+    """Passes over the labelled training images."""
+    steps_per_epoch: Positive | None
+    """Steps of an epoch; null: images / batch_size, rounded up."""
+    batch_size: Positive
+    """Images in a batch; every batch is full."""
+    schedule: Schedule
+    """Learning rate over the epochs."""
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    """Momentum of SGD."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """Weight decay of SGD, on every parameter."""
+    augment: list[Literal["crop", "flip"]]
+    """crop: random crop after zero-padding by `pad`; flip: horizontal, with probability one half."""
+    pad: Annotated[int, Field(ge=0)]
+    """Pixels of padding for `crop`."""
+    precision: Literal["float32", "bfloat16"]
+    """bfloat16: autocast of the classifier on CUDA, attacks' arithmetic in float32; the CPU always uses float32."""
+    profile: Name
+    """Radii that training attacks use: a name of `radii`."""
+    attack: TrainingAttacks
+    """What adversarial images are made with, unless a method's entry states `step_sizes` of its own."""
+    monitor: Monitor
+    """What the log of each epoch measures."""
+    semi: Semi
+    """Batches of `run.semi_methods`; not read by the others."""
+
+
+class PseudoLabel(Closed):
+    """Who labels the unlabelled images, and when a teacher is good enough; `run.teachers` names it."""
+
+    labels: Literal["teacher", "data"]
+    """teacher: the teacher of the same seed; data: the labels that the images bring along (a pickle of Carmon et al.'s,
+    or the true ones of SVHN's extra), the teacher being measured all the same."""
+    min_accuracy: Annotated[float, Field(ge=0, le=1)]
+    """Validation accuracy under which a teacher is refused."""
+
+
+class MethodParams(Closed):
+    """Keys of a method's entry. An entry states exactly the keys that its kind reads."""
+
+    kind: str
+    """A file of mngac/methods."""
+    norms: Annotated[list[Norm], Field(min_length=1)] | None = None
+    """Norms that it trains against."""
+    attack_mode: Literal["train", "eval"] | None = None
+    """Batch norm during the attack: the batch's statistics or the running ones; the running ones never move."""
+    beta: Annotated[float, Field(ge=0)] | None = None
+    """Weight of the consistency term."""
+    noise: Literal["none", "gaussian"] | None = None
+    """Third view of the consistency term: none, or Gaussian noise fitted to the ball."""
+    step_sizes: dict[Norm, Ratio] | None = None
+    """Step sizes as shares of the radius, in place of `training.attack`'s."""
+    start_std: Annotated[float, Field(gt=0)] | None = None
+    """Standard deviation of the attack's Gaussian start, on images in [0, 1]."""
+    checkpoint: Place | None = None
+    """Path of a file of weights."""
+    model: str | None = None
+    """Its classifier, in place of `training`'s."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """How much of a running training accuracy is kept at each step that measures it."""
+    input_dependent: bool | None = None
+    """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
+
+
+class SuiteAttack(Closed):
+    """One attack of a suite. An entry states exactly the keys that its adapter reads, but for name and norm."""
+
+    attack: str
+    """A file of mngac/evaluation/attacks."""
+    norm: Norm
+    """Norm of the ball."""
+    steps: Positive = UNSTATED
+    """Gradient steps."""
+    step_size: Ratio = UNSTATED
+    """Length of a step in the norm, as a share of the radius."""
+    top_share: Ratio = UNSTATED
+    """Share of coordinates that an l_1 step moves, rounded up to whole coordinates."""
+    restarts: Positive = UNSTATED
+    """Random restarts."""
+    targets: Positive = UNSTATED
+    """Target classes of a targeted attack; at most the number of classes less one, and then not standard."""
+    queries: Positive = UNSTATED
+    """Forward passes of a black-box attack."""
+    binary_search_steps: Positive = UNSTATED
+    """Values tried for the constant that weighs misclassification against distance."""
+    repeats: Positive = UNSTATED
+    """Random draws."""
+
+
+class Suite(Closed):
+    """Attacks that are run together."""
+
+    attacks: Annotated[list[SuiteAttack], Field(min_length=1)]
+    """In the order in which they run: cheapest first, so that costly ones see few images."""
+    mode: Literal["survivors", "all"] = "survivors"
+    """survivors: an attack sees the images that its norm's earlier attacks left right; all: then the others too, so
+    that its column is complete. Worst cases and union are the same in both."""
+    processes: Positive = 1
+    """Worker processes that share the batches, on the CPU; a CUDA device is one worker. Results do not depend on it."""
+    batch_size: Positive
+    """Images attacked at a time."""
+    n: Positive | None
+    """Images evaluated, the first ones of the split; null: all."""
+    seed: Seed
+    """Seed of the attacks' randomness."""
+
+
+class FigureParams(Closed):
+    """What the figures of models look at: few images, so that they cost little beside a training."""
+
+    methods: list[Name]
+    """Methods side by side; those that the run does not train are left out, and named."""
+    images: Positive
+    """Images of `run.split`, the first ones, for robust accuracy over radius and for features."""
+    steps: Positive
+    """Steps of APGD in every figure."""
+    radius_factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2)]
+    """Multiples of each norm's radius, rising."""
+    planes: Positive
+    """Images whose decision regions are shown."""
+    plane_span: Annotated[float, Field(gt=0)]
+    """Half the width of a plane of decision regions, in l_2 radii."""
+    grid: Annotated[int, Field(ge=2)]
+    """Points on a side of a plane of decision regions."""
+    classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]
+    """Numbers of the three classes whose features are shown."""
+    surface_images: Positive
+    """Images over which a loss landscape is a mean."""
+    surface_grid: Annotated[int, Field(ge=2)]
+    """Points on a side of a loss landscape."""
+    panel_images: Positive
+    """Images whose perturbations are shown."""
+
+
+def _partial(model: type[BaseModel]) -> type[BaseModel]:
+    """The same section with every key optional: what a data set overrides."""
+    fields: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Closed):
+            kind = _partial(kind)
+        rest = [m for m in field.metadata if m is not None]
+        typed = Annotated[(kind, *rest)] if rest else kind
+        fields[name] = (typed, Field(default=None, description=field.description))
+    return create_model(f"{model.__name__}Override", __base__=Closed, __doc__=model.__doc__, **fields)
+
+
+TrainingOverride = _partial(Training)
+
+
+class Trainings(BaseModel):
+    """`default`, and what each data set overrides."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, use_attribute_docstrings=True)
+    default: Training
+    """What holds for every data set without an override."""
+    __pydantic_extra__: dict[str, TrainingOverride]  # type: ignore[valid-type]
+
+
+class Params(Closed):
+    """The whole of params.yaml."""
+
+    run: Run
+    """What is trained and evaluated, how often, on what machine."""
+    data: dict[Name, DataSource]
+    """Data sets, by a name of one's choice that names their files too."""
+    radii: dict[Name, dict[Name, Radii]]
+    """radii.<profile>.<dataset>"""
+    training: Trainings
+    """Model, budget, optimizer and attacks of a training, by data set."""
+    pseudo_label: PseudoLabel
+    """Labels of the unlabelled images, for `run.semi_methods`."""
+    methods: dict[Name, MethodParams]
+    """Methods, by a name of one's choice: one kind may stand in several entries."""
+    evaluation: dict[Name, Suite]
+    """Attack suites, by a name of one's choice that names their records too."""
+    figures: FigureParams
+    """What figures of classifiers look at."""
+
+    def training_for(self, dataset: str) -> Training:
+        """`training.default` overridden by `training.<dataset>`.
+
+        Raises:
+            ParamsError: where the override's values do not fit together with the default's.
+        """
+        override = (self.training.__pydantic_extra__ or {}).get(dataset)
+        merged = self.training.default.model_dump()
+        if override is not None:
+            _merge(merged, override.model_dump(exclude_unset=True))
+        return Training.model_validate(merged)
+
+    def radii_for(self, profile: str, dataset: str) -> Radii:
+        """Radii of a profile on a data set."""
+        try:
+            return self.radii[profile][dataset]
+        except KeyError:
+            raise ParamsError(f"radii.{profile}.{dataset}: missing; allowed: linf, l1 and l2 radii") from None
+
+
+def _merge(base: dict[str, Any], override: dict[str, Any]) -> None:
+    for key, value in override.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value

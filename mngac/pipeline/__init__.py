@@ -1,0 +1,1 @@
+"""How a stage is run: the DAG, keys, cache, logs, devices. In no code digest; loads without torch."""

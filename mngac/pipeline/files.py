@@ -1,0 +1,101 @@
+"""Files that somebody put in place: who they are, for the cache's key, and what is wrong at first sight.
+
+Nothing here imports torch: the key of a data set is asked for before anything heavy is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mngac.params.errors import DataError
+from mngac.pipeline.fingerprint import file_digest
+
+
+def identity(path: str | Path) -> Any:
+    """What a source is: a file's SHA-256, or names, bytes and times of a folder's files.
+
+    Raises:
+        DataError: where it does not exist or may not be read.
+    """
+    path = demand(path)
+    if path.is_file():
+        with explained(path):
+            return file_digest(path)
+    return [[str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns] for f in files(path)]
+
+
+def demand(path: str | Path) -> Path:
+    """The path, which must be there.
+
+    Raises:
+        DataError: where it is not.
+    """
+    path = Path(path).expanduser()
+    with explained(path):
+        path.stat()
+    return path
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Every file under a folder, sorted by name, links followed, none of its folders twice.
+
+    Raises:
+        DataError: for a folder that may not be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    todo = [folder]
+    while todo:
+        here = todo.pop()
+        with explained(here):
+            about = here.stat()
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            inside = sorted(here.iterdir())
+        folders = [p for p in inside if p.is_dir()]
+        todo += reversed(folders)
+        yield from (p for p in inside if p.is_file())
+
+
+@contextmanager
+def explained(path: str | Path) -> Iterator[None]:
+    """Turns the system's errors on a file into one line that says what to do.
+
+    Raises:
+        DataError: in place of every OSError that has a number.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found; put the file or folder there, or correct the path") from error
+    except PermissionError as error:
+        what = "no permission; make it accessible to this user (chmod), or choose another place"
+        raise DataError(f"{path}: {what}") from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = f"{os.strerror(error.errno)}; free space or choose another place, then run again"
+        raise DataError(f"{path}: {what}") from error
+
+
+def looks_like_html(start: bytes) -> bool:
+    """Whether a file's first bytes are a web page's."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml"))
+
+
+def refuse_html(path: Path, origin: str | None = None) -> None:
+    """Recognises a web page saved in an archive's place.
+
+    Raises:
+        DataError: for an HTML page, with where to get the file from where that is known.
+    """
+    with explained(path), open(path, "rb") as file:
+        start = file.read(512)
+    if looks_like_html(start):
+        place = f" from {origin}" if origin else ""
+        raise DataError(f"{path}: an HTML page, not the archive (a login page?); delete it, get it again{place}")

@@ -1,0 +1,219 @@
+"""Jobs: a stage with its wildcards and parameters, its key, and the one way in which all are run.
+
+Nothing here imports torch: a cache hit never pays for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import json
+import os
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mngac.params.errors import ParamsError, UserError, shown
+from mngac.params.sections import Params
+from mngac.pipeline import progress
+from mngac.pipeline.cache import Cache, key_of, write_text
+from mngac.pipeline.device import device_type, one_device
+from mngac.pipeline.fingerprint import code_digest, file_digest
+from mngac.pipeline.stages import STAGES, Stage
+
+SEED = re.compile(r"0|[1-9][0-9]{0,17}")
+"""How a seed is written: one form for each of `params.Seed`, since it names paths and random streams."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stage with its wildcards and parameters: what an engine runs as one command."""
+
+    stage: Stage
+    wildcards: dict[str, str]
+    params: Params
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Workspace paths that the job reads."""
+        return self.stage.inputs(self.params, self.wildcards)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Workspace paths that the job makes."""
+        return self.stage.outputs(self.params, self.wildcards)
+
+    @property
+    def name(self) -> str:
+        """File name of the job's log and stamp."""
+        return "-".join(self.wildcards.values()) or self.stage.name
+
+    @property
+    def log(self) -> str:
+        """The job's own log."""
+        return f"logs/{self.stage.name}/{self.name}.log"
+
+    @property
+    def stamp(self) -> Path:
+        """A small file with the job's settings, which changes when they do: Snakemake's input beside the data."""
+        return Path(".mngac/stamps", self.stage.name, f"{self.name}.json")
+
+    def settings(self) -> dict[str, Any]:
+        """All parts of the key that stand before the inputs exist."""
+        run = self.params.run
+        parts: dict[str, Any] = {
+            "stage": self.stage.name,
+            "wildcards": self.wildcards,
+            "params": self.stage.values(self.params, self.wildcards),
+            "code": {root: code_digest([root]) for root in self.stage.code(self.params, self.wildcards)},
+            "versions": {p: importlib.metadata.version(p) for p in self.stage.packages},
+        }
+        if self.stage.computes:
+            parts["threads"] = run.threads
+            parts["device"] = device_type(run.device)
+            parts["versions"]["torch"] = importlib.metadata.version("torch")
+        return parts
+
+    def parts(self) -> dict[str, Any]:
+        """All parts of the key: the settings and the digests of the inputs.
+
+        Raises:
+            ParamsError: where an input does not exist.
+        """
+        digests = {}
+        for name, path in self.inputs.items():
+            if not Path(path).exists():
+                raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
+            if name not in self.stage.notes:
+                digests[name] = file_digest(path)
+        return {**self.settings(), "inputs": digests}
+
+    def write_stamp(self) -> None:
+        """Writes the stamp, only when its content differs, so that its time tells when the settings changed."""
+        text = json.dumps(self.settings(), indent=1, sort_keys=True) + "\n"
+        if not self.stamp.exists() or self.stamp.read_text() != text:
+            write_text(self.stamp, text)
+
+    def run(self) -> str:
+        """Makes the outputs, or puts them in place from the cache; returns `made` or `cached`.
+
+        The lock is taken before the cache is asked: a job that waited for its twin becomes a hit.
+        """
+        cache = Cache()
+        self.write_stamp()
+        parts = self.parts()
+        key = key_of(parts)
+        with cache.lock(key), progress.log_to(self.log) as log, _errors_in(log):
+            entry = cache.find(key)
+            if entry and entry.restore(self.outputs):
+                log.line(f"{self.stage.name} {self.name}: from the cache, key {key[:12]}")
+                return "cached"
+            if self.stage.computes:
+                os.environ.update({v: str(self.params.run.threads) for v in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
+            module, function = self.stage.run.split(":")
+            work = cache.work(key)
+            work.mkdir(parents=True, exist_ok=True)
+            kind = device_type(self.params.run.device) if self.stage.computes else "cpu"
+            with _stoppable(self, work, log), one_device(kind, cache.root / "locks"):
+                getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
+            cache.store(key, parts, self.outputs)
+            return "made"
+
+
+@contextlib.contextmanager
+def _errors_in(log: progress.Log) -> Iterator[None]:
+    """Keeps in the log what ends the stage: one line of what the user can mend, the traceback of all else."""
+    try:
+        yield
+    except UserError as error:
+        log.keep(f"{error}")
+        raise
+    except Exception:
+        log.keep(traceback.format_exc().rstrip())
+        raise
+
+
+@contextlib.contextmanager
+def _stoppable(job: Job, work: Path, log: progress.Log) -> Iterator[None]:
+    """Where somebody stops the stage: one line in its log, and on the way out, on what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        kept = "what was finished is kept, and the same command goes on from there" if any(work.iterdir()) else ""
+        text = str(stop) or f"{job.stage.name} {job.name}: stopped; {kept or 'the same command starts it again'}"
+        log.keep(text)
+        raise KeyboardInterrupt(text) from None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage's function is given."""
+
+    job: Job
+    key: str
+    parts: dict[str, Any]
+    work: Path
+    """Folder for checkpoints, outside all outputs; gone once the outputs are stored."""
+    log: progress.Log
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda`."""
+        return device_type(self.job.params.run.device)
+
+
+def seed_of(text: str) -> int:
+    """The number that `--seed` states.
+
+    Raises:
+        ParamsError: for another form than run.seeds has in paths, such as `-3`, `07` or `x`.
+    """
+    if not SEED.fullmatch(text):
+        allowed = f"an integer from 0 to {10**18 - 1}, without leading zeros"
+        raise ParamsError(f"--seed: found {shown(text)}; allowed: {allowed}")
+    return int(text)
+
+
+def job(params: Params, stage: str, **wildcards: str) -> Job:
+    """A job, its wildcards checked.
+
+    Raises:
+        ParamsError: for a data set, method, suite or profile that params.yaml does not define, or a seed that is no
+            plain number.
+    """
+    known: dict[str, Any] = {
+        "dataset": params.data,
+        "method": params.methods,
+        "suite": params.evaluation,
+        "profile": params.radii,
+    }
+    for name, value in wildcards.items():
+        if name in known and value not in known[name]:
+            raise ParamsError(f"--{name}: found {shown(value)}; allowed: {', '.join(known[name])}")
+    seed_of(wildcards.get("seed", "0"))
+    return Job(STAGES[stage], {name: str(wildcards[name]) for name in STAGES[stage].wildcards}, params)
+
+
+def jobs(params: Params) -> list[Job]:
+    """Every job of the run, in an order in which each comes after what it reads."""
+    run = params.run
+    seeds = [str(k) for k in run.seeds]
+    found = [job(params, "data", dataset=d) for d in run.datasets]
+    for stage, methods in (("train", run.methods), ("pseudo_label", run.teachers), ("train_semi", run.semi_methods)):
+        found += [job(params, stage, dataset=d, method=m, seed=k) for d in run.datasets for m in methods for k in seeds]
+    found += [
+        job(params, "evaluate", dataset=d, method=m, seed=k, suite=s, profile=p)
+        for d in run.datasets
+        for m in run.all_methods
+        for k in seeds
+        for s in run.suites
+        for p in run.profiles
+    ]
+    found += [job(params, "metrics", suite=s, profile=p) for s in run.suites for p in run.profiles]
+    found += [job(params, "tables"), job(params, "figures")]
+    found += [job(params, "model_figures", dataset=d) for d in run.datasets]
+    return [*found, job(params, "report")]

@@ -1,0 +1,89 @@
+"""Where everything lies in the workspace: the paths that both engines and the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mngac.params.sections import Params
+
+Wildcards = Mapping[str, str]
+TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation")
+FORMATS = ("md", "csv", "tex")
+FIGURES = ("motivation", "learning_curves", "clean_and_union", "components", "generator")
+MODEL_FIGURES = ("over_radius", "decision_boundary", "features", "loss_landscape", "perturbations")
+IMAGES = ("png", "svg")
+
+
+def data_path(dataset: str) -> str:
+    """The data set's tensor file."""
+    return f"data/{dataset}.safetensors"
+
+
+def trained(w: Wildcards) -> str:
+    """Folder of one training."""
+    return f"trained/{w['dataset']}/{w['method']}/seed{w['seed']}"
+
+
+def record_path(w: Wildcards) -> str:
+    """The record of one evaluation."""
+    return f"records/{w['dataset']}/{w['method']}/seed{w['seed']}/{w['suite']}-{w['profile']}.json"
+
+
+def records_of(params: Params, suite: str | None = None, profile: str | None = None) -> dict[str, str]:
+    """Paths of all records of the run, or of one suite and profile."""
+    paths = [
+        record_path(dict(dataset=d, method=m, seed=str(k), suite=s, profile=p))
+        for d in params.run.datasets
+        for m in params.run.all_methods
+        for k in params.run.seeds
+        for s in params.run.suites
+        for p in params.run.profiles
+        if suite in (None, s) and profile in (None, p)
+    ]
+    return {path: path for path in paths}
+
+
+def pseudo_labels(w: Wildcards) -> str:
+    """The teacher's labels of the unlabelled images."""
+    return f"trained/{w['dataset']}/pseudo_labels/seed{w['seed']}.safetensors"
+
+
+def logs_of(params: Params) -> dict[str, str]:
+    """Paths of all training logs of the run."""
+    paths = [
+        f"{trained(dict(dataset=d, method=m, seed=str(k)))}/train.jsonl"
+        for d in params.run.datasets
+        for m in params.run.all_methods
+        for k in params.run.seeds
+    ]
+    return {path: path for path in paths}
+
+
+def drawn_methods(params: Params) -> list[str]:
+    """The methods of `figures.methods` that the run trains."""
+    return [m for m in params.figures.methods if m in params.run.all_methods]
+
+
+def models_of(params: Params, dataset: str) -> dict[str, str]:
+    """Paths of what the figures of models load: classifiers and generators of the first seed."""
+    folders = [
+        trained(dict(dataset=dataset, method=m, seed=str(k))) for m in drawn_methods(params) for k in _first(params)
+    ]
+    paths = [f"{folder}/{name}.safetensors" for folder in folders for name in ("classifier", "generator")]
+    return {path: path for path in paths}
+
+
+def _first(params: Params) -> list[int]:
+    return params.run.seeds[:1]
+
+
+def figure_path(name: str, form: str, dataset: str | None = None) -> str:
+    """A figure's file; those of models have one a data set."""
+    return f"results/figures/{name}.{form}" if dataset is None else f"results/figures/{name}-{dataset}.{form}"
+
+
+def images_of(params: Params) -> dict[str, str]:
+    """Paths of all figures of the run."""
+    paths = [figure_path(n, f) for n in FIGURES for f in IMAGES]
+    paths += [figure_path(n, f, d) for d in params.run.datasets for n in MODEL_FIGURES for f in IMAGES]
+    return {path: path for path in paths}

@@ -1,0 +1,1 @@
+"""Records -> rows, tests, tables: what was measured, told. Loads without torch."""

@@ -1,0 +1,171 @@
+"""One record: who was evaluated, with what, and what happened to each image. Loads without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mngac.params.errors import UserError, shown
+from mngac.params.types import Norm, number
+
+SCHEMA: Literal[1] = 1
+Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
+Bits = Annotated[str, Field(pattern=r"^[01]*$")]
+
+
+class RecordError(UserError):
+    """One line on what is wrong with a record."""
+
+
+def worst_case(*columns: str) -> list[bool]:
+    """Per image: right in every column; `.` is not right, since something broke the image before.
+
+    Raises:
+        ValueError: for columns of different length.
+    """
+    return [all(c == "1" for c in image) for image in zip(*columns, strict=True)]
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
+
+
+class AttackRecord(Strict):
+    """What one attack did: `correct` holds 1 still right, 0 broken, `.` not attacked since already broken."""
+
+    name: str
+    norm: Norm
+    radius: Annotated[str, Field(pattern=r"^[0-9.e+-]+(/[0-9]+)?$")]
+    correct: Flags
+    rejected: int
+    """Outputs that were misclassified but not valid; they count as not broken."""
+    forwards: int
+    """Images passed through the classifier."""
+
+
+class Record(Strict):
+    """The record of one evaluation (contract)."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    dataset: str
+    split: str
+    method: str
+    seed: int
+    suite: str
+    profile: str
+    n: Annotated[int, Field(ge=1)]
+    indices: list[int]
+    clean: Bits
+    attacks: list[AttackRecord]
+    flags: list[str]
+    timing: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Record:
+        attacks: list[tuple[str, Sequence[object]]] = [(f"{a.name} {a.norm}", a.correct) for a in self.attacks]
+        for name, column in [("indices", self.indices), ("clean", self.clean), *attacks]:
+            if len(column) != self.n:
+                raise ValueError(f"{name} has {len(column)} images, n is {self.n}")
+        if len({name for name, _ in attacks}) < len(attacks):
+            raise ValueError("two attacks on a norm have one name")
+        return self
+
+    @property
+    def clean_correct(self) -> list[bool]:
+        """Per image: right without any attack."""
+        return [c == "1" for c in self.clean]
+
+    def norms(self) -> list[str]:
+        """The norms attacked, in the order of the attacks."""
+        return list(dict.fromkeys(a.norm for a in self.attacks))
+
+    def robust(self, norm: str) -> list[bool]:
+        """Per image: right on the clean image and under every attack of the norm (worst case)."""
+        return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
+
+    def union(self) -> list[bool]:
+        """Per image: right on the clean image and under every attack of every norm."""
+        return worst_case(self.clean, *(a.correct for a in self.attacks))
+
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """Each attack's entry of the suite, where the provenance holds it; else empty."""
+        entries = self.provenance.get("params", {}).get("suite", {}).get("attacks", [])
+        return entries if len(entries) == len(self.attacks) else [{} for _ in self.attacks]
+
+    def radii(self) -> dict[str, str]:
+        """The radius of each norm attacked, as written."""
+        return {a.norm: a.radius for a in self.attacks}
+
+    def column(self, name: str) -> list[bool]:
+        """Per image, one of the table's columns: clean, a norm, or union."""
+        if name == "clean":
+            return self.clean_correct
+        return self.union() if name == "union" else self.robust(name)
+
+    @property
+    def name(self) -> str:
+        """Who was evaluated, with what."""
+        return f"{self.dataset}/{self.method}/seed{self.seed}/{self.suite}-{self.profile}"
+
+    @property
+    def comparable(self) -> dict[str, Any]:
+        """What must be the same in records whose images and numbers are held against each other."""
+        return {
+            "data set": self.dataset,
+            "split": self.split,
+            "images": self.indices,
+            "suite": self.suite,
+            "attacks": [
+                {**s, "attack": a.name, "norm": a.norm} for a, s in zip(self.attacks, self.settings, strict=True)
+            ],
+            "radii": {a.norm: number(a.radius) for a in self.attacks},
+        }
+
+    def to_json(self) -> str:
+        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
+        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
+
+
+def check_alike(found: Sequence[Record]) -> None:
+    """Refuses records of different data sets, splits, images, suites, attacks or radii.
+
+    Raises:
+        RecordError: naming two of them, and what differs.
+    """
+    wanted = found[0].comparable if found else {}
+    for record in found:
+        for what, value in record.comparable.items():
+            if value != wanted[what]:
+                raise RecordError(
+                    f"{record.name} and {found[0].name} differ in their {what}; allowed: the same for all"
+                )
+
+
+def read(path: str | Path) -> Record:
+    """Reads a record.
+
+    Raises:
+        RecordError: for another schema, a missing or unknown key, columns of different length.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+    except RecursionError:
+        raise RecordError(f"{path}: nested too deeply; allowed: a record as mngac evaluate writes it") from None
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: {error}") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        found = content.get("schema") if isinstance(content, dict) else None
+        raise RecordError(f"{path}: schema {shown(found)}; this version reads schema {SCHEMA}")
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise RecordError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -1,0 +1,218 @@
+"""Records -> rows: a method's records over seeds, its shares and intervals, and which records may stand together.
+
+A cell is a mean over seeds in percent. Its interval is Wilson's over images for one seed, the standard deviation over
+seeds for several. Loads without torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mngac.params.errors import UserError
+from mngac.params.sections import Params
+from mngac.params.types import NORMS
+from mngac.pipeline.paths import record_path
+from mngac.results import records, red_flags
+from mngac.results.compare import tested
+from mngac.results.records import Record, RecordError
+from mngac.results.statistics import holm, spread, wilson
+
+COLUMNS = ("clean", *NORMS, "union", "avg")
+REFERENCE = "mng_ac"
+PAPER = Path(__file__).with_name("paper_tables.yaml")
+SPREAD = Path(__file__).with_name("seed_spread.yaml")
+
+
+class TablesError(UserError):
+    """One line on why records can't stand in one table."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on a data set: its records, one a seed."""
+
+    method: str
+    records: list[Record]
+
+    def shares(self, column: str) -> list[float]:
+        """The column in percent, one value a seed; empty where a record or its attack is missing."""
+        if not self.records or not all(
+            set(NORMS) <= set(r.norms()) for r in self.records if column in ("union", "avg")
+        ):
+            return []
+        if column == "avg":
+            return [sum(100 * sum(r.robust(p)) / r.n for p in NORMS) / len(NORMS) for r in self.records]
+        if column in NORMS and not all(column in r.norms() for r in self.records):
+            return []
+        return [100 * sum(r.column(column)) / r.n for r in self.records]
+
+    def bounds(self, column: str) -> tuple[float, float, float] | None:
+        """Mean, low and high in percent: over images for one seed, +- a standard deviation for several."""
+        shares = self.shares(column)
+        if not shares:
+            return None
+        centre, deviation = spread(shares)
+        if deviation is not None:
+            return centre, centre - deviation, centre + deviation
+        record = self.records[0]
+        if column == "avg":
+            half = _half_width_of_average(record)
+            return centre, max(0.0, centre - half), min(100.0, centre + half)
+        low, high = wilson(sum(record.column(column)), record.n)
+        return centre, 100 * low, 100 * high
+
+    def training(self, key: str) -> float | None:
+        """A number of the trainings' timing, mean over seeds."""
+        values = [r.timing.get("training", {}).get(key) for r in self.records]
+        return None if not values or None in values else sum(values) / len(values)
+
+
+def _half_width_of_average(record: Record) -> float:
+    """Normal half-width in percent of the mean over images of the share of norms withstood."""
+    per_image = [sum(flags) / len(NORMS) for flags in zip(*(record.robust(p) for p in NORMS), strict=True)]
+    centre = sum(per_image) / record.n
+    variance = sum((v - centre) ** 2 for v in per_image) / max(record.n - 1, 1)
+    return 100 * 1.959964 * math.sqrt(variance / record.n)
+
+
+@functools.cache
+def paper_tables() -> dict[str, dict[str, list[float]]]:
+    """The slides' numbers by `<dataset>_<table>` and method, columns as in COLUMNS and hours."""
+    content = yaml.safe_load((PAPER).read_text())
+    del content["columns"]
+    return content
+
+
+def paper_row(dataset: str, table: str, method: str) -> dict[str, float] | None:
+    """The slides' row; SVHN has one table for what CIFAR-10 has two."""
+    tables = paper_tables()
+    for name in (f"{dataset}_{table}", *([dataset] if table.endswith("_perturbation") else [])):
+        if method in tables.get(name, {}):
+            return dict(zip((*COLUMNS, "hours"), tables[name][method], strict=True))
+    return None
+
+
+def of_seeds(params: Params, dataset: str, method: str, suite: str, profile: str) -> list[Record]:
+    """The records of a method that exist, one a seed."""
+    wild = dict(dataset=dataset, method=method, suite=suite, profile=profile)
+    paths = [Path(record_path({**wild, "seed": str(k)})) for k in params.run.seeds]
+    return [records.read(path) for path in paths if path.exists()]
+
+
+def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
+    """Red flags of the rows' records, and those that show between the run's suites and profiles of one classifier.
+
+    A line a flag, with the rows and, where they differ, the seeds that it concerns.
+    """
+    found = [
+        ((row.method, record.seed), flag)
+        for row in rows
+        for record in row.records
+        for flag in dict.fromkeys(
+            [
+                *red_flags.of_record(record),
+                *red_flags.across(_of_classifier(params, dataset, row.method, record.seed)),
+            ]
+        )
+    ]
+    whole = [(row.method, record.seed) for row in rows for record in row.records]
+    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.grouped(found).items()]
+
+
+def _of_classifier(params: Params, dataset: str, method: str, seed: int) -> list[Record]:
+    """The records of one classifier under all suites and profiles of the run."""
+    wild = dict(dataset=dataset, method=method, seed=str(seed))
+    paths = [
+        Path(record_path({**wild, "suite": suite, "profile": profile}))
+        for suite in params.run.suites
+        for profile in params.run.profiles
+    ]
+    return [records.read(path) for path in paths if path.exists()]
+
+
+def _concerned(who: Sequence[tuple[str, int]], whole: Sequence[tuple[str, int]]) -> str:
+    """Rows as a list: `all rows`, or each method, with its seeds where not all of them are meant."""
+    if set(who) == set(whole):
+        return "all rows"
+    texts = []
+    for method in dict.fromkeys(m for m, _ in who):
+        meant, of_row = ([seed for m, seed in pairs if m == method] for pairs in (who, whole))
+        few = "" if set(meant) == set(of_row) else f" (seed {', '.join(map(str, meant))})"
+        texts.append(method + few)
+    return ", ".join(texts)
+
+
+def collect(params: Params, dataset: str, methods: Sequence[str], suite: str, profile: str) -> list[Row]:
+    """Rows of the records that exist.
+
+    Raises:
+        TablesError: where they may not stand together.
+    """
+    rows = [Row(method, of_seeds(params, dataset, method, suite, profile)) for method in methods]
+    check_alike([r for row in rows for r in row.records], params.run.mixed)
+    return rows
+
+
+def check_alike(found: Sequence[Record], mixed: bool = False) -> None:
+    """Refuses to mix splits, images, suites, attacks, radii or evaluation code; `mixed` admits different code.
+
+    Raises:
+        TablesError: naming two records and what differs.
+    """
+    try:
+        records.check_alike(found)
+    except RecordError as error:
+        raise TablesError(f"{error}; evaluate them anew") from None
+    for record in found:
+        if not mixed and record.provenance.get("code") != found[0].provenance.get("code"):
+            raise TablesError(
+                f"{record.name} and {found[0].name} differ in their evaluation code; allowed: the same for all, or "
+                "run.mixed: true; evaluate them anew"
+            )
+
+
+def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """{method: {clean, linf, l1, l2, union, avg}} in percent, mean over seeds; absent where missing."""
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        values = {c: round(spread(row.shares(c))[0], 4) for c in COLUMNS if row.shares(c)}
+        deviation = spread(row.shares("union"))[1] if row.shares("union") else None
+        if deviation is not None:
+            values["union_std"] = round(deviation, 4)
+        if values:
+            found[row.method] = values
+    return found
+
+
+def p_values(rows: Sequence[Row]) -> dict[str, float]:
+    """P-values of each row's union against mng_ac's, paired: those of `mngac compare`, then corrected by Holm.
+
+    One seed in common: exact McNemar over images. Several: paired t over the seeds that both have.
+    """
+    reference = next((row for row in rows if row.method == REFERENCE and row.shares("union")), None)
+    if reference is None:
+        return {}
+    raw: dict[str, float] = {}
+    for row in rows:
+        pairs = common_seeds(row, reference) if row is not reference and row.shares("union") else []
+        p = tested("union", pairs)[-1] if pairs else None
+        raw |= {} if p is None else {row.method: p}
+    return dict(zip(raw, holm(list(raw.values())), strict=True))
+
+
+def common_seeds(first: Row, second: Row) -> list[tuple[Record, Record]]:
+    """The records of both rows, seed by seed."""
+    by_seed = {r.seed: r for r in second.records}
+    return [(r, by_seed[r.seed]) for r in first.records if r.seed in by_seed]
+
+
+@functools.cache
+def seed_spread() -> dict[str, dict[str, float | str]]:
+    """By data set, by how much another training seed moves a union: measured, with its origin."""
+    return yaml.safe_load((SPREAD).read_text())

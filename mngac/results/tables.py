@@ -1,0 +1,260 @@
+"""Rows -> tables in Markdown, CSV and LaTeX, and metrics.json. Loads without torch.
+
+A missing record is a dash, never a zero; the line under each table says what its intervals and tests are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+from mngac.params.sections import Params
+from mngac.params.types import NORMS
+from mngac.pipeline.cache import write_text
+from mngac.pipeline.jobs import Context
+from mngac.pipeline.paths import TABLES
+from mngac.results.rows import (
+    COLUMNS,
+    REFERENCE,
+    Row,
+    collect,
+    flags_of,
+    metrics,
+    of_seeds,
+    p_values,
+    paper_row,
+    seed_spread,
+)
+
+DASH = "–"
+BASELINE = "adv_linf"
+COST = f"cost (x {BASELINE})"
+COSTS = ("seconds", "process_seconds", "flops", "forward_equivalents", "images_seen")
+"""Keys of train.json that the CSV carries."""
+LABELS = {"linf": "l_inf", "l1": "l_1", "l2": "l_2"}
+
+ROWS: dict[str, tuple[str, ...] | None] = {
+    "all": None,
+    "single_perturbation": ("nat", "adv_linf", "adv_l1", "adv_l2", "trades_linf", "mng_ac"),
+    "multi_perturbation": (
+        *("nat", "adv_linf", "adv_l1", "adv_l2", "trades_linf", "adv_avg", "adv_max", "msd"),
+        *("mng_ac",),
+    ),
+    "semi_supervised": ("rst_linf", "mng_ac", "mng_ac_rst_linf"),
+    "components": ("sat", "sat_ac", "sat_ac_noise", "mng_ac"),
+    "motivation": ("nat", "adv_linf", "adv_l1", "adv_l2", "sat", "mng_ac"),
+}
+PAPER_DATASETS = ("cifar10", "svhn", "tiny_imagenet")
+TITLES = {
+    "all": "All methods",
+    "single_perturbation": "Against methods for one perturbation",
+    "multi_perturbation": "Against methods for several perturbations",
+    "semi_supervised": "With pseudo-labelled images",
+    "components": "Components of MNG-AC",
+    "motivation": "Motivation: trained on (rows), attacked with (columns)",
+}
+
+
+def _number(bounds: tuple[float, float, float] | None) -> str:
+    return DASH if bounds is None else f"{bounds[0]:.1f} ±{(bounds[2] - bounds[1]) / 2:.1f}"
+
+
+def _images(count: float | None) -> str:
+    if not count:
+        return DASH
+    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.1f} k"
+
+
+def _p(value: float | None) -> str:
+    return DASH if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def cells(row: Row, baseline: float | None, dataset: str, table: str, p: dict[str, float]) -> dict[str, str]:
+    """A row as printed: header -> text. Data sets of the paper get `paper | ours`.
+
+    `baseline` counts the operations of adv_linf's training, in units of which the cost is given.
+    """
+    paper = paper_row(dataset, table, row.method)
+    printed = {"method": row.method}
+    for column in NORMS if table == "motivation" else COLUMNS:
+        ours = _number(row.bounds(column))
+        if dataset in PAPER_DATASETS:
+            ours = f"{paper[column] if paper else DASH} | {ours}"
+        printed[column] = ours
+    if table == "motivation":
+        return printed
+    flops = row.training("flops")
+    printed[COST] = f"{flops / baseline:.2f}" if flops and baseline else DASH
+    if dataset in PAPER_DATASETS:
+        printed[COST] = f"{_hours_of_paper(dataset, table, row.method)} | {printed[COST]}"
+    printed["images seen"] = _images(row.training("images_seen"))
+    printed[f"p (vs {REFERENCE})"] = _p(p.get(row.method))
+    return printed
+
+
+def _hours_of_paper(dataset: str, table: str, method: str) -> str:
+    """The paper's hours over its hours of adv_linf.
+
+    Tables without adv_linf repeat mng_ac's row of the second table, so that its hours are theirs too.
+    """
+    paper = paper_row(dataset, table, method)
+    baseline = paper_row(dataset, table, BASELINE) or paper_row(dataset, "multi_perturbation", BASELINE)
+    return f"{paper['hours'] / baseline['hours']:.2f}" if paper and baseline else DASH
+
+
+def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, tested: bool) -> str:
+    """What the numbers are, from the records that they are made of, and what is doubtful about them.
+
+    `tested` says that the table prints p-values.
+    """
+    found = [record for row in rows for record in row.records]
+    if not found:
+        return f"No record of suite {suite} yet."
+    radii = found[0].radii()
+    ball = ", ".join(f"{LABELS[norm]} {radii[norm]}" for norm in NORMS if norm in radii)
+    seeds = sorted({r.seed for r in found})
+    commits = sorted({str(r.provenance.get("commit")) for r in found})
+    devices = sorted({str(r.timing.get("training", {}).get("device")) for r in found})
+    rejected = sum(attack.rejected for r in found for attack in r.attacks)
+    lines = [
+        f"{found[0].n} {found[0].split} images; {params.data[dataset].held_out}; suite {suite}; radii {ball} "
+        f"({found[0].profile}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))}).",
+        *_uncertainty(rows, dataset, tested),
+        f"Trained on {', '.join(devices)}. Commit {', '.join(commits)}.",
+    ]
+    if len({str(r.provenance.get("code")) for r in found}) > 1:
+        lines.append("Evaluated by different code (run.mixed).")
+    if rejected:
+        lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
+    flags = flags_of(params, dataset, rows)
+    if flags:
+        lines.append(f"Red flags: {'; '.join(flags)}.")
+    return " ".join(lines)
+
+
+def _uncertainty(rows: Sequence[Row], dataset: str, tested: bool) -> list[str]:
+    """What the intervals and tests of the rows are, and what they concern."""
+    counts = {row.method: len(row.records) for row in rows if row.records}
+    single = [method for method, count in counts.items() if count == 1]
+    several = len(single) < len(counts)
+    lines = []
+    if several:
+        only = f"; of {', '.join(single)}, with one seed, the 95 % interval over images (Wilson)" if single else ""
+        lines.append(f"±: standard deviation over seeds{only}.")
+        test = "paired t-test over the seeds that both have (one: exact McNemar on the same images)"
+    else:
+        lines.append("±: 95 % interval over images (Wilson).")
+        test = "exact McNemar on the same images"
+    if tested:
+        lines.append(f"p: union against {REFERENCE}, {test}, Holm.")
+    if single:
+        what = "± and p concern" if tested else "± concerns"
+        lines.append(f"One seed: {what} these trained classifiers; another training seed {_moves(dataset)}.")
+    return lines
+
+
+def _moves(dataset: str) -> str:
+    known = seed_spread().get(dataset)
+    if not known:
+        return "gives other numbers (run.seeds)"
+    return (
+        f"moves a union by {known['from']} to {known['to']} points (standard deviation over {known['seeds']} seeds of "
+        f"{known['methods']} under {known['suite']})"
+    )
+
+
+@dataclass(frozen=True)
+class Section:
+    """One data set's part of a table, under one suite and one profile."""
+
+    title: str
+    rows: list[Row]
+    printed: list[dict[str, str]]
+    caption: str
+    where: dict[str, str]
+
+
+def sections(params: Params, table: str) -> list[Section]:
+    """A section a data set, profile and suite: they never mix in one."""
+    found = []
+    for dataset in params.run.datasets:
+        for suite in params.run.suites:
+            for profile in params.run.profiles:
+                wanted = ROWS[table] or tuple(params.run.all_methods)
+                rows = collect(params, dataset, wanted, suite, profile)
+                p = {} if table == "motivation" else p_values(rows)
+                baseline = Row(BASELINE, of_seeds(params, dataset, BASELINE, suite, profile)).training("flops")
+                printed = [cells(row, baseline, dataset, table, p) for row in rows]
+                title = f"{TITLES[table]}: {dataset}, {suite}, {profile}"
+                where = {"dataset": dataset, "suite": suite, "profile": profile}
+                found.append(Section(title, rows, printed, caption(rows, params, dataset, suite, bool(p)), where))
+    return found
+
+
+def markdown(parts: Sequence[Section]) -> str:
+    """A table a section, each with its caption."""
+    blocks = []
+    for part in parts:
+        escaped = [{k: v.replace("|", "\\|") for k, v in row.items()} for row in part.printed]
+        body = tabulate(escaped, headers="keys", tablefmt="github", disable_numparse=True)
+        blocks.append(f"### {part.title}\n\n{body}\n\n{part.caption}\n")
+    return "\n".join(blocks)
+
+
+def latex(parts: Sequence[Section]) -> str:
+    """Booktabs tables, captions as comments above them."""
+    blocks = []
+    for part in parts:
+        body = tabulate(part.printed, headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
+        text = f"% {part.title}\n% {part.caption}\n{body}\n"
+        blocks.append(text.replace("±", "$\\pm$").replace(DASH, "--"))
+    return "\n".join(blocks)
+
+
+def comma_separated(parts: Sequence[Section]) -> str:
+    """One line a row, with exact bounds, n and seeds; empty where missing."""
+    bounds = [f"{c}{suffix}" for c in COLUMNS for suffix in ("", "_low", "_high")]
+    header = ["dataset", "suite", "profile", "method", "n", "seeds", *bounds, *COSTS]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, header, lineterminator="\n")
+    writer.writeheader()
+    for part in parts:
+        for row in part.rows:
+            line: dict[str, Any] = {**part.where, "method": row.method, "seeds": len(row.records)}
+            line["n"] = row.records[0].n if row.records else ""
+            for column in COLUMNS:
+                for suffix, value in zip(("", "_low", "_high"), row.bounds(column) or ("", "", ""), strict=True):
+                    line[f"{column}{suffix}"] = round(value, 4) if isinstance(value, float) else value
+            line |= {key: row.training(key) for key in COSTS}
+            writer.writerow({k: "" if v is None else v for k, v in line.items()})
+    return out.getvalue()
+
+
+def metrics_of(params: Params, suite: str, profile: str) -> str:
+    """The text of a metrics file."""
+    content = {d: metrics(collect(params, d, params.run.all_methods, suite, profile)) for d in params.run.datasets}
+    return json.dumps(content, indent=1) + "\n"
+
+
+def run_metrics(context: Context) -> None:
+    """Writes metrics-<suite>-<profile>.json."""
+    w = context.job.wildcards
+    write_text(context.job.outputs["metrics"], metrics_of(context.job.params, w["suite"], w["profile"]))
+
+
+def run_tables(context: Context) -> None:
+    """Writes every table in three forms, and metrics.json of the first suite and profile."""
+    params, outputs = context.job.params, context.job.outputs
+    for table in TABLES:
+        parts = sections(params, table)
+        write_text(outputs[f"{table}.md"], markdown(parts))
+        write_text(outputs[f"{table}.csv"], comma_separated(parts))
+        write_text(outputs[f"{table}.tex"], latex(parts))
+    write_text(outputs["metrics.json"], metrics_of(params, params.run.suites[0], params.run.profiles[0]))
+    context.log.line(f"tables: {len(TABLES)} in results/tables")

@@ -1,0 +1,1 @@
+"""The train stages: the loop over batches, and what it costs."""

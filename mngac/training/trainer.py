@@ -1,0 +1,308 @@
+"""The train stages: optimizer, schedule, checkpoint, log. Knows that there is a method, not which."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from mngac import tensors
+from mngac.attacks.pgd import Attack, pgd
+from mngac.data import store
+from mngac.data.batches import Batches, to_unit
+from mngac.data.pseudo_labels import load_pseudo_labels
+from mngac.methods.base import Base, Batch, Setting, Step
+from mngac.models.batch_norm import frozen_statistics
+from mngac.models.files import Architecture, save_classifier
+from mngac.params.sections import MethodParams, Radii, Schedule, Training
+from mngac.params.types import NORMS, number
+from mngac.pipeline.cache import atomic, write_text
+from mngac.pipeline.jobs import Context
+from mngac.streams import stream, stream_seed
+from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
+
+CHECKPOINT_SECONDS = 60.0
+
+
+def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
+    """The training attack of each norm, step sizes turned from shares of the radius into lengths."""
+    attacks: dict[str, Attack] = {}
+    for norm in NORMS:
+        settings, radius = getattr(training.attack, norm), number(getattr(radii, norm))
+        top = getattr(settings, "top", 1)
+        attacks[norm] = Attack(norm, radius, number(settings.step_size) * radius, settings.steps, top)
+    return attacks
+
+
+def learning_rate(schedule: Schedule, epoch: float, epochs: int) -> float:
+    """The rate at a fractional epoch: 0 -> peak at `peak_epoch` -> 0 at the end."""
+    if epoch < schedule.peak_epoch:
+        return schedule.peak * epoch / schedule.peak_epoch
+    return schedule.peak * (epochs - epoch) / max(epochs - schedule.peak_epoch, 1e-9)
+
+
+@dataclass
+class Progress:
+    """How far a training is: epochs done, its log lines, seconds by the clock and of the processor.
+
+    All of it over all resumptions.
+    """
+
+    epoch: int = 0
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    process_seconds: float = 0.0
+
+
+class Trainer:
+    """One training, from its parameters to its files."""
+
+    def __init__(self, context: Context):
+        params, w = context.job.params, context.job.wildcards
+        self.context = context
+        self.training = params.training_for(w["dataset"])
+        self.seed = int(w["seed"])
+        self.device = context.device
+        torch.set_num_threads(params.run.threads)
+        torch.backends.cudnn.benchmark = True
+        data = store.load(context.job.inputs["data"])
+        channels, size, _ = data.shape
+        entry = params.methods[w["method"]]
+        self.architecture = Architecture(entry.model or self.training.model, len(data.classes), channels, size)
+        self.attacks = training_attacks(self.training, params.radii_for(self.training.profile, w["dataset"]))
+        self.validation = data.part("validation")
+        self.batches = self._batches(data)
+        torch.manual_seed(stream_seed(self.seed, "weights"))
+        self.classifier = self.architecture.build().to(self.device)
+        self.optimizer = torch.optim.SGD(
+            self.classifier.parameters(),
+            lr=0.0,
+            momentum=self.training.momentum,
+            weight_decay=self.training.weight_decay,
+        )
+        self.method = self._method(entry, channels)
+        self.method.initialise(self.classifier)
+        self.meter = Meter([self.classifier, *self.method.networks()])
+        self.progress = Progress()
+        self.kept: dict[str, Any] = {}
+        """State after the last epoch that was finished; empty before the first."""
+
+    def _batches(self, data: store.DataSet) -> list[Batches]:
+        """The sources that a batch is put together from: labelled images, and pseudo-labelled ones where given."""
+        t = self.training
+        augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
+        pseudo = self.context.job.inputs.get("pseudo_labels")
+        extra = round(t.batch_size * t.semi.fraction) if pseudo else 0
+        sources = [Batches(data.part("train"), t.batch_size - extra, name="train", **augment)]
+        self.steps_per_epoch = t.steps_per_epoch or -(-len(data.part("train")) // t.batch_size)
+        if pseudo:
+            part = replace(data.part("unlabelled"), labels=load_pseudo_labels(pseudo, data))
+            sources.append(Batches(part, extra, name="unlabelled", **augment))
+            self.steps_per_epoch = t.semi.steps_per_epoch or self.steps_per_epoch
+        return sources
+
+    def _method(self, entry: MethodParams, channels: int) -> Base:
+        setting = Setting(
+            attacks=self.attacks,
+            channels=channels,
+            device=self.device,
+            seed=self.seed,
+            momentum=self.training.momentum,
+            weight_decay=self.training.weight_decay,
+        )
+        return importlib.import_module(f"mngac.methods.{entry.kind}").Method(entry, setting)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step."""
+        images, labels = zip(*[source(step) for source in self.batches], strict=True)
+        joined = torch.cat(images).contiguous(memory_format=torch.channels_last) if len(images) > 1 else images[0]
+        return Batch(joined, torch.cat(labels))
+
+    def precision(self) -> contextlib.AbstractContextManager[Any]:
+        """bfloat16 for the classifier's matrix products on CUDA, where params say so."""
+        wanted = self.training.precision == "bfloat16" and self.device == "cuda"
+        return torch.autocast(self.device, torch.bfloat16, enabled=wanted)
+
+    def run(self) -> None:
+        """All epochs that are left, then the files."""
+        self._resume()
+        last, processor = time.monotonic(), Stopwatch(self.device)
+        saved = last
+        images = self.training.batch_size * self.steps_per_epoch
+        done = self.progress.epoch * images
+        with self.context.log.bar(self.training.epochs * images, done, " images", scale=True) as bar:
+            while self.method.trains and self.progress.epoch < self.training.epochs:
+                line = self._epoch(self.progress.epoch, bar)
+                now = time.monotonic()
+                self.progress.seconds += now - last
+                self.progress.process_seconds += processor.lap()
+                line["timing"]["seconds"] = round(self.progress.seconds, 3)
+                last = now
+                self.progress.epoch += 1
+                self.progress.lines.append(line)
+                self._say(line)
+                self.kept = self._state()
+                if now - saved > CHECKPOINT_SECONDS:
+                    self.checkpoint()
+                    saved = now
+        self._write()
+
+    def _epoch(self, epoch: int, bar: tqdm) -> dict[str, Any]:
+        t, total = self.training, torch.zeros((), device=self.device)
+        images = t.batch_size * self.steps_per_epoch
+        started = time.monotonic()
+        self.classifier.train()
+        bar.set_description(f"{self.context.job.name} epoch {epoch + 1}/{t.epochs}")
+        for number_in_epoch in range(self.steps_per_epoch):
+            number = epoch * self.steps_per_epoch + number_in_epoch
+            rate = learning_rate(t.schedule, number / self.steps_per_epoch, t.epochs)
+            total += self._step(number, rate)
+            bar.update(t.batch_size)
+            if not bar.disable and number_in_epoch % 20 == 19:
+                bar.set_postfix(loss=f"{total.item() / (number_in_epoch + 1):.3f}")
+        spent = time.monotonic() - started
+        return {
+            "epoch": epoch + 1,
+            "loss": round(total.item() / self.steps_per_epoch, 6),
+            "learning_rate": round(rate, 8),
+            **self._monitor(epoch),
+            **{name: round(value, 6) for name, value in self.method.diagnostics().items()},
+            "timing": {"images_per_second": round(images / spent, 1)},
+        }
+
+    def _step(self, number: int, rate: float) -> torch.Tensor:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch, step = self.batch(number), Step(number, rate, self.seed, self.device)
+        with self.meter.step():
+            with self.precision():
+                loss = self.method.loss(self.classifier, batch, step)
+            self.optimizer.zero_grad()
+            loss.backward()
+        with self.precision():
+            self.method.watch(self.classifier)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _monitor(self, epoch: int) -> dict[str, float]:
+        """Clean and per-norm robust accuracy in percent on the first validation images: shows overfitting to a norm."""
+        count = self.training.monitor.images
+        x = to_unit(self.validation.images[:count].to(self.device))
+        y = self.validation.labels[:count].to(self.device)
+        found = {}
+        with frozen_statistics(self.classifier, "eval"), self.precision():
+            for name, attack in {"clean": None, **self.attacks}.items():
+                seen = x
+                if attack:
+                    shorter = replace(attack, steps=self.training.monitor.steps)
+                    seen = pgd(self.classifier, x, y, shorter, stream(self.seed, "monitor", epoch, device=self.device))
+                with torch.no_grad():
+                    correct = self.classifier(seen).argmax(1) == y
+                found[f"validation_{name}"] = round(100 * correct.float().mean().item(), 2)
+        return found
+
+    def _say(self, line: dict[str, Any]) -> None:
+        share = line["epoch"] / self.training.epochs
+        left = line["timing"]["seconds"] * (1 / share - 1)
+        robust = "  ".join(f"{n} {line[f'validation_{n}']:.0f}" for n in ("clean", *self.attacks))
+        self.context.log.step(
+            f"{self.context.job.name}  epoch {line['epoch']}/{self.training.epochs}  loss {line['loss']:.3f}  "
+            f"{robust}  {line['timing']['images_per_second']:,.0f} images/s  {left:.0f} s left"
+        )
+
+    @property
+    def _checkpoint_file(self) -> Path:
+        return self.context.work / "checkpoint.pt"
+
+    def _state(self) -> dict[str, Any]:
+        """A copy of all that changes, so that an epoch that is broken off leaves it whole."""
+        state = {
+            "classifier": self.classifier.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+            "meter": self.meter.state_dict(),
+            "progress": asdict(self.progress),
+        }
+        return copy.deepcopy(state)
+
+    def checkpoint(self) -> None:
+        """Writes the state after the last finished epoch."""
+        if self.kept:
+            with atomic(self._checkpoint_file) as temporary:
+                torch.save(self.kept, temporary)
+
+    def _resume(self) -> None:
+        if not self._checkpoint_file.exists():
+            return
+        content = torch.load(self._checkpoint_file, map_location=self.device, weights_only=True)
+        self.classifier.load_state_dict(content["classifier"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.method.load_state_dict(content["method"])
+        self.meter.load_state_dict(content["meter"])
+        self.progress = Progress(**content["progress"])
+        self.context.log.line(f"{self.context.job.name}: goes on after epoch {self.progress.epoch}")
+
+    def _write(self) -> None:
+        outputs = self.context.job.outputs
+        save_classifier(outputs["classifier.safetensors"], self.classifier, self.architecture)
+        tensors.write(outputs["generator.safetensors"], self.method.artifact())
+        write_text(outputs["train.jsonl"], "".join(json.dumps(line) + "\n" for line in self.progress.lines))
+        seen = self.progress.epoch * self.steps_per_epoch * self.training.batch_size
+        summary = {
+            "schema": 1,
+            "images_seen": seen,
+            "epochs": self.progress.epoch,
+            "model": self.architecture.model,
+            "device": device_name(self.device),
+            "seconds": round(self.progress.seconds, 3) if self.method.trains else None,
+            "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),
+            **self._cost(),
+        }
+        write_text(outputs["train.json"], json.dumps(summary, indent=1) + "\n")
+
+    def _cost(self) -> dict[str, float | None]:
+        """What repeats of the cost; None for what was not trained, or could not be counted."""
+        found: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_equivalents"))
+        if self.method.trains:
+            found["process_seconds"] = round(self.progress.process_seconds, 3)
+            found["flops"] = flops = self.meter.total()
+            with frozen_statistics(self.classifier, "eval"):
+                forward = flops_of_a_forward(self.classifier, self.batch(0).x)
+            found["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
+        return found
+
+
+def device_name(device: str) -> str:
+    """The machine in words: `cpu`, or the card's name."""
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
+
+
+@contextlib.contextmanager
+def resumable(trainer: Trainer) -> Iterator[None]:
+    """Keeps a checkpoint of the epochs done when somebody stops the training, and says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        trainer.checkpoint()
+        job, total = trainer.context.job, trainer.training.epochs
+        done = trainer.progress.epoch
+        kept = (
+            f"epoch {done} of {total} is kept, and the same command goes on from there" if done else "nothing to keep"
+        )
+        raise KeyboardInterrupt(f"{job.stage.name} {job.name}: stopped; {kept}") from None
+
+
+def run(context: Context) -> None:
+    """Trains one classifier: classifier, generator (empty but for mng_ac), train.jsonl, train.json."""
+    trainer = Trainer(context)
+    with resumable(trainer):
+        trainer.run()

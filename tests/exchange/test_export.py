@@ -1,0 +1,133 @@
+"""What an export's folder holds, and that others can load it."""
+
+import json
+
+import pytest
+import torch
+from evaluation_helpers import record
+from robustbench_form import WideResNet
+
+from mngac import cli
+from mngac.exchange.export import autoattack_log, export
+from mngac.models.files import Architecture, load_classifier, save_classifier
+from mngac.models.foreign import load_foreign
+from mngac.results.records import RecordError
+
+CLEAN = "1110"
+COLUMNS = {
+    "apgd_ce linf": "110.",
+    "apgd_t linf": "10..",
+    "fab_t linf": "1...",
+    "square linf": "1...",
+    "apgd_ce l1": "111.",
+    "apgd_ce l2": "101.",
+}
+TIMES = {"seconds": {"clean": 0.5, "apgd_ce linf": 1.5, "apgd_t linf": 2.0}}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    architecture = Architecture("wrn_16_2", 10, 3, 32)
+    model = architecture.build()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    path = tmp_path / "trained" / "cifar10" / "mng_ac" / "seed3" / "classifier.safetensors"
+    save_classifier(path, model, architecture)
+    cost = {"schema": 1, "images_seen": 1000, "epochs": 2, "seconds": 30.0, "device": "NVIDIA H200"}
+    path.with_name("train.json").write_text(json.dumps(cost))
+    return path
+
+
+def write(folder, **changes):
+    given = {"dataset": "cifar10", "method": "mng_ac", "seed": 3, "suite": "autoattack", "timing": TIMES, **changes}
+    made = record(CLEAN, COLUMNS, **given)
+    path = folder / f"{made.suite}-{made.profile}.json"
+    path.write_text(made.to_json())
+    return str(path)
+
+
+def test_an_exported_wrn_loads_strictly_into_robustbench_form_and_gives_the_same_logits(tmp_path, checkpoint):
+    what = export(str(checkpoint), [write(tmp_path)], str(tmp_path / "out"))
+    content = torch.load(tmp_path / "out" / f"{what.name}.pt", weights_only=True)
+    theirs = WideResNet(16, 2, 10)
+    theirs.load_state_dict(content["state_dict"], strict=True)
+    x = torch.rand(4, 3, 32, 32)
+    with torch.no_grad():
+        ours = load_classifier(checkpoint, "cpu")(x)
+        assert torch.allclose(theirs.eval()(x), ours, atol=1e-6)
+        again = load_foreign(tmp_path / "out" / f"{what.name}.pt", "wrn_16_2", 10, 3, 32)
+        assert torch.equal(again(x), ours)
+        safe = load_classifier(tmp_path / "out" / "classifier.safetensors", "cpu")
+        assert torch.equal(safe(x), ours)
+
+
+def test_model_info_has_robustbench_fields_and_the_added_ones(tmp_path, checkpoint):
+    gpu = {"code": "c", "device": "cuda", "params": {"suite": {"attacks": []}}}
+    export(str(checkpoint), [write(tmp_path, provenance=gpu)], str(tmp_path / "out"))
+    info = json.loads((tmp_path / "out" / "model_info.json").read_text())
+    assert {"link", "name", "authors", "additional_data", "number_forward_passes", "dataset", "venue", "eps"} < set(
+        info
+    )
+    assert (info["architecture"], info["clean_acc"], info["autoattack_acc"]) == ("WideResNet-16-2", "75.00", "25.00")
+    assert info["norms"] == {"linf": 25.0, "l1": 75.0, "l2": 50.0}
+    assert info["radii"] == {"linf": "0.1", "l1": "1.0", "l2": "0.4"}
+    assert (info["union"], info["average"], info["n"], info["unreliable"]) == (25.0, 50.0, 4, False)
+    assert info["gpu_seconds"] == {"training": 30.0, "evaluation": 4.0}
+
+
+def test_autoattack_accuracy_is_null_where_the_standard_version_did_not_run(tmp_path, checkpoint):
+    flags = ["apgd_t linf is not standard: 5 target classes in place of 9"]
+    for changes in ({"suite": "apgd"}, {"flags": flags}):
+        export(str(checkpoint), [write(tmp_path, **changes)], str(tmp_path / "out"))
+        info = json.loads((tmp_path / "out" / "model_info.json").read_text())
+        assert info["autoattack_acc"] is None and info["reported"] == "25.00"
+
+
+def test_the_log_reads_like_autoattacks(tmp_path):
+    text = autoattack_log(record(CLEAN, COLUMNS, timing=TIMES))
+    assert "initial accuracy: 75.00%" in text
+    assert "robust accuracy after APGD-CE: 50.00% (total time 1.5 s)" in text
+    assert "robust accuracy after APGD-T: 25.00% (total time 3.5 s)" in text
+
+
+def test_an_imported_classifier_is_exported_as_one_that_was_not_trained_here(tmp_path, checkpoint):
+    for device in ("cpu", "NVIDIA H200"):
+        cost = {"schema": 1, "images_seen": 0, "epochs": 0, "seconds": None, "device": device}
+        checkpoint.with_name("train.json").write_text(json.dumps(cost))
+        export(str(checkpoint), [write(tmp_path)], str(tmp_path / device))
+        assert "Nothing was trained here" in (tmp_path / device / "README.md").read_text()
+        assert json.loads((tmp_path / device / "model_info.json").read_text())["gpu_seconds"]["training"] == 0
+
+
+def test_the_card_states_results_limits_and_red_flags(tmp_path, checkpoint):
+    flags = ["the classifier is stochastic: the same images give other logits"]
+    paths = [write(tmp_path), write(tmp_path, suite="pgd", flags=flags)]
+    export(str(checkpoint), paths, str(tmp_path / "out"))
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| union" in card and "25.00" in card and "4.6 to 69.9" in card
+    assert "2 epochs, 1,000 images seen, 30 s on NVIDIA H200" in card
+    assert "- the classifier is stochastic: the same images give other logits [pgd-standard]" in card
+    assert "The training parameters are not known" in card
+    assert "Robust accuracy is an upper bound" in card
+    assert (tmp_path / "out" / "autoattack-standard.log").exists()
+    assert (tmp_path / "out" / "records" / "pgd-standard.json").exists()
+
+
+@pytest.mark.parametrize("change", [{"seed": 4}, {"method": "sat"}, {"dataset": "svhn"}])
+def test_a_record_of_another_classifier_is_refused(tmp_path, checkpoint, change):
+    with pytest.raises(RecordError, match="is not of"):
+        export(str(checkpoint), [write(tmp_path, **change)], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_writes_the_folder(tmp_path, checkpoint, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["export", "--checkpoint", str(checkpoint), "--record", write(tmp_path), "--out", str(out)]) == 0
+    names = {p.name for p in out.iterdir()}
+    assert names == {
+        *("classifier.safetensors", "config.json", "cifar10-mng_ac-seed3.pt", "model_info.json", "README.md"),
+        *("records", "autoattack-standard.log"),
+    }

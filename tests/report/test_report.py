@@ -1,0 +1,122 @@
+"""The report: one well-formed page with every table and figure, nothing from the network, nothing unescaped."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from helpers import ROOT
+from results_workspace import made
+
+from mngac.pipeline.jobs import job
+from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES
+from mngac.report import page, parts
+from mngac.results.tables import sections
+
+METHODS = ("nat", "sat", "mng_ac")
+VOID = {"meta", "link", "img", "br"}
+
+
+class Tree(HTMLParser):
+    """Checks that tags close in order; keeps attributes and ids."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.attributes, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, k, v) for k, v in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, k, v) for k, v in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The page of a small run, and its parameters."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MNGAC_CACHE", str(folder / "cache"))
+        params = made(folder, METHODS)
+        job(params, "figures").run()
+        job(params, "model_figures", dataset="digits").run()
+        job(params, "report").run()
+        text = (folder / "results/report.html").read_text()
+        assert page.page(params) == text
+        yield text, params, {name: sections(params, name) for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def tree(written):
+    found = Tree()
+    found.feed(written[0])
+    found.close()
+    return found
+
+
+def test_the_page_is_well_formed_and_its_contents_lead_somewhere(tree):
+    assert tree.open == []
+    ids = [v for _, k, v in tree.attributes if k == "id"]
+    assert len(set(ids)) == len(ids)
+    links = [v for tag, k, v in tree.attributes if tag == "a" and k == "href"]
+    assert len(links) > 20 and {link.removeprefix("#") for link in links} <= set(ids)
+
+
+def test_nothing_comes_from_the_network_and_nothing_is_a_script(written, tree):
+    assert "script" not in tree.tags and "iframe" not in tree.tags
+    assert all(v.startswith(("#", "data:")) for _, k, v in tree.attributes if k in ("src", "href"))
+    assert not re.search(r"https?://|@import|url\(", written[0])
+
+
+def test_every_figure_is_in_the_page_with_its_caption(written, tree):
+    images = [v for tag, k, v in tree.attributes if tag == "img" and k == "src"]
+    assert len(images) == len(FIGURES) + len(MODEL_FIGURES)
+    assert all(v.startswith("data:image/svg+xml;base64,") for v in images)
+    for name in (*FIGURES, *MODEL_FIGURES):
+        caption = (ROOT / f"workflow/report/{name}.rst").read_text().strip()
+        assert parts.escape(caption) in written[0]
+
+
+def test_every_cell_of_every_table_is_in_the_page(written):
+    text, _, tables = written
+    for name, found in tables.items():
+        start = text.index(f'<section id="table-{name}"')
+        block = text[start : text.index("</section>", start)]
+        for section in found:
+            assert parts.escape(section.caption) in block
+            for line in section.printed:
+                for cell in line.values():
+                    assert parts.escape(cell) in block, (name, cell)
+
+
+def test_parameters_provenance_and_red_flags_are_in_the_page(written):
+    text, _, _ = written
+    assert "beta: 12.0" in text and "model: wrn_10_1" in text
+    assert "0123456789ab" in text and "a" * 12 in text and "torch 2" in text
+    assert "&lt;zero&gt; gradients [nat]" in text and "<zero>" not in text
+
+
+def test_union_per_hour_is_union_over_hours(written):
+    """nat: 4 of 20 images in 10 s of the processor is 20 points in 1/360 h; it took 18 s by the clock."""
+    text, _, _ = written
+    assert "<td>20.0</td><td>300</td><td>0.0028 h</td><td>0.0050 h</td><td>7,200</td>" in text
+
+
+def test_paper_and_ours_are_told_apart():
+    assert parts.table([{"method": "m", "union": "41.4 | 50.0 ±2"}]).count("class=") == 3
+    assert '<span class="paper">41.4</span> | <span class="ours">50.0 ±2</span>' in parts.table(
+        [{"method": "m", "union": "41.4 | 50.0 ±2"}]
+    )
+
+
+def test_each_caption_that_snakemake_shows_exists():
+    rules = (ROOT / "workflow/rules/results.smk").read_text()
+    for name in re.findall(r'caption="\.\./report/(\w+)\.rst"', rules):
+        assert (ROOT / f"workflow/report/{name}.rst").read_text().strip()

@@ -1,0 +1,230 @@
+"""Training: the schedule, resuming, determinism, one line an epoch, and no trace of how often it was stopped."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import heeds_ctrl_c, small, small_params, workspace
+
+from mngac.params.checks import parse
+from mngac.params.sections import Schedule
+from mngac.pipeline.jobs import job
+from mngac.training import trainer as training
+from mngac.training.trainer import learning_rate
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_zero():
+    schedule = Schedule(peak=0.21, peak_epoch=12)
+    assert learning_rate(schedule, 0, 30) == 0
+    assert learning_rate(schedule, 6, 30) == pytest.approx(0.105)
+    assert learning_rate(schedule, 12, 30) == pytest.approx(0.21)
+    assert learning_rate(schedule, 21, 30) == pytest.approx(0.105)
+    assert learning_rate(schedule, 30, 30) == 0
+
+
+def prepared(tmp_path, monkeypatch, **kwargs):
+    """Parameters, with the data made, in a folder and cache of their own."""
+    monkeypatch.chdir(tmp_path)
+    params = small_params(**kwargs)
+    job(params, "data", dataset="digits").run()
+    return params
+
+
+def train(params, method="mng_ac", stage="train"):
+    j = job(params, stage, dataset="digits", method=method, seed="0")
+    assert j.run() == "made"
+    return {name: Path(path).read_bytes() for name, path in j.outputs.items()}
+
+
+def stopped_after(epochs, params, monkeypatch):
+    """A training of mng_ac that somebody stops when so many epochs are done."""
+    epoch = training.Trainer._epoch
+
+    def stopped(self, number, bar):
+        if number == epochs:
+            raise KeyboardInterrupt
+        return epoch(self, number, bar)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.Trainer, "_epoch", stopped)
+        train(params)
+
+
+def without_timing(lines):
+    return [{k: v for k, v in json.loads(line).items() if k != "timing"} for line in lines.splitlines()]
+
+
+def test_two_trainings_with_one_seed_are_equal_bytes_and_two_seeds_are_not(tmp_path, monkeypatch):
+    params = prepared(tmp_path, monkeypatch)
+    first = train(params, "nat")
+    monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
+    second = train(params, "nat")
+    assert first["classifier.safetensors"] == second["classifier.safetensors"]
+    assert without_timing(first["train.jsonl"]) == without_timing(second["train.jsonl"])
+    j = job(params, "train", dataset="digits", method="nat", seed="1")
+    j.run()
+    assert Path(j.outputs["classifier.safetensors"]).read_bytes() != first["classifier.safetensors"]
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch):
+    params = prepared(tmp_path, monkeypatch, epochs=3)
+    whole = train(params)
+    monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
+    with pytest.raises(KeyboardInterrupt, match="epoch 2 of 3 is kept, and the same command goes on from there"):
+        stopped_after(2, params, monkeypatch)
+    resumed = train(params)
+    assert "goes on after epoch 2" in Path("logs/train/digits-mng_ac-0.log").read_text()
+    for name in ("classifier.safetensors", "generator.safetensors"):
+        assert resumed[name] == whole[name]
+    assert without_timing(resumed["train.jsonl"]) == without_timing(whole["train.jsonl"])
+
+
+def test_changed_parameters_never_resume_another_run(tmp_path, monkeypatch):
+    params = prepared(tmp_path, monkeypatch, epochs=2)
+    raw = small(epochs=2)
+    raw["methods"]["mng_ac"]["beta"] = 8
+    changed, log = parse(raw), Path("logs/train/digits-mng_ac-0.log")
+    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 2 is kept"):
+        stopped_after(1, params, monkeypatch)
+    log.unlink()
+    beside = train(changed)
+    said = log.read_text()
+    assert "goes on after" not in said and "epoch 1/2" in said and "epoch 2/2" in said
+    train(params)
+    assert "goes on after epoch 1" in log.read_text()
+    monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "empty"))
+    alone = train(changed)
+    for name in ("classifier.safetensors", "generator.safetensors"):
+        assert beside[name] == alone[name]
+    assert without_timing(beside["train.jsonl"]) == without_timing(alone["train.jsonl"])
+
+
+def test_a_log_line_an_epoch_has_clean_and_robust_accuracy_and_the_generators_state(tmp_path, monkeypatch):
+    params = prepared(tmp_path, monkeypatch, epochs=2)
+    outputs = train(params)
+    lines = without_timing(outputs["train.jsonl"])
+    assert [line["epoch"] for line in lines] == [1, 2]
+    for line in lines:
+        for name in ("clean", "linf", "l1", "l2"):
+            assert 0 <= line[f"validation_{name}"] <= 100
+        assert line["generator_angle"] > 0
+    summary = json.loads(outputs["train.json"])
+    steps = -(-539 // 64)
+    assert summary["images_seen"] == 2 * steps * 64 and summary["seconds"] > 0
+
+
+def test_only_mng_ac_leaves_a_generator(tmp_path, monkeypatch):
+    from mngac import tensors
+
+    params = prepared(tmp_path, monkeypatch)
+    for method, count in (("nat", 0), ("mng_ac", 8)):
+        train(params, method)
+        assert len(tensors.read(f"trained/digits/{method}/seed0/generator.safetensors")[0]) == count
+
+
+def test_half_of_a_semi_supervised_batch_is_pseudo_labelled(tmp_path, monkeypatch):
+    params = prepared(tmp_path, monkeypatch, semi=("rst_linf",))
+    train(params, "nat")
+    assert job(params, "pseudo_label", dataset="digits", method="nat", seed="0").run() == "made"
+    sizes = []
+    batch = training.Trainer.batch
+
+    def watched(self, step):
+        sizes.append([source.batch_size for source in self.batches])
+        assert len(self.batches[1].part) == 225
+        return batch(self, step)
+
+    monkeypatch.setattr(training.Trainer, "batch", watched)
+    train(params, "rst_linf", "train_semi")
+    assert sizes and all(pair == [32, 32] for pair in sizes)
+
+
+def test_a_teacher_under_the_floor_stops_the_stage(tmp_path, monkeypatch):
+    raw = small(semi=("rst_linf",))
+    raw["pseudo_label"]["min_accuracy"] = 0.999
+    monkeypatch.chdir(tmp_path)
+    params = parse(raw)
+    job(params, "data", dataset="digits").run()
+    train(params, "nat")
+    with pytest.raises(ValueError, match=r"validation accuracy is 0\.\d+ on 135 images, under .*0\.999"):
+        job(params, "pseudo_label", dataset="digits", method="nat", seed="0").run()
+    assert not Path("trained/digits/pseudo_labels").exists()
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path):
+    """kill -9 in the middle, with a checkpoint every epoch; then the same command again."""
+    raw = small(methods=("adv_linf",), epochs=6)
+    folder = workspace(tmp_path / "w", raw)
+    file = folder / "mngac/training/trainer.py"
+    file.write_text(file.read_text().replace("CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 0.0"))
+    command = [sys.executable, "-m", "mngac.cli", "train", "--dataset", "digits", "--method", "adv_linf", "--seed", "0"]
+
+    def env(cache):
+        return {**os.environ, "PYTHONPATH": str(folder), "MNGAC_CACHE": str(tmp_path / cache)}
+
+    data = [*command[:3], "data", "--dataset", "digits"]
+    subprocess.run(data, cwd=folder, env=env("a"), check=True, capture_output=True)
+    log = folder / "logs/train/digits-adv_linf-0.log"
+    killed = subprocess.Popen(command, cwd=folder, env=env("a"), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not log.exists() or "epoch 2/6" not in log.read_text()):
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    out = folder / "trained/digits/adv_linf/seed0/classifier.safetensors"
+    assert not out.exists()
+    subprocess.run(command, cwd=folder, env=env("a"), check=True, capture_output=True)
+    assert "goes on after epoch" in log.read_text()
+    resumed = out.read_bytes()
+    subprocess.run(command, cwd=folder, env=env("b"), check=True, capture_output=True)
+    assert out.read_bytes() == resumed
+
+
+def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_go_on(tmp_path):
+    folder = workspace(tmp_path / "w", small(methods=("adv_linf",), epochs=40))
+    env = {**os.environ, "PYTHONPATH": str(folder), "MNGAC_CACHE": str(tmp_path / "a")}
+    mngac = [sys.executable, "-m", "mngac.cli"]
+    subprocess.run([*mngac, "data", "--dataset", "digits"], cwd=folder, env=env, check=True, capture_output=True)
+    command = [*mngac, "train", "--dataset", "digits", "--method", "adv_linf", "--seed", "0"]
+    listening = dict(cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    stopped = subprocess.Popen(command, preexec_fn=heeds_ctrl_c, **listening)
+    while "epoch 2/40" not in stopped.stderr.readline():
+        assert stopped.poll() is None
+    stopped.send_signal(signal.SIGINT)
+    *_, last = stopped.stderr.read().strip().splitlines()
+    assert stopped.wait() == 130
+    assert re.fullmatch(
+        r"mngac: train digits-adv_linf-0: stopped; epoch \d+ of 40 is kept, and the same command goes on from there",
+        last,
+    )
+    again = subprocess.Popen(command, **listening)
+    assert "goes on after epoch" in again.stderr.readline()
+    again.kill()
+    again.communicate()
+
+
+@pytest.mark.parametrize(("before", "threads"), [(1, 2), (2, 1)])
+def test_threads_are_what_params_say(tmp_path, monkeypatch, before, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("MKL_NUM_THREADS", "1")
+    params = prepared(tmp_path, monkeypatch, threads=threads)
+    step, seen = training.Trainer._step, set()
+
+    def watched(self, number, rate):
+        seen.add(torch.get_num_threads())
+        return step(self, number, rate)
+
+    monkeypatch.setattr(training.Trainer, "_step", watched)
+    try:
+        torch.set_num_threads(before)
+        train(params, "nat")
+    finally:
+        torch.set_num_threads(1)
+    assert seen == {threads}
