@@ -42,7 +42,7 @@ def main() -> None:
     a = parser.parse_args()
     torch.set_num_threads(1)
     radii, data = load().radii_for("standard", a.dataset), store.load(data_path(a.dataset))
-    parts = [data.part(name) for name in ("validation", "unlabelled")]
+    parts = [data.split(name) for name in ("validation", "unlabelled")]
     images, labels = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels"))
     classifier = load_classifier(a.checkpoint, "cpu")
 

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from mngac.data.batches import Batches
-from mngac.data.store import Part
+from mngac.data.store import Split
 
 IMAGES, BATCH, WORKERS, PAD, TURNS = 50_000, 128, 2, 4, 5
 
@@ -67,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     images = torch.randint(256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    part = Part(images, torch.zeros(IMAGES, dtype=torch.int64), torch.arange(IMAGES))
+    part = Split(images, torch.zeros(IMAGES, dtype=torch.int64), torch.arange(IMAGES))
     ours = Batches(part, BATCH, 0, "train", arguments.device, ("crop", "flip"), PAD)
     steps = iter(range(1 << 40))
     loader = DataLoader(

@@ -77,7 +77,7 @@ def main() -> None:
     a = parser.parse_args()
     torch.set_num_threads(1)
     radii, data = load().radii_for("standard", a.dataset), store.load(data_path(a.dataset))
-    parts = [data.part(name) for name in ("validation", "unlabelled")]
+    parts = [data.split(name) for name in ("validation", "unlabelled")]
     images, labels = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels"))
     for folder in a.folders:
         classifier = load_classifier(Path(folder, "classifier.safetensors"), "cpu")

@@ -70,7 +70,7 @@ def make(a: argparse.Namespace) -> None:
 def attack(a: argparse.Namespace, path: Path, suite: str, target: Path) -> None:
     """Writes one record."""
     params, data = load(), store.load(data_path(a.dataset))
-    parts = [data.part(name) for name in a.parts]
+    parts = [data.split(name) for name in a.parts]
     images, labels, indices = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "index"))
     classifier = load_classifier(path, "cpu")
     if a.compile:

@@ -204,7 +204,7 @@ def explain(arguments: argparse.Namespace) -> None:
     from mngac.pipeline.jobs import job
 
     wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.stage][1]}
-    parts = job(load(arguments.params), arguments.stage, **wildcards).parts()
+    parts = job(load(arguments.params), arguments.stage, **wildcards).key_parts()
     cache, key = Cache(), key_of(parts)
     print(json.dumps(parts, indent=1))
     print(f"key {key}: {'hit' if cache.find(key) else 'miss'}")

@@ -100,19 +100,19 @@ def l1_project(delta: Tensor, radius: float) -> Tensor:
 def l1_box_project(x: Tensor, delta: Tensor, radius: float) -> Tensor:
     """Euclidean projection of delta on {‖delta‖_1 <= radius, 0 <= x + delta <= 1}, exact.
 
-    Each coordinate is min(max(|d| - theta, 0), room), whose sum falls linearly between the thresholds |d| and
-    |d| - room (Croce and Hein 2021, proposition 2.1); theta is found on the sorted thresholds.
+    Each coordinate is min(max(|d| - theta, 0), slack), whose sum falls linearly between the thresholds |d| and
+    |d| - slack (Croce and Hein 2021, proposition 2.1); theta is found on the sorted thresholds.
     """
     flat = delta.flatten(1).double()
     box = x.flatten(1).double()
     size = flat.abs()
-    room = torch.where(flat > 0, 1 - box, box)
+    slack = torch.where(flat > 0, 1 - box, box)
     starts = size
-    ends = (size - room).clamp_min(0)
+    ends = (size - slack).clamp_min(0)
     levels = torch.cat([starts, ends], 1)
-    slopes = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
+    changes = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
     levels, order = levels.sort(dim=1, descending=True)
-    active = slopes.gather(1, order).cumsum(1)
+    active = changes.gather(1, order).cumsum(1)
     gaps = levels - torch.cat([levels[:, 1:], torch.zeros_like(levels[:, :1])], 1)
     reached = (active * gaps).cumsum(1)
     inside = reached[:, -1:] <= radius
@@ -121,35 +121,35 @@ def l1_box_project(x: Tensor, delta: Tensor, radius: float) -> Tensor:
     below = reached.gather(1, segment) - rise * gaps.gather(1, segment)
     theta = levels.gather(1, segment) - (radius - below) / rise.clamp_min(1)
     theta = torch.where(inside, torch.zeros_like(theta), theta).clamp_min(0)
-    projected = flat.sign() * torch.minimum((size - theta).clamp_min(0), room)
+    projected = flat.sign() * torch.minimum((size - theta).clamp_min(0), slack)
     return projected.to(delta.dtype).view(delta.shape)
 
 
 # ---------------------------------------------------------------- generated noise
 
 
-def linf_fit(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+def linf_add_noise(x: Tensor, noise: Tensor, radius: float) -> Tensor:
     """x_aug: noise clamped to the radius, then to the pixel range."""
     return (x + linf_project(noise, radius)).clamp(0, 1)
 
 
-def l1_fit(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+def l1_add_noise(x: Tensor, noise: Tensor, radius: float) -> Tensor:
     """x_aug: noise projected on the l_1 ball, then clipped to the pixel range."""
     return (x + l1_project(noise, radius)).clamp(0, 1)
 
 
-def l2_fit(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+def l2_add_noise(x: Tensor, noise: Tensor, radius: float) -> Tensor:
     """x_aug = clip(x + eta d), eta scaled up or down so that ‖x_aug - x‖_2 = radius; differentiable in the noise.
 
-    Coordinate i stops at its room r_i once eta reaches r_i / |d_i|; between two such levels the squared length is
-    S + eta^2 D with S the rooms used up and D the squares still free (Rauber and Bethge 2020). Where even all rooms
+    Coordinate i stops at its slack r_i once eta reaches r_i / |d_i|; between two such levels the squared length is
+    S + eta^2 D with S the slacks used up and D the squares still free (Rauber and Bethge 2020). Where even all slacks
     together are shorter than the radius, all are used up.
     """
     flat, box = noise.flatten(1), x.flatten(1)
-    room = torch.where(flat >= 0, 1 - box, box)
-    levels, order = (room / flat.abs().clamp_min(TINY)).sort(dim=1)
+    slack = torch.where(flat >= 0, 1 - box, box)
+    levels, order = (slack / flat.abs().clamp_min(TINY)).sort(dim=1)
     free = (flat**2).gather(1, order)
-    used = (room**2).gather(1, order)
+    used = (slack**2).gather(1, order)
     free_after = free.flip(1).cumsum(1).flip(1)
     used_before = torch.cat([torch.zeros_like(used[:, :1]), used.cumsum(1)[:, :-1]], 1)
     length = used_before + levels**2 * free_after
@@ -160,11 +160,11 @@ def l2_fit(x: Tensor, noise: Tensor, radius: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Norm:
+class Lp:
     """One norm's parts.
 
     `start(x, radius, generator)`, `ascend(gradient, step_size, top)` and `project(delta, radius)` give perturbations;
-    `fit(x, noise, radius)` gives an image in [0, 1] whose distance from x is at most the radius.
+    `add_noise(x, noise, radius)` gives an image in [0, 1] whose distance from x is at most the radius.
     """
 
     name: str
@@ -172,19 +172,19 @@ class Norm:
     start: Callable[[Tensor, float, torch.Generator], Tensor]
     ascend: Callable[[Tensor, float, int], Tensor]
     project: Callable[[Tensor, float], Tensor]
-    fit: Callable[[Tensor, Tensor, float], Tensor]
+    add_noise: Callable[[Tensor, Tensor, float], Tensor]
 
     def size(self, delta: Tensor) -> Tensor:
         """The norm of each perturbation: (batch,)."""
         return _norms(delta, self.p)
 
     def to_ball(self, x: Tensor, delta: Tensor, radius: float) -> Tensor:
-        """Projects on the ball, then clips to the room of x in [0, 1]; clipping only shrinks, so the ball holds."""
+        """Projects on the ball, then clips to the slack of x in [0, 1]; clipping only shrinks, so the ball holds."""
         return torch.minimum(torch.maximum(self.project(delta, radius), -x), 1 - x)
 
 
-NORMS = {
-    "linf": Norm("linf", math.inf, linf_start, linf_ascend, linf_project, linf_fit),
-    "l1": Norm("l1", 1, l1_start, l1_ascend, l1_project, l1_fit),
-    "l2": Norm("l2", 2, l2_start, l2_ascend, l2_project, l2_fit),
+LP = {
+    "linf": Lp("linf", math.inf, linf_start, linf_ascend, linf_project, linf_add_noise),
+    "l1": Lp("l1", 1, l1_start, l1_ascend, l1_project, l1_add_noise),
+    "l2": Lp("l2", 2, l2_start, l2_ascend, l2_project, l2_add_noise),
 }

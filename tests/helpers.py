@@ -12,9 +12,9 @@ import yaml
 from torch import nn
 
 from mngac.attacks.pgd import Attack
-from mngac.methods.base import Setting
+from mngac.methods.base import Setup
 from mngac.params.checks import parse
-from mngac.params.sections import MethodParams, Params
+from mngac.params.sections import MethodConfig, Params
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -100,12 +100,12 @@ def attacks(steps: int = 3, top: int = 2) -> dict[str, Attack]:
     return {name: Attack(name, radius, radius / 4, steps, top) for name, radius in radii.items()}
 
 
-def setting(channels: int = 1, seed: int = 0, **kwargs) -> Setting:
+def setup(channels: int = 1, seed: int = 0, **kwargs) -> Setup:
     """What a method is given, on the CPU."""
     given = dict(attacks=attacks(), momentum=0.9, weight_decay=0.0005)
-    return Setting(channels=channels, device="cpu", seed=seed, **{**given, **kwargs})
+    return Setup(channels=channels, device="cpu", seed=seed, **{**given, **kwargs})
 
 
-def entry(name: str, **changes) -> MethodParams:
+def entry(name: str, **changes) -> MethodConfig:
     """A method's entry of params.yaml, changed."""
-    return MethodParams.model_validate({**raw_params()["methods"][name], **changes})
+    return MethodConfig.model_validate({**raw_params()["methods"][name], **changes})

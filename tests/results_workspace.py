@@ -63,7 +63,7 @@ def write_models(folder, methods):
     """Data of 30 random images, and untrained classifiers with a generator where the method has one."""
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (30, 1, 8, 8), generator=draw, dtype=torch.uint8)
-    parts = {name: store.Part(images.clone(), torch.arange(30) % 10, torch.arange(30)) for name in store.PARTS}
+    parts = {name: store.Split(images.clone(), torch.arange(30) % 10, torch.arange(30)) for name in store.SPLITS}
     store.save(folder / "data/digits.safetensors", parts, CLASSES)
     architecture = Architecture("wrn_10_1", 10, 1, 8)
     for seed, method in enumerate(methods):

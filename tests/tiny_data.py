@@ -21,7 +21,7 @@ from scipy.io import savemat
 from torchvision.datasets import CIFAR10, SVHN
 
 from mngac.data.workspace import Workspace
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 from mngac.pipeline.progress import Log
 
 REPOSITORY = Path(__file__).parent.parent
@@ -123,10 +123,10 @@ def write_tiny_imagenet(folder: Path, train: int = 4, val: int = 2) -> Path:
     return folder
 
 
-def source(loader: str, path: Path | str | None, **more) -> DataSource:
+def source(loader: str, path: Path | str | None, **more) -> DataConfig:
     """An entry of `data`."""
     stated = {"loader": loader, "source": path and str(path), "validation": 0.25, "unlabelled": 0.0, **more}
-    return DataSource.model_validate(stated)
+    return DataConfig.model_validate(stated)
 
 
 def workspace(folder: Path) -> Workspace:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Classifier
-from mngac.norms import NORMS, l1_box_project
+from mngac.norms import LP, l1_box_project
 
 MOMENTUM = 0.75
 RISES = 0.75
@@ -61,7 +61,7 @@ class Ascent:
 
     def __init__(self, problem: Problem, x: Tensor, y: Tensor, aim: Tensor, start: Tensor):
         self.problem, self.x, self.y, self.aim = problem, x, y, aim
-        self.ball = NORMS[problem.norm]
+        self.lp = LP[problem.norm]
         self.first_step = problem.radius if problem.norm == "l1" else 2 * problem.radius
         self.point = self.previous = self.adversarial = start
         self.step = torch.full((len(x),), self.first_step, device=x.device)
@@ -137,7 +137,7 @@ class Halving(Ascent):
 
     def advance(self) -> None:
         """A step with momentum; at the checks, a look at the step sizes."""
-        ahead = self.ball.ascend(self.gradient, 1.0, 1) * _like(self.step, self.x)
+        ahead = self.lp.ascend(self.gradient, 1.0, 1) * _like(self.step, self.x)
         trial = self._inside(self.point + ahead)
         share = MOMENTUM if self.taken else 1.0
         self._move(self._inside(self.point + share * (trial - self.point) + (1 - share) * (self.point - self.previous)))
@@ -146,7 +146,7 @@ class Halving(Ascent):
             self._check()
 
     def _inside(self, point: Tensor) -> Tensor:
-        return self.x + self.ball.to_ball(self.x, point - self.x, self.problem.radius)
+        return self.x + self.lp.to_ball(self.x, point - self.x, self.problem.radius)
 
     def _check(self) -> None:
         seldom = self.rises <= RISES * self.since
@@ -213,7 +213,7 @@ def from_noise(problem: Problem, x: Tensor, y: Tensor, aim: Tensor, noise: Tenso
         start = x + l1_box_project(x, noise, problem.radius)
         everything = torch.full((len(x),), float(x[0].numel()), device=x.device)
         return Sparse(problem, x, y, aim, start, torch.full_like(everything, FIRST_SHARE_L1), everything)
-    delta = problem.radius * noise / _like(NORMS[problem.norm].size(noise), x)
+    delta = problem.radius * noise / _like(LP[problem.norm].size(noise), x)
     return Halving(problem, x, y, aim, (x + delta).clamp(0, 1))
 
 

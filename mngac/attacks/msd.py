@@ -20,8 +20,8 @@ def msd(classifier: Classifier, x: Tensor, y: Tensor, attacks: Sequence[Attack])
     delta = torch.zeros_like(x)
     best, best_loss = delta, torch.full((len(x),), -torch.inf, device=x.device)
     for _ in range(max(attack.steps for attack in attacks)):
-        slope = gradient(classifier, x + delta, y, summed_cross_entropy)
-        steps = [a.ball.to_ball(x, delta + a.ball.ascend(slope, a.step_size, a.top), a.radius) for a in attacks]
+        grad = gradient(classifier, x + delta, y, summed_cross_entropy)
+        steps = [a.lp.to_ball(x, delta + a.lp.ascend(grad, a.step_size, a.top), a.radius) for a in attacks]
         with torch.no_grad():
             losses = torch.stack([F.cross_entropy(classifier(x + d), y, reduction="none") for d in steps])
         worst, choice = losses.max(0)

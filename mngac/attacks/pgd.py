@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mngac.norms import NORMS, Norm
+from mngac.norms import LP, Lp
 
 Classifier = Callable[[Tensor], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -26,9 +26,9 @@ class Attack:
     top: int = 1
 
     @property
-    def ball(self) -> Norm:
-        """The norm's parts."""
-        return NORMS[self.norm]
+    def lp(self) -> Lp:
+        """The norm's functions."""
+        return LP[self.norm]
 
 
 def summed_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -61,12 +61,12 @@ def ascend(
     """
     delta = start
     for _ in range(attack.steps):
-        step = attack.ball.ascend(gradient(classifier, x + delta, y, loss), attack.step_size, attack.top)
-        delta = attack.ball.to_ball(x, delta + step, attack.radius)
+        step = attack.lp.ascend(gradient(classifier, x + delta, y, loss), attack.step_size, attack.top)
+        delta = attack.lp.to_ball(x, delta + step, attack.radius)
     return (x + delta).clamp(0, 1).detach()
 
 
 def pgd(classifier: Classifier, x: Tensor, y: Tensor, attack: Attack, generator: torch.Generator) -> Tensor:
     """PGD from a uniform start in the ball; arguments and result as for `ascend`."""
-    start = attack.ball.to_ball(x, attack.ball.start(x, attack.radius, generator), attack.radius)
+    start = attack.lp.to_ball(x, attack.lp.start(x, attack.radius, generator), attack.radius)
     return ascend(classifier, x, y, start, attack)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mngac.data.store import Part
+from mngac.data.store import Split
 from mngac.streams import stream
 
 ROOM = 0.5
@@ -62,14 +62,14 @@ def free_memory(device: str) -> int | None:
 
 @dataclass
 class Batches:
-    """An endless row of full batches over one part, each a pure function of (seed, step).
+    """An endless row of full batches over one split, each a pure function of (seed, step).
 
     The order is the concatenation of one permutation a pass, so that every image is seen once a pass whatever the
     batch size. Images that would fill more than half of the device's free memory stay in the host's, pinned, and
     each batch is copied.
     """
 
-    part: Part
+    split: Split
     batch_size: int
     seed: int
     name: str
@@ -81,8 +81,8 @@ class Batches:
 
     def __post_init__(self) -> None:
         self.home = self._home()
-        self.images = self.part.images.to(self.home).contiguous(memory_format=torch.channels_last)
-        self.labels = self.part.labels.to(self.home)
+        self.images = self.split.images.to(self.home).contiguous(memory_format=torch.channels_last)
+        self.labels = self.split.labels.to(self.home)
         if self.home != self.device and torch.cuda.is_available():
             self.images, self.labels = self.images.pin_memory(), self.labels.pin_memory()
         self._orders: dict[int, Tensor] = {}
@@ -90,7 +90,7 @@ class Batches:
     def _home(self) -> str:
         """Where the images stay: the device, or `cpu` with a warning."""
         free = free_memory(self.device) if self.free is None else self.free
-        needed = self.part.images.numel()
+        needed = self.split.images.numel()
         if free is None or needed <= ROOM * free:
             return self.device
         warnings.warn(
@@ -103,11 +103,11 @@ class Batches:
     @property
     def steps(self) -> int:
         """Batches until every image was seen once."""
-        return math.ceil(len(self.part) / self.batch_size)
+        return math.ceil(len(self.split) / self.batch_size)
 
     def indices(self, step: int) -> Tensor:
         """Positions of the images of a step: (batch_size,)."""
-        first, count = step * self.batch_size, len(self.part)
+        first, count = step * self.batch_size, len(self.split)
         passes = range(first // count, (first + self.batch_size - 1) // count + 1)
         self._orders = {p: self._orders[p] if p in self._orders else self._order(p) for p in passes}
         joined = torch.cat([self._orders[p] for p in passes]) if len(passes) > 1 else self._orders[passes[0]]
@@ -115,7 +115,7 @@ class Batches:
         return joined[offset : offset + self.batch_size]
 
     def _order(self, number: int) -> Tensor:
-        order = torch.randperm(len(self.part), generator=stream(self.seed, "batch order", self.name, number))
+        order = torch.randperm(len(self.split), generator=stream(self.seed, "batch order", self.name, number))
         return order.to(self.home)
 
     def _drawn(self, step: int) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The data stage: loader -> held-out parts -> tensor file."""
+"""The data stage: loader -> held-out splits -> tensor file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from mngac.data.pool import read_pool
-from mngac.data.store import Part, RawData, empty_like, save
+from mngac.data.store import RawData, Split, empty_like, save
 from mngac.data.workspace import Workspace
 from mngac.params.errors import DataError
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 from mngac.pipeline.cache import cache_root
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.progress import Log
@@ -22,10 +22,10 @@ from mngac.streams import stream
 
 
 def held_out(labels: Tensor, shares: tuple[float, ...], ordered: bool) -> list[Tensor]:
-    """Indices of the parts that the shares state, and of the rest as the first: none twice.
+    """Indices of the splits that the shares state, and of the rest as the first: none twice.
 
     Ordered sources are cut from the end in contiguous runs; others are drawn class by class from a seeded stream, and
-    every run of a part's indices has about the classes' shares.
+    every run of a split's indices has about the classes' shares.
     """
     counts = [round(share * len(labels)) for share in shares]
     order = torch.arange(len(labels)) if ordered else _stratified(labels)
@@ -43,10 +43,10 @@ def _stratified(labels: Tensor) -> Tensor:
     return shuffled[place[shuffled].argsort(stable=True)]
 
 
-def split(raw: RawData, validation: float, unlabelled: float) -> dict[str, Part]:
-    """The four parts. An unlabelled pool of the source's own is used whole; otherwise a share of train becomes it.
+def divide(raw: RawData, validation: float, unlabelled: float) -> dict[str, Split]:
+    """The four splits. An unlabelled pool of the source's own is used whole; otherwise a share of train becomes it.
 
-    Parts keep the source's order, but for a grouped source, whose held-out and test parts are mixed so that their
+    Parts keep the source's order, but for a grouped source, whose held-out and test splits are mixed so that their
     first n images are a fair sample. The training order does not matter: batches are drawn.
     """
     share = 0.0 if raw.pool else unlabelled
@@ -54,38 +54,38 @@ def split(raw: RawData, validation: float, unlabelled: float) -> dict[str, Part]
     tested = _stratified(raw.test_labels) if raw.grouped else torch.arange(len(raw.test_labels))
     if not raw.grouped:
         pool, chosen = pool.sort().values, chosen.sort().values
-    parts = {
-        "train": _part(raw.train_images, raw.train_labels, rest.sort().values),
-        "validation": _part(raw.train_images, raw.train_labels, chosen),
-        "unlabelled": _part(raw.train_images, raw.train_labels, pool),
-        "test": _part(raw.test_images, raw.test_labels, tested),
+    splits = {
+        "train": _split(raw.train_images, raw.train_labels, rest.sort().values),
+        "validation": _split(raw.train_images, raw.train_labels, chosen),
+        "unlabelled": _split(raw.train_images, raw.train_labels, pool),
+        "test": _split(raw.test_images, raw.test_labels, tested),
     }
     if raw.pool:
-        parts["unlabelled"] = Part(*raw.pool, torch.arange(len(raw.pool[0])))
-    return {name: part if len(part) else empty_like(raw.test_images) for name, part in parts.items()}
+        splits["unlabelled"] = Split(*raw.pool, torch.arange(len(raw.pool[0])))
+    return {name: split if len(split) else empty_like(raw.test_images) for name, split in splits.items()}
 
 
-def _part(images: Tensor, labels: Tensor, index: Tensor) -> Part:
+def _split(images: Tensor, labels: Tensor, index: Tensor) -> Split:
     """The images at the indices; all of them in their order are no copy."""
     if len(index) == len(images) and torch.equal(index, torch.arange(len(images))):
-        return Part(images, labels, index)
-    return Part(images[index], labels[index], index)
+        return Split(images, labels, index)
+    return Split(images[index], labels[index], index)
 
 
-def limited(parts: dict[str, Part], train: int | None, test: int | None, ordered: bool) -> dict[str, Part]:
+def limited(splits: dict[str, Split], train: int | None, test: int | None, ordered: bool) -> dict[str, Split]:
     """Fewer training and test images: drawn class by class, the first ones where order matters."""
-    return {**parts, "train": _fewer(parts["train"], train, ordered), "test": _fewer(parts["test"], test, ordered)}
+    return {**splits, "train": _fewer(splits["train"], train, ordered), "test": _fewer(splits["test"], test, ordered)}
 
 
-def _fewer(part: Part, count: int | None, ordered: bool) -> Part:
-    if count is None or count >= len(part):
-        return part
-    keep = torch.arange(count) if ordered else _stratified(part.labels)[:count]
-    return Part(part.images[keep], part.labels[keep], part.index[keep])
+def _fewer(split: Split, count: int | None, ordered: bool) -> Split:
+    if count is None or count >= len(split):
+        return split
+    keep = torch.arange(count) if ordered else _stratified(split.labels)[:count]
+    return Split(split.images[keep], split.labels[keep], split.index[keep])
 
 
-def prepare(name: str, source: DataSource, path: str | Path, log: Log) -> dict[str, Part]:
-    """Loads a data set, holds parts out and writes its tensor file; the parts.
+def prepare(name: str, source: DataConfig, path: str | Path, log: Log) -> dict[str, Split]:
+    """Loads a data set, holds splits out and writes its tensor file; the splits.
 
     Raises:
         DataError: one line on what is wrong with the source; no file is left then.
@@ -98,16 +98,16 @@ def prepare(name: str, source: DataSource, path: str | Path, log: Log) -> dict[s
             raw, pool=read_pool(source.unlabelled, raw.train_images.shape[1:], len(raw.classes), source.size, log)
         )
     share = 0.0 if isinstance(source.unlabelled, str) else source.unlabelled
-    parts = split(raw, source.validation, share)
+    splits = divide(raw, source.validation, share)
     ordered, classes = raw.ordered, raw.classes
     del raw
-    parts = limited(parts, source.train_images, source.test_images, ordered)
-    if not len(parts["train"]):
+    splits = limited(splits, source.train_images, source.test_images, ordered)
+    if not len(splits["train"]):
         raise DataError(f"data.{name}: no training images are left; hold out less")
-    save(path, parts, classes)
-    counts = ", ".join(f"{part} {len(parts[part]):,}" for part in parts)
+    save(path, splits, classes)
+    counts = ", ".join(f"{split} {len(splits[split]):,}" for split in splits)
     log.line(f"data {name}: {len(classes)} classes; {counts}")
-    return parts
+    return splits
 
 
 def run(context: Context) -> None:

@@ -1,4 +1,4 @@
-"""The pseudo_label stage: a teacher labels the unlabelled part (Carmon et al. 2019)."""
+"""The pseudo_label stage: a teacher labels the unlabelled split (Carmon et al. 2019)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_teacher(classifier: torch.nn.Module, data: store.DataSet, device: str,
     Raises:
         DataError: where it is under `min_accuracy`.
     """
-    validation = data.part("validation")
+    validation = data.split("validation")
     checked = posteriors(classifier, validation.images, device).argmax(1)
     accuracy = (checked == validation.labels).float().mean().item()
     if accuracy < min_accuracy:
@@ -48,7 +48,7 @@ def brought_along(data: store.DataSet) -> Tensor:
     Raises:
         DataError: where some have none.
     """
-    labels = data.part("unlabelled").labels
+    labels = data.split("unlabelled").labels
     if (labels < 0).any():
         raise store.DataError(
             f"pseudo_label.labels: found data, but {int((labels < 0).sum())} unlabelled images have no label; "
@@ -58,14 +58,14 @@ def brought_along(data: store.DataSet) -> Tensor:
 
 
 def label(classifier: torch.nn.Module, data: store.DataSet, device: str, params: PseudoLabel) -> tuple[Tensor, dict]:
-    """Hard labels of the unlabelled part, and what is known of them and of the teacher."""
+    """Hard labels of the unlabelled split, and what is known of them and of the teacher."""
     accuracy = check_teacher(classifier, data, device, params.min_accuracy)
-    confidence, found = posteriors(classifier, data.part("unlabelled").images, device).max(1)
+    confidence, found = posteriors(classifier, data.split("unlabelled").images, device).max(1)
     labels = found if params.labels == "teacher" else brought_along(data)
     return labels, {
         "labels": params.labels,
         "validation_accuracy": round(accuracy, 6),
-        "validation_images": len(data.part("validation")),
+        "validation_images": len(data.split("validation")),
         "agreement_with_teacher": round((labels == found).float().mean().item(), 6),
         "confidence_histogram": torch.histc(confidence, bins=10, min=0, max=1).int().tolist(),
         "class_counts": torch.bincount(labels, minlength=len(data.classes)).tolist(),
@@ -78,7 +78,7 @@ def save_pseudo_labels(path: str | Path, labels: Tensor, data_digest: str, facts
 
 
 def load_pseudo_labels(path: str | Path, data: store.DataSet) -> Tensor:
-    """Labels int64 (n,) of the unlabelled part.
+    """Labels int64 (n,) of the unlabelled split.
 
     Raises:
         UserError: for a file of another schema.

@@ -1,4 +1,4 @@
-"""The tensor file of a data set: parts train, validation, unlabelled and test, as uint8 images and labels."""
+"""The tensor file of a data set: splits train, validation, unlabelled and test, as uint8 images and labels."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mngac import tensors
 from mngac.params.errors import DataError
 from mngac.pipeline.files import explained
 
-PARTS = ("train", "validation", "unlabelled", "test")
+SPLITS = ("train", "validation", "unlabelled", "test")
 FIELDS = ("images", "labels", "index")
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """Images uint8 (n, channels, height, width), labels int64 (n,), and their indices in the source's split."""
 
     images: Tensor
@@ -34,9 +34,9 @@ class Part:
 class RawData:
     """What a loader gives: the source's own training and test images, before anything is held out.
 
-    `ordered` says that neighbours belong together (one writer, one scene), so held-out parts must be contiguous.
-    `grouped` says that the images of a class stand together, so the first n of a part would be no fair sample.
-    `pool` is an unlabelled part that the source brings along.
+    `ordered` says that neighbours belong together (one writer, one scene), so held-out splits must be contiguous.
+    `grouped` says that the images of a class stand together, so the first n of a split would be no fair sample.
+    `pool` is an unlabelled split that the source brings along.
     """
 
     train_images: Tensor
@@ -53,48 +53,48 @@ class RawData:
 class DataSet:
     """A data set in memory."""
 
-    parts: dict[str, Part]
+    splits: dict[str, Split]
     classes: list[str]
     digest: str
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(channels, height, width)."""
-        return tuple(self.parts["test"].images.shape[1:])
+        return tuple(self.splits["test"].images.shape[1:])
 
-    def part(self, name: str) -> Part:
-        """A part.
+    def split(self, name: str) -> Split:
+        """A split.
 
         Raises:
-            DataError: where the part has no images.
+            DataError: where the split has no images.
         """
-        if not len(self.parts[name]):
+        if not len(self.splits[name]):
             raise DataError(f"the data set has no {name} images; give it a share in params.yaml")
-        return self.parts[name]
+        return self.splits[name]
 
 
-def digest_of(parts: dict[str, Part]) -> str:
-    """SHA-256 over images and labels of all parts."""
+def digest_of(splits: dict[str, Split]) -> str:
+    """SHA-256 over images and labels of all splits."""
     digest = hashlib.sha256()
-    for name in PARTS:
+    for name in SPLITS:
         digest.update(name.encode())
         for field in FIELDS:
-            tensor = getattr(parts[name], field)
+            tensor = getattr(splits[name], field)
             digest.update(str(tuple(tensor.shape)).encode())
             digest.update(tensor.contiguous().numpy().reshape(-1).view("u1").data)
     return digest.hexdigest()
 
 
-def save(path: str | Path, parts: dict[str, Part], classes: list[str]) -> None:
+def save(path: str | Path, splits: dict[str, Split], classes: list[str]) -> None:
     """Writes the tensor file atomically, from the memory that the tensors have.
 
     Raises:
         DataError: where there is no room or no permission; nothing is left then.
     """
-    content = {f"{name}.{field}": getattr(part, field) for name, part in parts.items() for field in FIELDS}
+    content = {f"{name}.{field}": getattr(split, field) for name, split in splits.items() for field in FIELDS}
     try:
         with explained(path):
-            tensors.write(path, content, classes=classes, digest=digest_of(parts))
+            tensors.write(path, content, classes=classes, digest=digest_of(splits))
     except SafetensorError as error:
         raise DataError(f"{path}: {error}; free space or choose another place, then run again") from error
 
@@ -115,13 +115,13 @@ def load(path: str | Path, verify: bool = True) -> DataSet:
         content, about = tensors.read(path)
     except SafetensorError as error:
         raise DataError(f"{path}: not a whole tensor file ({error}); {again}") from error
-    parts = {name: Part(*(content[f"{name}.{field}"] for field in FIELDS)) for name in PARTS}
-    if verify and digest_of(parts) != about["digest"]:
+    splits = {name: Split(*(content[f"{name}.{field}"] for field in FIELDS)) for name in SPLITS}
+    if verify and digest_of(splits) != about["digest"]:
         raise DataError(f"{path}: its content is not what was written; {again}")
-    return DataSet(parts, about["classes"], about["digest"])
+    return DataSet(splits, about["classes"], about["digest"])
 
 
-def empty_like(images: Tensor) -> Part:
-    """A part without images."""
+def empty_like(images: Tensor) -> Split:
+    """A split without images."""
     none = torch.zeros(0, dtype=torch.int64)
-    return Part(images[:0], none, none)
+    return Split(images[:0], none, none)

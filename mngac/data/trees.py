@@ -17,8 +17,8 @@ from mngac.pipeline.progress import Log
 
 
 @dataclass
-class Split:
-    """The images of one part of a tree, with the path and the label's name of each."""
+class TreeSplit:
+    """The images of one split of a tree, with the path and the label's name of each."""
 
     names: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Split:
 Locate = Callable[[Entry], tuple[str, str] | None]
 
 
-def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, Split]:
+def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, TreeSplit]:
     """All images of a folder or archive, in one pass and without anything on disk.
 
     Args:
@@ -47,7 +47,7 @@ def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, S
     Raises:
         DataError: for a broken source or image, with its name, or a path that stands twice in an archive.
     """
-    found: dict[str, Split] = {}
+    found: dict[str, TreeSplit] = {}
     seen: set[str] = set()
     with log.bar(0, 0, " images") as bar:
         for entry in entries(source):
@@ -58,7 +58,7 @@ def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, S
                 raise DataError(f"{entry.place}: stands twice in the archive; pack it anew")
             seen.add(entry.name)
             part, label = place
-            split = found.setdefault(part, Split())
+            split = found.setdefault(part, TreeSplit())
             split.stack.add(decoder(entry.place, entry.read()))
             split.names.append(entry.name)
             split.labels.append(label)
@@ -66,7 +66,7 @@ def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, S
     return found
 
 
-def numbers(split: Split) -> dict[str, int]:
+def numbers(split: TreeSplit) -> dict[str, int]:
     """Images of each class."""
     names, counts = np.unique(np.array(split.labels), return_counts=True)
     return dict(zip(names.tolist(), counts.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""What a loader is given beside its settings, and the checks that loaders share."""
+"""What a loader is given beside its config, and the checks that loaders share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from mngac.data.archives import unpack
 from mngac.data.download import check, fetch
 from mngac.params.errors import DataError
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 from mngac.pipeline.files import demand
 from mngac.pipeline.progress import Log
 
@@ -35,25 +35,25 @@ class Workspace:
     downloads: Path
     scratch: Path
 
-    def stated_source(self, settings: DataSource) -> str:
+    def stated_source(self, config: DataConfig) -> str:
         """The source of a loader that can't download.
 
         Raises:
             DataError: where none is stated.
         """
-        if settings.source is None:
+        if config.source is None:
             raise DataError(f"data.{self.name}.source: found null; allowed: a folder or archive to read")
-        return str(demand(settings.source))
+        return str(demand(config.source))
 
     def fetched(self, file: Published) -> Path:
         """A published file, downloaded unless it is there."""
         return fetch(file.url, self.downloads / file.name, file.md5, self.log)
 
-    def official(self, settings: DataSource, archives: list[Published], files: dict[str, str], base: str) -> Path:
+    def official(self, config: DataConfig, archives: list[Published], files: dict[str, str], base: str) -> Path:
         """The folder with a data set's official files, each with its published MD5, wherever they come from.
 
         Args:
-            settings: `source` is null (download), an archive, or an extracted folder.
+            config: `source` is null (download), an archive, or an extracted folder.
             archives: what is downloaded.
             files: file name -> MD5.
             base: the folder that the files stand in, inside an archive or extracted folder.
@@ -62,7 +62,7 @@ class Workspace:
             DataError: where a file is missing or is not what was published.
         """
         origin = archives[0].url
-        source = None if settings.source is None else demand(settings.source)
+        source = None if config.source is None else demand(config.source)
         if source is None:
             paths = [self.fetched(a) for a in archives]
             source = paths[0] if len(paths) == 1 else self.downloads

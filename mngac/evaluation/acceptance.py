@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mngac.norms import NORMS
+from mngac.norms import LP
 
 TOLERANCE = 1e-4
 
@@ -82,7 +82,7 @@ def accept(classifier: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, x_adv: 
     finite = x_adv.flatten(1).isfinite().all(1)
     x_adv = torch.where(finite.view(-1, *[1] * (x.dim() - 1)), x_adv, x)
     inside = ((x_adv >= 0) & (x_adv <= 1)).flatten(1).all(1)
-    near = NORMS[target.norm].size(x_adv - x) <= target.radius * (1 + TOLERANCE)
+    near = LP[target.norm].size(x_adv - x) <= target.radius * (1 + TOLERANCE)
     with reproducible(tensor_float32=False):
         wrong = ~right(classifier(x_adv).float(), y)
     valid = finite & inside & near

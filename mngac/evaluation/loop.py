@@ -24,10 +24,10 @@ from mngac.data import store
 from mngac.evaluation.acceptance import reproducible, right
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.probes import probe
-from mngac.evaluation.tasks import AttackFailed, Bench, Classifier, Finished, Unit, Workers, guarded
+from mngac.evaluation.tasks import AttackFailed, Classifier, Finished, Runner, Task, Workers, guarded
 from mngac.models.files import load_classifier
 from mngac.params.errors import UserError
-from mngac.params.sections import Radii, Suite, SuiteAttack
+from mngac.params.sections import AttackConfig, Radii, Suite
 from mngac.params.suites import radii_of, suite_of
 from mngac.params.types import number
 from mngac.pipeline.cache import write_text
@@ -87,7 +87,7 @@ class Silent(Log):
     def line(self, text: str) -> None:
         """Drops the line."""
 
-    def bar(self, total: int, done: int, unit: str, scale: bool = False) -> tqdm:
+    def bar(self, total: int, done: int, task: str, scale: bool = False) -> tqdm:
         """A bar that is never drawn."""
         return tqdm(total=total, initial=done, disable=True)
 
@@ -115,7 +115,7 @@ def evaluate(
         radii: of the norms' balls, on images in [0, 1]; or a mapping from the norms that the suite attacks, such as
             {"linf": "8/255"}.
         device: where batches are put.
-        resume: a file for finished units; where it exists, they are not run again.
+        resume: a file for finished tasks; where it exists, they are not run again.
         log: where progress is shown; nowhere by default.
 
     Raises:
@@ -128,20 +128,20 @@ def evaluate(
     radii = radii_of(suite, radii)
     device = str(device)
     _check(images, labels)
-    bench = Bench(classifier, images, labels, suite.seed, device)
+    runner = Runner(classifier, images, labels, suite.seed, device)
     processes = 1 if device.startswith("cuda") else suite.processes
     log = log or Silent()
-    with frozen(classifier), isolated(suite.seed), Workers(bench, Finished(resume), processes) as workers:
+    with frozen(classifier), isolated(suite.seed), Workers(runner, Finished(resume), processes) as workers:
         started = time.monotonic()
-        clean, flags = _clean(bench, suite.batch_size)
+        clean, flags = _clean(runner, suite.batch_size)
         seconds = round(time.monotonic() - started, 3)
         log.line(f"{log.name}  clean: {100 * clean.float().mean():.1f} % right, {seconds:.1f} s")
         run = _Run(suite, radii, clean, workers, log)
         attacks = [run.attack(name, entry) for name, entry in zip(_names(suite), suite.attacks, strict=True)]
     blind = [_black_box(entry) for entry in suite.attacks]
     flags += red_flags.overstates([entry.model_dump(exclude_none=True) for entry in suite.attacks])
-    flags += red_flags.at_chance(int(clean.sum()), len(clean), bench.classes)
-    flags += _fewer_targets(suite, bench.classes) + red_flags.black_box_wins(attacks, blind, len(labels))
+    flags += red_flags.at_chance(int(clean.sum()), len(clean), runner.classes)
+    flags += _fewer_targets(suite, runner.classes) + red_flags.black_box_wins(attacks, blind, len(labels))
     return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
 
 
@@ -180,22 +180,22 @@ def frozen(classifier: Classifier) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _clean(bench: Bench, batch_size: int) -> tuple[Tensor, list[str]]:
-    """Per image: right without attack, bool (n,); and the classifier's red flags. Tells the bench what it predicts."""
+def _clean(runner: Runner, batch_size: int) -> tuple[Tensor, list[str]]:
+    """Per image: right without attack, bool (n,); and the classifier's red flags. Tells the runner what it predicts."""
     correct, predictions, flags = [], [], []
-    for number_of_batch, positions in enumerate(torch.arange(len(bench.labels)).split(batch_size)):
+    for number_of_batch, positions in enumerate(torch.arange(len(runner.labels)).split(batch_size)):
         index = positions.tolist()
-        x, y = bench.batch(index)
+        x, y = runner.batch(index)
         with guarded("clean", index), reproducible(tensor_float32=False):
-            logits = bench.classifier(x).float()
-            bench.classes = logits.shape[1]
-            _check_range(bench.labels, bench.classes)
+            logits = runner.classifier(x).float()
+            runner.classes = logits.shape[1]
+            _check_range(runner.labels, runner.classes)
             correct.append(right(logits, y).cpu())
             predictions.append(logits.argmax(1).cpu())
         if not number_of_batch:
             with guarded("probe", index), reproducible(tensor_float32=False):
-                flags = probe(bench.classifier, x, y)
-    bench.predictions = torch.cat(predictions)
+                flags = probe(runner.classifier, x, y)
+    runner.predictions = torch.cat(predictions)
     return torch.cat(correct), flags
 
 
@@ -207,16 +207,16 @@ class _Run:
         self.robust = {norm: clean.clone() for norm in type(radii).model_fields}
         self.seconds: dict[str, float] = {}
 
-    def attack(self, name: str, entry: SuiteAttack) -> AttackRecord:
+    def attack(self, name: str, entry: AttackConfig) -> AttackRecord:
         """One attack: on the images still right under its norm, then in the mode `all` on those broken before."""
         radius = getattr(self.radii, entry.norm)
         robust, title = self.robust[entry.norm], f"{name} {entry.norm}"
-        units = self._units(title, entry, number(radius), robust)
+        tasks = self._tasks(title, entry, number(radius), robust)
         if self.suite.mode == "all":
-            units += self._units(f"{title} broken before", entry, number(radius), self.clean & ~robust)
+            tasks += self._tasks(f"{title} broken before", entry, number(radius), self.clean & ~robust)
         blank = "0" if self.suite.mode == "all" else "."
         correct = ["." if c else blank for c in self.clean.tolist()]
-        found = self._collect(title, units, correct, robust)
+        found = self._collect(title, tasks, correct, robust)
         self.robust[entry.norm] = robust & torch.tensor([flag == "1" for flag in correct])
         self.seconds[title] = round(sum(f["seconds"] for f in found), 3)
         rejected = sum(f["outcome"].count(-1) for f in found)
@@ -232,17 +232,17 @@ class _Run:
             forwards=sum(f["forwards"] for f in found),
         )
 
-    def _units(self, title: str, entry: SuiteAttack, radius: float, chosen: Tensor) -> list[Unit]:
+    def _tasks(self, title: str, entry: AttackConfig, radius: float, chosen: Tensor) -> list[Task]:
         batches = chosen.nonzero().flatten().split(self.suite.batch_size)
-        return [Unit(f"{title} {k}", entry, radius, index.tolist()) for k, index in enumerate(batches) if len(index)]
+        return [Task(f"{title} {k}", entry, radius, index.tolist()) for k, index in enumerate(batches) if len(index)]
 
-    def _collect(self, title: str, units: list[Unit], correct: list[str], robust: Tensor) -> list[dict[str, Any]]:
-        """Runs the units, writes the images' flags into `correct`, and shows how the robust accuracy falls."""
+    def _collect(self, title: str, tasks: list[Task], correct: list[str], robust: Tensor) -> list[dict[str, Any]]:
+        """Runs the tasks, writes the images' flags into `correct`, and shows how the robust accuracy falls."""
         found = []
         left = int(robust.sum())
-        with self.log.bar(sum(len(u.index) for u in units), 0, " images") as bar:
+        with self.log.bar(sum(len(u.index) for u in tasks), 0, " images") as bar:
             bar.set_description(f"{self.log.name} {title}")
-            for finding in self.workers.run(units):
+            for finding in self.workers.run(tasks):
                 for position, outcome in zip(finding["index"], finding["outcome"], strict=True):
                     correct[position] = "0" if outcome == 1 else "1"
                     left -= bool(outcome == 1 and robust[position])
@@ -266,7 +266,7 @@ def _bits(correct: Tensor) -> str:
     return "".join("1" if c else "0" for c in correct.tolist())
 
 
-def _black_box(entry: SuiteAttack) -> bool:
+def _black_box(entry: AttackConfig) -> bool:
     return getattr(importlib.import_module(f"mngac.evaluation.attacks.{entry.attack}"), "BLACK_BOX", False)
 
 
@@ -284,7 +284,7 @@ def run(context: Context) -> None:
     params, w = context.job.params, context.job.wildcards
     torch.set_num_threads(params.run.threads)
     suite, radii = params.evaluation[w["suite"]], params.radii_for(w["profile"], w["dataset"])
-    part = store.load(context.job.inputs["data"]).part(params.run.split)
+    part = store.load(context.job.inputs["data"]).split(params.run.split)
     n = min(suite.n or len(part), len(part))
     result = evaluate(
         load_classifier(context.job.inputs["classifier"], context.device),
@@ -293,12 +293,12 @@ def run(context: Context) -> None:
         suite,
         radii,
         device=context.device,
-        resume=context.work / "units.jsonl",
+        resume=context.work / "tasks.jsonl",
         log=context.log,
     )
     record = result.record(
         part.index[:n].tolist(),
-        provenance(context.key, context.parts, context.device),
+        provenance(context.key, context.key_parts, context.device),
         json.loads(Path(context.job.inputs["training"]).read_text()),
         split=params.run.split,
         **{**w, "seed": int(w["seed"])},

@@ -1,4 +1,4 @@
-"""The unit of an evaluation: one attack on one batch. Units are kept as they finish, and shared among processes."""
+"""The task of an evaluation: one attack on one batch. Units are kept as they finish, and shared among processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mngac.data.batches import to_unit
 from mngac.evaluation.acceptance import Pool, Target, accept, reproducible
 from mngac.evaluation.isolated import isolated
 from mngac.params.errors import UserError
-from mngac.params.sections import SuiteAttack
+from mngac.params.sections import AttackConfig
 from mngac.pipeline.cache import write_text
 
 Classifier = Callable[[Tensor], Tensor]
@@ -33,11 +33,11 @@ class AttackFailed(RuntimeError):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One attack on one batch: a name that no other unit has, the attack's entry and radius, the images' positions."""
+class Task:
+    """One attack on one batch: a name that no other task has, the attack's entry and radius, the images' positions."""
 
     name: str
-    entry: SuiteAttack
+    entry: AttackConfig
     radius: float
     index: list[int]
 
@@ -55,7 +55,7 @@ class Counted:
 
 
 @dataclass
-class Bench:
+class Runner:
     """A classifier and the images that it is tried on: all that a worker process needs."""
 
     classifier: Classifier
@@ -71,24 +71,24 @@ class Bench:
         x = self.images[index].to(self.device)
         return (to_unit(x) if x.dtype == torch.uint8 else x.float()), self.labels[index].to(self.device)
 
-    def attack(self, unit: Unit) -> dict[str, Any]:
-        """Runs a unit: each image's outcome (see `accept`), the images passed forward, and the seconds it took.
+    def attack(self, task: Task) -> dict[str, Any]:
+        """Runs a task: each image's outcome (see `accept`), the images passed forward, and the seconds it took.
 
         Raises:
             AttackFailed: with the attack's name and the images, whatever the attack or the classifier raised.
         """
         started = time.monotonic()
-        x, y = self.batch(unit.index)
+        x, y = self.batch(task.index)
         pool = Pool(self.images, self.predictions)
-        target = Target(unit.entry.norm, unit.radius, self.classes, self.seed, self.device, pool)
+        target = Target(task.entry.norm, task.radius, self.classes, self.seed, self.device, pool)
         counted = Counted(self.classifier)
-        adapter = importlib.import_module(f"mngac.evaluation.attacks.{unit.entry.attack}")
-        with guarded(unit.name, unit.index), isolated(self.seed), reproducible(torch.backends.cudnn.allow_tf32):
-            x_adv = adapter.attack(counted, x, y, target, unit.entry)
+        adapter = importlib.import_module(f"mngac.evaluation.attacks.{task.entry.attack}")
+        with guarded(task.name, task.index), isolated(self.seed), reproducible(torch.backends.cudnn.allow_tf32):
+            x_adv = adapter.attack(counted, x, y, target, task.entry)
             outcome = accept(self.classifier, x, y, x_adv, target)
         return {
-            "name": unit.name,
-            "index": unit.index,
+            "name": task.name,
+            "index": task.index,
             "outcome": outcome.tolist(),
             "forwards": counted.images,
             "seconds": round(time.monotonic() - started, 3),
@@ -123,25 +123,25 @@ def ranges(index: list[int]) -> str:
 
 @dataclass
 class Finished:
-    """Finished units in a file of JSON lines, so that a killed evaluation goes on where it was."""
+    """Finished tasks in a file of JSON lines, so that a killed evaluation goes on where it was."""
 
     path: Path | None
-    units: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.path and self.path.exists():
             whole = [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            self.units = {unit["name"]: unit for unit in map(json.loads, whole)}
+            self.tasks = {task["name"]: task for task in map(json.loads, whole)}
             write_text(self.path, "".join(whole))
 
-    def find(self, unit: Unit) -> dict[str, Any] | None:
-        """What an earlier run found for the unit, if it was of the same images."""
-        kept = self.units.get(unit.name)
-        return kept if kept and kept["index"] == unit.index else None
+    def find(self, task: Task) -> dict[str, Any] | None:
+        """What an earlier run found for the task, if it was of the same images."""
+        kept = self.tasks.get(task.name)
+        return kept if kept and kept["index"] == task.index else None
 
     def add(self, finished: dict[str, Any]) -> None:
-        """Keeps a unit, in the file too, before the next one starts."""
-        self.units[finished["name"]] = finished
+        """Keeps a task, in the file too, before the next one starts."""
+        self.tasks[finished["name"]] = finished
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
@@ -149,13 +149,13 @@ class Finished:
 
 
 class Workers:
-    """Runs units here, or in several processes; finished ones are not run again.
+    """Runs tasks here, or in several processes; finished ones are not run again.
 
-    A unit is a whole batch whatever the number of processes, so that their number changes no result.
+    A task is a whole batch whatever the number of processes, so that their number changes no result.
     """
 
-    def __init__(self, bench: Bench, finished: Finished, processes: int):
-        self.bench, self.finished, self.processes = bench, finished, processes
+    def __init__(self, runner: Runner, finished: Finished, processes: int):
+        self.runner, self.finished, self.processes = runner, finished, processes
         self.executor: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
@@ -165,37 +165,37 @@ class Workers:
         if self.executor:
             self.executor.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, units: Iterable[Unit]) -> Iterator[dict[str, Any]]:
-        """Each unit's finding, in the order in which they finish."""
+    def run(self, tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
+        """Each task's finding, in the order in which they finish."""
         todo = []
-        for unit in units:
-            kept = self.finished.find(unit)
+        for task in tasks:
+            kept = self.finished.find(task)
             if kept:
                 yield kept
             else:
-                todo.append(unit)
-        for found in map(self.bench.attack, todo) if self.processes == 1 else self._shared(todo):
+                todo.append(task)
+        for found in map(self.runner.attack, todo) if self.processes == 1 else self._shared(todo):
             self.finished.add(found)
             yield found
 
-    def _shared(self, units: list[Unit]) -> Iterator[dict[str, Any]]:
-        if units and self.executor is None:
+    def _shared(self, tasks: list[Task]) -> Iterator[dict[str, Any]]:
+        if tasks and self.executor is None:
             threads = torch.get_num_threads()
             self.executor = ProcessPoolExecutor(
-                self.processes, get_context("spawn"), initializer=_start, initargs=(self.bench, threads)
+                self.processes, get_context("spawn"), initializer=_start, initargs=(self.runner, threads)
             )
-        futures: list[Future[dict[str, Any]]] = [self.executor.submit(_attack, u) for u in units if self.executor]
+        futures: list[Future[dict[str, Any]]] = [self.executor.submit(_attack, u) for u in tasks if self.executor]
         for future in as_completed(futures):
             yield future.result()
 
 
-_bench: Bench | None = None
+_runner: Runner | None = None
 
 
-def _start(bench: Bench, threads: int) -> None:
+def _start(runner: Runner, threads: int) -> None:
     """Sets a worker process up; it ends with its parent, even with one that is killed."""
-    global _bench
-    _bench = bench
+    global _runner
+    _runner = runner
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -207,7 +207,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _attack(unit: Unit) -> dict[str, Any]:
-    if _bench is None:
+def _attack(task: Task) -> dict[str, Any]:
+    if _runner is None:
         raise RuntimeError("the worker process was not set up")
-    return _bench.attack(unit)
+    return _runner.attack(task)

@@ -29,7 +29,7 @@ def pgd_until_broken(
     Returns:
         x_adv in the ball: where an image was broken, the point at which that showed; else the last iterate.
     """
-    x_adv = x + attack.ball.to_ball(x, attack.ball.start(x, attack.radius, generator), attack.radius)
+    x_adv = x + attack.lp.to_ball(x, attack.lp.start(x, attack.radius, generator), attack.radius)
     whole = torch.arange(len(x), device=x.device)
     for done in range(0, attack.steps, EVERY):
         few = replace(attack, steps=min(EVERY, attack.steps - done))

@@ -97,7 +97,7 @@ def _verify(checkpoint: str, found: Sequence[Record]) -> bool:
         return False
     data, classifier = store.load(data_path(found[0].dataset)), load_classifier(checkpoint, "cpu")
     for record in found:
-        part = data.parts[record.split]
+        part = data.splits[record.split]
         n = min(CHECKED, record.n)
         same_images = part.index[: record.n].tolist() == record.indices
         correct = right(classifier(to_unit(part.images[:n])), part.labels[:n]).tolist()

@@ -54,7 +54,7 @@ class Request:
 def evaluate_file(params: Params, request: Request) -> Record:
     """Attacks the classifier of a file and writes its record.
 
-    A run that was killed goes on from its last finished unit when it is asked for again.
+    A run that was killed goes on from its last finished task when it is asked for again.
 
     Raises:
         ParamsError: for a name that params.yaml does not define, a data set that was not prepared, or an `--out`
@@ -65,17 +65,17 @@ def evaluate_file(params: Params, request: Request) -> Record:
     suite, radii = _settings(params, request, profile)
     method, training_seed = _who(request, profile)
     data, device = _data(request.dataset), device_type(params.run.device)
-    part = data.part(params.run.split)
+    part = data.split(params.run.split)
     n = min(suite.n or len(part), len(part))
     torch.set_num_threads(params.run.threads)
     classifier = open_classifier(request.checkpoint, request.model, len(data.classes), data.shape).to(device)
     parts = _parts(params, request, suite, radii, device)
     key = key_of(parts)
     cache, log = Cache(), Log(name=f"{request.dataset} {method} {request.suite}-{profile}")
-    units = cache.work(key) / "units.jsonl"
+    tasks = cache.work(key) / "tasks.jsonl"
     with cache.lock(key):
         images, labels = part.images[:n], part.labels[:n]
-        result = evaluate(classifier, images, labels, suite, radii, device=device, resume=units, log=log)
+        result = evaluate(classifier, images, labels, suite, radii, device=device, resume=tasks, log=log)
         record = result.record(
             part.index[:n].tolist(),
             provenance(key, parts, device),
@@ -88,7 +88,7 @@ def evaluate_file(params: Params, request: Request) -> Record:
             profile=profile,
         )
         write_text(request.out, record.to_json())
-        shutil.rmtree(units.parent, ignore_errors=True)
+        shutil.rmtree(tasks.parent, ignore_errors=True)
     return record
 
 

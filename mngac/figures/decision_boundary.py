@@ -34,7 +34,7 @@ def draw(subjects: Subjects) -> Figure:
         line[0].set_ylabel(f"image {index}, label {subjects.classes[int(subjects.y[index])]}", color=INK)
     for axis, method in zip(axes[0], methods, strict=True):
         axis.set_title(method, loc="left", fontweight="bold")
-    span, radius = subjects.settings.plane_span, subjects.radii["l2"]
+    span, radius = subjects.params.plane_span, subjects.radii["l2"]
     note = (
         f"{subjects.note} Each method's own plane: across, its {NORM_LABELS['linf']} perturbation; up, its "
         f"{NORM_LABELS['l1']} perturbation made orthogonal to it; ±{span * radius:g} in {NORM_LABELS['l2']} length, "
@@ -50,7 +50,7 @@ def chosen(subjects: Subjects) -> list[int]:
     right = torch.stack([logits_of(c, subjects.x).argmax(1) == subjects.y for c in subjects.classifiers.values()])
     first = right.all(0).nonzero().flatten().tolist()
     rest = [i for i in range(len(subjects.y)) if i not in first]
-    return (first + rest)[: subjects.settings.planes]
+    return (first + rest)[: subjects.params.planes]
 
 
 def _directions(x: Tensor, ends: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -74,8 +74,8 @@ def _panel(axis: Axes, subjects: Subjects, method: str, index: int) -> None:
     x, y = subjects.x[index : index + 1], subjects.y[index : index + 1]
     ends = [subjects.attack(method, norm, x, y)[0] for norm in AXES]
     first, second = _directions(x[0], ends)
-    span = subjects.settings.plane_span * subjects.radii["l2"]
-    steps = torch.linspace(-span, span, subjects.settings.grid, device=x.device)
+    span = subjects.params.plane_span * subjects.radii["l2"]
+    steps = torch.linspace(-span, span, subjects.params.grid, device=x.device)
     logits = logits_of(subjects.classifiers[method], plane(x[0], first, second, steps, steps))
     side = len(steps)
     label = int(y[0])

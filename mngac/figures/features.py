@@ -47,7 +47,7 @@ def worst_of_norms(subjects: Subjects, method: str, x: Tensor, y: Tensor) -> Ten
 
 def draw(subjects: Subjects) -> Figure:
     """Two rows, clean and attacked; a column a method; three classes, in the plane of their weight vectors."""
-    methods, classes = list(subjects.classifiers), subjects.settings.classes
+    methods, classes = list(subjects.classifiers), subjects.params.classes
     if not methods or max(classes) >= len(subjects.classes):
         return empty(f"{subjects.dataset}: no method, or no three classes, to show features of.")
     of_three = torch.stack([subjects.y == c for c in classes]).any(0)
@@ -78,9 +78,9 @@ def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y:
     for axis, images in zip(axes, (x, x_adv), strict=True):
         features, weights = penultimate(subjects.classifiers[method], images)
         right = (logits_of(subjects.classifiers[method], images).argmax(1) == y).cpu()
-        _, basis = template_plane(weights[subjects.settings.classes])
+        _, basis = template_plane(weights[subjects.params.classes])
         points = (features @ basis).cpu()
-        for c, marker, face in zip(subjects.settings.classes, MARKERS, FACES, strict=True):
+        for c, marker, face in zip(subjects.params.classes, MARKERS, FACES, strict=True):
             of_class = (y == c).cpu()
             for shown, fill in ((right, face), (~right, "none")):
                 across, up = points[of_class & shown].T.numpy()

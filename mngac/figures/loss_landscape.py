@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from mngac.figures.style import INK, NORM_LABELS, PAPER, QUIET, empty, title
 from mngac.figures.subjects import Subjects, logits_of, plane
-from mngac.norms import NORMS as BALLS
+from mngac.norms import LP
 from mngac.params.types import NORMS
 from mngac.streams import stream
 
@@ -28,12 +28,12 @@ def surface(subjects: Subjects, method: str, norm: str) -> Tensor:
 
     a goes along the image's own attack, b along a random point of the ball, scaled to its surface.
     """
-    count, side = subjects.settings.surface_images, subjects.settings.surface_grid
+    count, side = subjects.params.surface_images, subjects.params.surface_grid
     x, y = subjects.x[:count], subjects.y[:count]
     first = subjects.attack(method, norm, x, y) - x
-    ball, radius = BALLS[norm], subjects.radii[norm]
-    second = ball.start(x, radius, stream(subjects.seed, "landscape", norm, device=subjects.device))
-    second = second * (radius / ball.size(second).clamp_min(1e-12)).view(-1, 1, 1, 1)
+    lp, radius = LP[norm], subjects.radii[norm]
+    second = lp.start(x, radius, stream(subjects.seed, "landscape", norm, device=subjects.device))
+    second = second * (radius / lp.size(second).clamp_min(1e-12)).view(-1, 1, 1, 1)
     steps = torch.linspace(-1, 1, side, device=x.device)
     total = torch.zeros(side * side, device=x.device)
     for image, label, across, up in zip(x, y, first, second, strict=True):
@@ -62,7 +62,7 @@ def draw(subjects: Subjects) -> Figure:
     bar.set_label("cross-entropy (nats)", fontsize=7)
     bar.ax.tick_params(labelsize=6.5, length=0)
     bar.outline.set_visible(False)
-    n = min(subjects.settings.surface_images, len(subjects.x))
+    n = min(subjects.params.surface_images, len(subjects.x))
     note = (
         f"{subjects.note} Mean over the first {n} images. Dot: the clean image; triangle: the attacked one. Each "
         "direction has the length of the radius in its norm; pixels clamped to [0, 1]."

@@ -31,10 +31,10 @@ def _curve(subjects: Subjects, method: str, norm: str) -> list[float]:
     classifier, x, y = subjects.classifiers[method], subjects.x, subjects.y
     alive: Tensor = logits_of(classifier, x).argmax(1) == y
     found = []
-    for i, factor in enumerate(subjects.settings.radius_factors):
+    for i, factor in enumerate(subjects.params.radius_factors):
         if factor and bool(alive.any()):
             chosen = alive.nonzero().flatten()
-            problem = Problem(classifier, norm, factor * subjects.radii[norm], subjects.settings.steps)
+            problem = Problem(classifier, norm, factor * subjects.radii[norm], subjects.params.steps)
             seed = stream_seed(subjects.seed, "over radius", norm, i)
             x_adv = apgd_until_broken(problem, x[chosen], y[chosen], y[None, chosen], seed)
             alive[chosen] = logits_of(classifier, x_adv).argmax(1) == y[chosen]
@@ -56,7 +56,7 @@ def draw(subjects: Subjects, curves: Curves) -> Figure:
 
 def _panel(axis: Axes, subjects: Subjects, curves: Curves, norm: str) -> None:
     radius = subjects.radii[norm]
-    across = [f * radius for f in subjects.settings.radius_factors]
+    across = [f * radius for f in subjects.params.radius_factors]
     looks = method_looks(list(subjects.classifiers))
     percent(axis)
     axis.axvline(radius, color=QUIET, lw=0.8)
@@ -83,6 +83,6 @@ def comma_separated(subjects: Subjects, curves: Curves) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["radius_factor", *(f"{m}_{norm}" for m, norm in curves)])
-    for i, factor in enumerate(subjects.settings.radius_factors):
+    for i, factor in enumerate(subjects.params.radius_factors):
         writer.writerow([factor, *(round(values[i], 4) for values in curves.values())])
     return out.getvalue()

@@ -13,7 +13,7 @@ from torch import Tensor
 from mngac.figures.style import INK, NORM_LABELS, QUIET, empty, say, title
 from mngac.figures.subjects import Subjects, load_generator, logits_of
 from mngac.models.noise_generator import NoiseGenerator
-from mngac.norms import NORMS as BALLS
+from mngac.norms import LP
 from mngac.params.types import NORMS
 from mngac.streams import stream
 
@@ -27,7 +27,7 @@ def draw(subjects: Subjects) -> Figure:
     if not found:
         return empty(f"None of figures.methods is in this run: {', '.join(subjects.missing)}.")
     method = with_generator[0] if with_generator else list(found)[-1]
-    count = min(subjects.settings.panel_images, len(subjects.x))
+    count = min(subjects.params.panel_images, len(subjects.x))
     columns = 1 + len(GROUPS) * len(NORMS)
     figure, axes = plt.subplots(
         count, columns, figsize=(8.8, 0.88 * count + 1.35), squeeze=False, width_ratios=[1.25] + [1] * (columns - 1)
@@ -57,14 +57,14 @@ def _moved(
     subjects: Subjects, method: str, generator: NoiseGenerator | None, norm: str, x: Tensor, y: Tensor
 ) -> dict[str, Tensor | None]:
     """Group -> images moved within the norm's ball (n, channels, height, width); None without a generator."""
-    ball, radius = BALLS[norm], subjects.radii[norm]
+    lp, radius = LP[norm], subjects.radii[norm]
     draw = stream(subjects.seed, "panel", norm, device=subjects.device)
     gaussian = torch.randn(x.shape, device=x.device, generator=draw)
     noise = None
     if generator is not None:
         with torch.no_grad():
-            noise = ball.fit(x, generator(x, generator.draw(x, draw)), radius)
-    moved = (subjects.attack(method, norm, x, y), noise, ball.fit(x, gaussian, radius))
+            noise = lp.add_noise(x, generator(x, generator.draw(x, draw)), radius)
+    moved = (subjects.attack(method, norm, x, y), noise, lp.add_noise(x, gaussian, radius))
     return dict(zip(GROUPS, moved, strict=True))
 
 

@@ -35,7 +35,7 @@ class Subjects:
     y: Tensor
     classes: list[str]
     radii: Mapping[str, float]
-    settings: FigureParams
+    params: FigureParams
     split: str
     seed: int
     device: str
@@ -44,13 +44,13 @@ class Subjects:
     def attack(self, method: str, norm: str, x: Tensor, y: Tensor) -> Tensor:
         """x_adv of the highest loss that APGD-CE finds in the norm's ball (Croce and Hein 2020)."""
         draw = stream(self.seed, "figures", norm, device=self.device)
-        return apgd(self.classifiers[method], x, y, norm, self.radii[norm], self.settings.steps, draw)
+        return apgd(self.classifiers[method], x, y, norm, self.radii[norm], self.params.steps, draw)
 
     @property
     def note(self) -> str:
         """What every footnote of these figures says."""
         absent = f" Not in this run: {', '.join(self.missing)}." if self.missing else ""
-        return f"{self.dataset}, {self.split} images, seed {self.seed}; APGD-CE, {self.settings.steps} steps.{absent}"
+        return f"{self.dataset}, {self.split} images, seed {self.seed}; APGD-CE, {self.params.steps} steps.{absent}"
 
 
 def load(params: Params, dataset: str, device: str) -> Subjects:
@@ -59,7 +59,7 @@ def load(params: Params, dataset: str, device: str) -> Subjects:
     seed = params.run.seeds[0]
     folders = {m: trained(dict(dataset=dataset, method=m, seed=str(seed))) for m in methods}
     data = store.load(f"data/{dataset}.safetensors")
-    part = data.part(params.run.split)
+    part = data.split(params.run.split)
     count = params.figures.images
     radii = params.radii_for(params.run.profiles[0], dataset)
     return Subjects(
@@ -69,7 +69,7 @@ def load(params: Params, dataset: str, device: str) -> Subjects:
         y=part.labels[:count].to(device),
         classes=data.classes,
         radii={norm: number(getattr(radii, norm)) for norm in ("linf", "l1", "l2")},
-        settings=params.figures,
+        params=params.figures,
         split=params.run.split,
         seed=seed,
         device=device,

@@ -11,6 +11,6 @@ class Method(Base):
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on attacked images."""
-        (norm,) = self.params.norms
-        x_adv = self.attack(classifier, batch, step, norm, self.params.attack_mode)
+        (norm,) = self.config.norms
+        x_adv = self.attack(classifier, batch, step, norm, self.config.attack_mode)
         return F.cross_entropy(classifier(x_adv), batch.y)

@@ -12,5 +12,5 @@ class Method(Base):
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """The mean over norms of the cross-entropy on attacked images."""
-        attacked = [self.attack(classifier, batch, step, p, self.params.attack_mode) for p in self.params.norms]
+        attacked = [self.attack(classifier, batch, step, p, self.config.attack_mode) for p in self.config.norms]
         return torch.stack([F.cross_entropy(classifier(x_adv), batch.y) for x_adv in attacked]).mean()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mngac.attacks.pgd import Attack, pgd
 from mngac.models.batch_norm import frozen_statistics
-from mngac.params.sections import MethodParams
+from mngac.params.sections import MethodConfig
 from mngac.streams import stream
 
 
@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Setup:
     """What the training section and the data give to a method."""
 
     attacks: Mapping[str, Attack]
@@ -67,9 +67,9 @@ class Base:
     trains = True
     """Whether there is anything to descend on."""
 
-    def __init__(self, params: MethodParams, setting: Setting):
-        self.params: Any = params  # an entry states exactly the keys that its kind reads, so none of them is None
-        self.setting = setting
+    def __init__(self, config: MethodConfig, setup: Setup):
+        self.config: Any = config  # an entry states exactly the keys that its kind reads, so none of them is None
+        self.setup = setup
 
     def initialise(self, classifier: nn.Module) -> None:
         """Sets the classifier's first weights, where the method has its own; most keep the random ones."""
@@ -81,7 +81,7 @@ class Base:
     def attack(self, classifier: nn.Module, batch: Batch, step: Step, norm: str, mode: str) -> Tensor:
         """x_adv of the norm's training attack; running statistics stay as they are."""
         with frozen_statistics(classifier, mode):
-            return pgd(classifier, batch.x, batch.y, self.setting.attacks[norm], step.stream(f"attack {norm}"))
+            return pgd(classifier, batch.x, batch.y, self.setup.attacks[norm], step.stream(f"attack {norm}"))
 
     def watch(self, classifier: nn.Module) -> None:
         """Looks at what the last `loss` did, before the classifier moves; none of it counts as the method's cost."""

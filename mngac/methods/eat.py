@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mngac.attacks.apgd import apgd
-from mngac.methods.base import Base, Batch, Setting, Step
+from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.batch_norm import frozen_statistics
-from mngac.params.sections import MethodParams
+from mngac.params.sections import MethodConfig
 
 
 class Method(Base):
@@ -21,28 +21,28 @@ class Method(Base):
     `momentum`. They live on the host: one number is read back a step.
     """
 
-    def __init__(self, params: MethodParams, setting: Setting):
-        super().__init__(params, setting)
-        self.accuracy = dict.fromkeys(self.params.norms, 0.0)
+    def __init__(self, config: MethodConfig, setup: Setup):
+        super().__init__(config, setup)
+        self.accuracy = dict.fromkeys(self.config.norms, 0.0)
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on images attacked by APGD in the norm drawn."""
         norm = self.draw(step)
-        ball = self.setting.attacks[norm]
-        with frozen_statistics(classifier, self.params.attack_mode):
-            x_adv = apgd(classifier, batch.x, batch.y, norm, ball.radius, ball.steps, step.stream(f"attack {norm}"))
+        attack = self.setup.attacks[norm]
+        with frozen_statistics(classifier, self.config.attack_mode):
+            x_adv = apgd(classifier, batch.x, batch.y, norm, attack.radius, attack.steps, step.stream(f"attack {norm}"))
         logits = classifier(x_adv)
         right = (logits.detach().argmax(1) == batch.y).float().mean().item()
-        kept = self.params.momentum
+        kept = self.config.momentum
         self.accuracy[norm] = kept * self.accuracy[norm] + (1 - kept) * right
         return F.cross_entropy(logits, batch.y)
 
     def draw(self, step: Step) -> str:
         """A norm, in proportion to its running robust error."""
-        errors = torch.tensor([1 - self.accuracy[p] for p in self.params.norms]).clamp_min(1e-6)
+        errors = torch.tensor([1 - self.accuracy[p] for p in self.config.norms]).clamp_min(1e-6)
         point = torch.rand(1, generator=step.host_stream("norm")) * errors.sum()
         chosen = int((errors.cumsum(0) <= point).sum())
-        return str(self.params.norms[min(chosen, len(errors) - 1)])
+        return str(self.config.norms[min(chosen, len(errors) - 1)])
 
     def diagnostics(self) -> dict[str, float]:
         """Running robust training accuracy of each norm."""

@@ -23,12 +23,12 @@ EVERY = 8
 
 
 @dataclass(frozen=True)
-class Learned:
+class MetaStep:
     """What one step of the generator did."""
 
     batch: Batch
     x_adv: Tensor
-    ball: Attack
+    attack: Attack
     step: Step
     meta_loss: Tensor
     """CE(f_theta'(x_adv), y) after the virtual step on the generator's noise: a scalar."""
@@ -47,28 +47,30 @@ def angle(first: Tensor, second: Tensor) -> Tensor:
     return 2 * torch.rad2deg(torch.atan2((a - b).norm(), (a + b).norm()))
 
 
-def clamped_share(generator: NoiseGenerator, seen: Learned) -> Tensor:
+def clamped_share(generator: NoiseGenerator, seen: MetaStep) -> Tensor:
     """Share of the noise's coordinates that the fit to the ball leaves without gradient."""
-    x, ball = seen.batch.x, seen.ball
+    x, attack = seen.batch.x, seen.attack
     with torch.no_grad():
         noise = generator(x, generator.draw(x, seen.step.stream("noise noted")))
     noise.requires_grad_()
     probe = torch.randn(x.shape, device=x.device, generator=seen.step.stream("probe"))
-    slope = torch.autograd.grad((ball.ball.fit(x, noise, ball.radius) * probe).sum(), noise)[0]
-    return slope.eq(0).float().mean()
+    grad = torch.autograd.grad((attack.lp.add_noise(x, noise, attack.radius) * probe).sum(), noise)[0]
+    return grad.eq(0).float().mean()
 
 
-def reference_views(classifier: nn.Module, seen: Learned) -> dict[str, Tensor]:
+def reference_views(classifier: nn.Module, seen: MetaStep) -> dict[str, Tensor]:
     """Views (batch, channels, height, width) beside the generator's, in its ball.
 
     Gaussian noise; one steepest-ascent step of the norm to the radius (FGSM); x_adv.
     """
-    x, ball = seen.batch.x, seen.ball
+    x, attack = seen.batch.x, seen.attack
     gaussian = torch.randn(x.shape, device=x.device, generator=seen.step.stream("gaussian"))
-    slope = gradient(classifier, x, seen.batch.y, summed_cross_entropy)
-    steepest = ball.ball.ascend(slope, ball.radius, ball.top)
+    grad = gradient(classifier, x, seen.batch.y, summed_cross_entropy)
+    steepest = attack.lp.ascend(grad, attack.radius, attack.top)
     fitted = {"gaussian": gaussian, "fgsm": steepest}
-    return {name: ball.ball.fit(x, noise, ball.radius) for name, noise in fitted.items()} | {"x_adv": seen.x_adv}
+    return {name: attack.lp.add_noise(x, noise, attack.radius) for name, noise in fitted.items()} | {
+        "x_adv": seen.x_adv
+    }
 
 
 class Diagnostics:
@@ -81,12 +83,14 @@ class Diagnostics:
         """Steps of each norm so far."""
         self._sums: dict[str, Tensor] = {}
 
-    def due(self, norm: str) -> bool:
-        """Counts a step of the norm; whether it is to be looked at."""
+    def due(self, norm: str, learning_rate: float) -> bool:
+        """Counts a step of a norm; whether it is to be looked at. One at rate 0 moves nothing and does not count."""
+        if not learning_rate:
+            return False
         self.steps[norm] = self.steps.get(norm, 0) + 1
         return self.steps[norm] % EVERY == 1
 
-    def note(self, classifier: nn.Module, seen: Learned, worth: Callable[[Tensor], Tensor]) -> None:
+    def note(self, classifier: nn.Module, seen: MetaStep, worth: Callable[[Tensor], Tensor]) -> None:
         """Adds up, on the device, one step's numbers; `worth` gives the meta loss of a view, to first order."""
         losses = {name: worth(view) for name, view in reference_views(classifier, seen).items()}
         decay = self.weight_decay * flat(list(self.generator.parameters())).norm()
@@ -100,7 +104,7 @@ class Diagnostics:
         }
         for name, value in noted.items():
             pair = torch.stack([value.detach().float(), torch.ones_like(value).float()])
-            key = f"{name}_{seen.ball.norm}"
+            key = f"{name}_{seen.attack.norm}"
             self._sums[key] = self._sums.get(key, torch.zeros_like(pair)) + pair
 
     def means(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ class Method(Base):
 
     def initialise(self, classifier: nn.Module) -> None:
         """The file's weights in place of random ones, whole or not at all."""
-        load_weights(classifier, self.params.checkpoint, self.params.model)
+        load_weights(classifier, self.config.checkpoint, self.config.model)
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """There is none.

@@ -13,7 +13,7 @@ class Method(Base):
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on each image's worst attack; one pass with gradient, on the images chosen."""
-        attacked = [self.attack(classifier, batch, step, p, self.params.attack_mode) for p in self.params.norms]
+        attacked = [self.attack(classifier, batch, step, p, self.config.attack_mode) for p in self.config.norms]
         with torch.no_grad(), frozen_statistics(classifier, "train"):
             losses = [F.cross_entropy(classifier(a), batch.y, reduction="none") for a in attacked]
         worst = torch.stack(losses).argmax(0)

@@ -16,9 +16,9 @@ class Method(Base):
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on images attacked by MSD, with the entry's step sizes."""
-        sizes = self.params.step_sizes
-        attacks = [self.setting.attacks[p] for p in self.params.norms]
+        sizes = self.config.step_sizes
+        attacks = [self.setup.attacks[p] for p in self.config.norms]
         attacks = [replace(a, step_size=a.radius * number(sizes[a.norm])) for a in attacks]
-        with frozen_statistics(classifier, self.params.attack_mode):
+        with frozen_statistics(classifier, self.config.attack_mode):
             x_adv = msd(classifier, batch.x, batch.y, attacks)
         return F.cross_entropy(classifier(x_adv), batch.y)

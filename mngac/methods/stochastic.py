@@ -17,15 +17,15 @@ class Method(Base):
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on attacked images plus the weighted consistency of clean, noisy and attacked posteriors."""
-        norm = step.draw(self.params.norms)
-        x_adv = self.attack(classifier, batch, step, norm, self.params.attack_mode)
-        if not self.params.beta:
+        norm = step.draw(self.config.norms)
+        x_adv = self.attack(classifier, batch, step, norm, self.config.attack_mode)
+        if not self.config.beta:
             return F.cross_entropy(classifier(x_adv), batch.y)
         views = [batch.x]
-        if self.params.noise == "gaussian":
+        if self.config.noise == "gaussian":
             noise = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("noise"))
-            attack = self.setting.attacks[norm]
-            views.append(attack.ball.fit(batch.x, noise, attack.radius))
+            attack = self.setup.attacks[norm]
+            views.append(attack.lp.add_noise(batch.x, noise, attack.radius))
         logits = [classifier(view) for view in [*views, x_adv]]
         consistency = jensen_shannon(*logits)
-        return F.cross_entropy(logits[-1], batch.y) + self.params.beta * consistency
+        return F.cross_entropy(logits[-1], batch.y) + self.config.beta * consistency

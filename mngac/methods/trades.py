@@ -20,15 +20,15 @@ class Method(Base):
         """The TRADES loss; with pseudo-labelled images in the batch it is RST's (Carmon et al. 2019)."""
         x_adv = self._attack(classifier, batch, step)
         logits = classifier(batch.x)
-        return F.cross_entropy(logits, batch.y) + self.params.beta * kl(logits, classifier(x_adv))
+        return F.cross_entropy(logits, batch.y) + self.config.beta * kl(logits, classifier(x_adv))
 
     def _attack(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
-        (norm,) = self.params.norms
-        attack = self.setting.attacks[norm]
-        attack = replace(attack, step_size=attack.radius * number(self.params.step_sizes[norm]))
+        (norm,) = self.config.norms
+        attack = self.setup.attacks[norm]
+        attack = replace(attack, step_size=attack.radius * number(self.config.step_sizes[norm]))
         noise = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("attack start"))
-        start = attack.ball.to_ball(batch.x, self.params.start_std * noise, attack.radius)
-        with frozen_statistics(classifier, self.params.attack_mode):
+        start = attack.lp.to_ball(batch.x, self.config.start_std * noise, attack.radius)
+        with frozen_statistics(classifier, self.config.attack_mode):
             with torch.no_grad():
                 clean = classifier(batch.x)
             return ascend(classifier, batch.x, clean, start, attack, lambda adv, fixed: kl(fixed, adv) * len(fixed))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mngac.params.errors import ParamsError, shown
 from mngac.params.registry import keys_read, kinds
-from mngac.params.sections import DataSource, Params
+from mngac.params.sections import DataConfig, Params
 from mngac.params.types import Closed
 from mngac.params.yaml_file import key_path, read
 
@@ -50,13 +50,13 @@ def section(path: str, model: type[Section], raw: object) -> Section:
         raise ParamsError(_explain(error, model, path)) from None
 
 
-def entry(name: str, raw: object) -> DataSource:
+def entry(name: str, raw: object) -> DataConfig:
     """Checks one entry of `data`, such as the command line states it.
 
     Raises:
         ParamsError: one line on the first thing that is wrong.
     """
-    source = section(f"data.{name}", DataSource, raw)
+    source = section(f"data.{name}", DataConfig, raw)
     _check_source(f"data.{name}", source)
     return source
 
@@ -139,17 +139,17 @@ def _check_names(params: Params) -> None:
         allowed = f"one of {', '.join(run.methods)}, or [] without run.semi_methods"
         _demand(teacher in run.methods, "run.teachers", teacher, allowed)
     for name, method in params.methods.items():
-        check_entry(f"methods.{name}", "methods", "kind", method, "params")
+        check_entry(f"methods.{name}", "methods", "kind", method)
     for suite, settings in params.evaluation.items():
         for i, attack in enumerate(settings.attacks):
-            check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack, "settings")
+            check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
 
 
-def _check_source(path: str, source: DataSource) -> None:
+def _check_source(path: str, source: DataConfig) -> None:
     """Refuses a loader that does not exist, and settings that it does not read."""
     known = kinds("data/loaders")
     _demand(source.loader in known, f"{path}.loader", source.loader, f"one of {', '.join(known)}")
-    read = keys_read("data/loaders", source.loader, "settings")
+    read = keys_read("data/loaders", source.loader)
     for key in ("classes", "size"):
         if getattr(source, key) is not None and key not in read:
             raise ParamsError(f"{path}.{key}: not read by {source.loader}; allowed: null")
@@ -157,11 +157,11 @@ def _check_source(path: str, source: DataSource) -> None:
     _demand(not extra or "unlabelled" in read, f"{path}.unlabelled", "extra", "a share or a path; svhn alone has extra")
 
 
-def check_entry(path: str, folder: str, selector: str, entry: Closed, owner: str) -> None:
+def check_entry(path: str, folder: str, selector: str, entry: Closed) -> None:
     """Refuses an entry whose kind does not exist, or whose keys are not just those that its kind reads."""
     kind = getattr(entry, selector)
     _demand(kind in kinds(folder), f"{path}.{selector}", kind, f"one of {', '.join(kinds(folder))}")
-    read = keys_read(folder, kind, owner) & set(type(entry).model_fields)
+    read = keys_read(folder, kind) & set(type(entry).model_fields)
     always = {selector, "norm"}
     stated = entry.model_fields_set - always
     for key in sorted(stated - read):

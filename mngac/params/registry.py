@@ -20,12 +20,12 @@ def kinds(folder: str) -> list[str]:
 
 
 @functools.cache
-def keys_read(folder: str, kind: str, owner: str) -> set[str]:
-    """The keys that a registry file reads, as `owner.key` in its syntax tree; so no setting is set in vain."""
+def keys_read(folder: str, kind: str) -> set[str]:
+    """The keys that a registry file reads, as `config.key` in its syntax tree; so no key is stated in vain."""
     return {
         node.attr
         for node in ast.walk(_tree(PACKAGE / folder / f"{kind}.py"))
-        if isinstance(node, ast.Attribute) and getattr(node.value, "attr", getattr(node.value, "id", "")) == owner
+        if isinstance(node, ast.Attribute) and getattr(node.value, "attr", getattr(node.value, "id", "")) == "config"
     }
 
 

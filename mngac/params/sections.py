@@ -39,7 +39,7 @@ class Run(Closed):
     """Threads of one stage. Results are byte-identical only for one thread count."""
 
 
-class DataSource(Closed):
+class DataConfig(Closed):
     """Where a data set comes from, and which of its images are held out."""
 
     loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
@@ -186,7 +186,7 @@ class PseudoLabel(Closed):
     """Validation accuracy under which a teacher is refused."""
 
 
-class MethodParams(Closed):
+class MethodConfig(Closed):
     """Keys of a method's entry. An entry states exactly the keys that its kind reads."""
 
     kind: str
@@ -213,7 +213,7 @@ class MethodParams(Closed):
     """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
 
 
-class SuiteAttack(Closed):
+class AttackConfig(Closed):
     """One attack of a suite. An entry states exactly the keys that its adapter reads, but for name and norm."""
 
     attack: str
@@ -241,7 +241,7 @@ class SuiteAttack(Closed):
 class Suite(Closed):
     """Attacks that are run together."""
 
-    attacks: Annotated[list[SuiteAttack], Field(min_length=1)]
+    attacks: Annotated[list[AttackConfig], Field(min_length=1)]
     """In the order in which they run: cheapest first, so that costly ones see few images."""
     mode: Literal["survivors", "all"] = "survivors"
     """survivors: an attack sees the images that its norm's earlier attacks left right; all: then the others too, so
@@ -313,7 +313,7 @@ class Params(Closed):
 
     run: Run
     """What is trained and evaluated, how often, on what machine."""
-    data: dict[Name, DataSource]
+    data: dict[Name, DataConfig]
     """Data sets, by a name of one's choice that names their files too."""
     radii: dict[Name, dict[Name, Radii]]
     """radii.<profile>.<dataset>"""
@@ -321,7 +321,7 @@ class Params(Closed):
     """Model, budget, optimizer and attacks of a training, by data set."""
     pseudo_label: PseudoLabel
     """Labels of the unlabelled images, for `run.semi_methods`."""
-    methods: dict[Name, MethodParams]
+    methods: dict[Name, MethodConfig]
     """Methods, by a name of one's choice: one kind may stand in several entries."""
     evaluation: dict[Name, Suite]
     """Attack suites, by a name of one's choice that names their records too."""

@@ -41,7 +41,7 @@ def suite_of(suite: Suite | str) -> Suite:
     """
     if isinstance(suite, Suite):
         for i, attack in enumerate(suite.attacks):
-            check_entry(f"suite.attacks.{i}", "evaluation/attacks", "attack", attack, "settings")
+            check_entry(f"suite.attacks.{i}", "evaluation/attacks", "attack", attack)
         return suite
     if not isinstance(suite, str) or suite not in shipped():
         raise ParamsError(f"suite: found {shown(suite)}; allowed: one of {', '.join(shipped())}, or a Suite")

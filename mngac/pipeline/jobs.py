@@ -62,7 +62,7 @@ class Job:
         """A small file with the job's settings, which changes when they do: Snakemake's input beside the data."""
         return Path(".mngac/stamps", self.stage.name, f"{self.name}.json")
 
-    def settings(self) -> dict[str, Any]:
+    def stated(self) -> dict[str, Any]:
         """All parts of the key that stand before the inputs exist."""
         run = self.params.run
         parts: dict[str, Any] = {
@@ -78,7 +78,7 @@ class Job:
             parts["versions"]["torch"] = importlib.metadata.version("torch")
         return parts
 
-    def parts(self) -> dict[str, Any]:
+    def key_parts(self) -> dict[str, Any]:
         """All parts of the key: the settings and the digests of the inputs.
 
         Raises:
@@ -90,11 +90,11 @@ class Job:
                 raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
             if name not in self.stage.notes:
                 digests[name] = file_digest(path)
-        return {**self.settings(), "inputs": digests}
+        return {**self.stated(), "inputs": digests}
 
     def write_stamp(self) -> None:
         """Writes the stamp, only when its content differs, so that its time tells when the settings changed."""
-        text = json.dumps(self.settings(), indent=1, sort_keys=True) + "\n"
+        text = json.dumps(self.stated(), indent=1, sort_keys=True) + "\n"
         if not self.stamp.exists() or self.stamp.read_text() != text:
             write_text(self.stamp, text)
 
@@ -105,7 +105,7 @@ class Job:
         """
         cache = Cache()
         self.write_stamp()
-        parts = self.parts()
+        parts = self.key_parts()
         key = key_of(parts)
         with cache.lock(key), progress.log_to(self.log) as log, _errors_in(log):
             entry = cache.find(key)
@@ -155,7 +155,7 @@ class Context:
 
     job: Job
     key: str
-    parts: dict[str, Any]
+    key_parts: dict[str, Any]
     work: Path
     """Folder for checkpoints, outside all outputs; gone once the outputs are stored."""
     log: progress.Log

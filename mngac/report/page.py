@@ -9,7 +9,7 @@ from pathlib import Path
 from mngac.params.sections import Params
 from mngac.pipeline.cache import write_text
 from mngac.pipeline.jobs import Context
-from mngac.report.parts import (
+from mngac.report.blocks import (
     cost_blocks,
     escape,
     figure_blocks,

@@ -95,7 +95,7 @@ class Record(Strict):
         return worst_case(self.clean, *(a.correct for a in self.attacks))
 
     @property
-    def settings(self) -> list[dict[str, Any]]:
+    def configs(self) -> list[dict[str, Any]]:
         """Each attack's entry of the suite, where the provenance holds it; else empty."""
         entries = self.provenance.get("params", {}).get("suite", {}).get("attacks", [])
         return entries if len(entries) == len(self.attacks) else [{} for _ in self.attacks]
@@ -124,7 +124,7 @@ class Record(Strict):
             "images": self.indices,
             "suite": self.suite,
             "attacks": [
-                {**s, "attack": a.name, "norm": a.norm} for a, s in zip(self.attacks, self.settings, strict=True)
+                {**s, "attack": a.name, "norm": a.norm} for a, s in zip(self.attacks, self.configs, strict=True)
             ],
             "radii": {a.norm: number(a.radius) for a in self.attacks},
         }

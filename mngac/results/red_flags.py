@@ -26,7 +26,7 @@ def of_classifier(found: Sequence[Record]) -> list[str]:
 
 def of_record(record: Record) -> list[str]:
     """A record's own flags, and that of its suite."""
-    return list(dict.fromkeys([*record.flags, *overstates(record.settings)]))
+    return list(dict.fromkeys([*record.flags, *overstates(record.configs)]))
 
 
 def overstates(settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -117,7 +117,7 @@ def _weak_monitor(monitor: Record, strong: Record) -> list[str]:
 def _larger_radius(small: Record, large: Record) -> list[str]:
     """The same suite at two radii."""
     flags = []
-    if small.suite != large.suite or small.settings != large.settings:
+    if small.suite != large.suite or small.configs != large.configs:
         return []
     for norm in small.norms():
         if norm not in large.norms() or not number(small.radii()[norm]) < number(large.radii()[norm]):
@@ -152,7 +152,7 @@ def _more_steps(first: Record, second: Record) -> list[str]:
 
 def _complete(record: Record) -> list[tuple[AttackRecord, dict]]:
     """Attacks whose column covers every image that was right, with their settings."""
-    found = zip(record.attacks, record.settings, strict=True)
+    found = zip(record.attacks, record.configs, strict=True)
     return [
         (attack, settings)
         for attack, settings in found

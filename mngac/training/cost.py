@@ -71,21 +71,21 @@ class Meter:
             self._seen[place, "call", graph, *((t.shape, t.requires_grad) for t in given)] += 1
             for tensor in given if graph else ():
                 if tensor.requires_grad:
-                    tensor.register_hook(lambda slope: self._back(place, "input", slope))
+                    tensor.register_hook(lambda grad: self._back(place, "input", grad))
 
         def answered(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
             for tensor in _tensors(out if isinstance(out, tuple) else (out,)) if self._seen is not None else ():
                 if tensor.requires_grad:
-                    tensor.register_hook(lambda slope: self._back(place, "output", slope))
+                    tensor.register_hook(lambda grad: self._back(place, "output", grad))
 
         network.register_forward_pre_hook(called, with_kwargs=True)
         network.register_forward_hook(answered)
         for weight in [w for w in network.parameters() if w.requires_grad][:1]:
-            weight.register_hook(lambda slope: self._back(place, "weights", slope))
+            weight.register_hook(lambda grad: self._back(place, "weights", grad))
 
-    def _back(self, place: int, where: str, slope: Tensor) -> None:
+    def _back(self, place: int, where: str, grad: Tensor) -> None:
         if self._seen is not None:
-            self._seen[place, where, slope.requires_grad] += 1
+            self._seen[place, where, grad.requires_grad] += 1
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:

@@ -20,10 +20,10 @@ from mngac.attacks.pgd import Attack, pgd
 from mngac.data import store
 from mngac.data.batches import Batches, to_unit
 from mngac.data.pseudo_labels import load_pseudo_labels
-from mngac.methods.base import Base, Batch, Setting, Step
+from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
-from mngac.params.sections import MethodParams, Radii, Schedule, Training
+from mngac.params.sections import MethodConfig, Radii, Schedule, Training
 from mngac.params.types import NORMS, number
 from mngac.pipeline.cache import atomic, write_text
 from mngac.pipeline.jobs import Context
@@ -79,7 +79,7 @@ class Trainer:
         entry = params.methods[w["method"]]
         self.architecture = Architecture(entry.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, params.radii_for(self.training.profile, w["dataset"]))
-        self.validation = data.part("validation")
+        self.validation = data.split("validation")
         self.batches = self._batches(data)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
@@ -102,16 +102,16 @@ class Trainer:
         augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
         pseudo = self.context.job.inputs.get("pseudo_labels")
         extra = round(t.batch_size * t.semi.fraction) if pseudo else 0
-        sources = [Batches(data.part("train"), t.batch_size - extra, name="train", **augment)]
-        self.steps_per_epoch = t.steps_per_epoch or -(-len(data.part("train")) // t.batch_size)
+        sources = [Batches(data.split("train"), t.batch_size - extra, name="train", **augment)]
+        self.steps_per_epoch = t.steps_per_epoch or -(-len(data.split("train")) // t.batch_size)
         if pseudo:
-            part = replace(data.part("unlabelled"), labels=load_pseudo_labels(pseudo, data))
+            part = replace(data.split("unlabelled"), labels=load_pseudo_labels(pseudo, data))
             sources.append(Batches(part, extra, name="unlabelled", **augment))
             self.steps_per_epoch = t.semi.steps_per_epoch or self.steps_per_epoch
         return sources
 
-    def _method(self, entry: MethodParams, channels: int) -> Base:
-        setting = Setting(
+    def _method(self, entry: MethodConfig, channels: int) -> Base:
+        setup = Setup(
             attacks=self.attacks,
             channels=channels,
             device=self.device,
@@ -119,7 +119,7 @@ class Trainer:
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        return importlib.import_module(f"mngac.methods.{entry.kind}").Method(entry, setting)
+        return importlib.import_module(f"mngac.methods.{entry.kind}").Method(entry, setup)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""

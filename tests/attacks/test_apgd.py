@@ -21,8 +21,8 @@ from mngac.data.workspace import Workspace
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.apgd_until_broken import apgd_until_broken
 from mngac.evaluation.attacks import apgd_ce, apgd_t, batched_apgd_ce, batched_apgd_t
-from mngac.norms import NORMS
-from mngac.params.sections import DataSource, SuiteAttack
+from mngac.norms import LP
+from mngac.params.sections import AttackConfig, DataConfig
 from mngac.pipeline.progress import Log
 from mngac.results.statistics import mcnemar
 
@@ -36,7 +36,7 @@ def generator(seed=0):
 @pytest.fixture(scope="module")
 def digits():
     """A small net adversarially trained for a moment, and test digits that it has right."""
-    settings = DataSource(loader="digits", validation=0.0, unlabelled=0.0)
+    settings = DataConfig(loader="digits", validation=0.0, unlabelled=0.0)
     raw = load(settings, Workspace("digits", Log(), Path(), Path()))
     x, y = raw.train_images.float() / 255, raw.train_labels
     torch.manual_seed(0)
@@ -58,7 +58,7 @@ def digits():
 
 
 def settings(**keys):
-    return SuiteAttack(attack="any", norm="linf", steps=50, **keys)
+    return AttackConfig(attack="any", norm="linf", steps=50, **keys)
 
 
 PAIRS = {
@@ -92,7 +92,7 @@ def test_apgd_stays_in_ball_and_pixel_range(digits, norm, starts):
     else:
         x_adv = apgd(net, x, y, norm, RADII[norm], 10, generator())
     assert ((x_adv >= 0) & (x_adv <= 1)).all()
-    assert (NORMS[norm].size(x_adv - x) <= RADII[norm] * (1 + 1e-5) + 64 * 6e-8).all()
+    assert (LP[norm].size(x_adv - x) <= RADII[norm] * (1 + 1e-5) + 64 * 6e-8).all()
 
 
 class OneByOne(nn.Module):
@@ -201,7 +201,7 @@ def test_apgd_finds_a_maximum_inside_the_ball_as_its_steps_are_halved(norm):
         return torch.stack([near, torch.zeros_like(near)], 1)
 
     found = apgd(classifier, x, y, norm, 0.4, 100, generator())
-    assert (NORMS[norm].size(found - top) < 0.05 * 0.4).all()
+    assert (LP[norm].size(found - top) < 0.05 * 0.4).all()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5])
@@ -210,7 +210,7 @@ def test_few_steps_end_and_leave_one_for_the_ball_itself(digits, steps):
     within = []
 
     def watched(points):
-        within.append((NORMS["l1"].size(points - x[:4]) <= 0.011).all().item() if len(points) == 4 else True)
+        within.append((LP["l1"].size(points - x[:4]) <= 0.011).all().item() if len(points) == 4 else True)
         return net(points)
 
     apgd_until_broken(Problem(watched, "l1", 0.01, steps), x[:4], y[:4], y[None, :4], 0)
@@ -223,7 +223,7 @@ def test_in_l1_larger_balls_come_first_with_their_shares_of_the_steps(digits):
 
     def watched(points):
         if len(points) == 20:
-            distances.append(NORMS["l1"].size(points - x).max().item() / 0.01)
+            distances.append(LP["l1"].size(points - x).max().item() / 0.01)
         return net(points)
 
     apgd_until_broken(Problem(watched, "l1", 0.01, 20), x, y, y[None], 0)

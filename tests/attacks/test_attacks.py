@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mngac.attacks.msd import msd
 from mngac.attacks.pgd import Attack, pgd
-from mngac.norms import NORMS
+from mngac.norms import LP
 
 ROUNDING = 6e-8
 
@@ -28,7 +28,7 @@ def small_net(channels: int = 1, classes: int = 4) -> nn.Module:
     return nn.Sequential(nn.Conv2d(channels, 6, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(classes))
 
 
-@pytest.mark.parametrize("name", sorted(NORMS))
+@pytest.mark.parametrize("name", sorted(LP))
 def test_pgd_on_a_linear_model_reaches_the_closed_form_optimum(name):
     """Away from the pixel bounds the best perturbation lowers the margin by radius times the dual norm of w."""
     classifier = linear()
@@ -58,7 +58,7 @@ def test_pgd_at_the_pixel_bounds_is_optimal_among_images(name):
 
 
 @given(
-    name=st.sampled_from(sorted(NORMS)),
+    name=st.sampled_from(sorted(LP)),
     seed=st.integers(0, 1000),
     radius=st.floats(0.01, 3),
     steps=st.integers(1, 6),
@@ -70,18 +70,18 @@ def test_pgd_stays_in_ball_and_pixel_range(name, seed, radius, steps, channels):
     y = torch.arange(3)
     x_adv = pgd(small_net(channels), x, y, Attack(name, radius, radius, steps, 4), generator(seed))
     assert ((x_adv >= 0) & (x_adv <= 1)).all() and not x_adv.requires_grad
-    assert (NORMS[name].size(x_adv - x) <= radius * (1 + 1e-5) + ROUNDING * x[0].numel()).all()
+    assert (LP[name].size(x_adv - x) <= radius * (1 + 1e-5) + ROUNDING * x[0].numel()).all()
 
 
 @given(seed=st.integers(0, 1000), radius=st.floats(0.05, 2))
 @settings(max_examples=25, deadline=None)
 def test_msd_stays_in_the_union_of_the_balls(seed, radius):
     x = torch.rand(3, 1, 5, 5, generator=generator(seed))
-    balls = [Attack(p, radius, radius / 3, 4, 3) for p in NORMS]
+    balls = [Attack(p, radius, radius / 3, 4, 3) for p in LP]
     x_adv = msd(small_net(), x, torch.arange(3), balls)
     assert ((x_adv >= 0) & (x_adv <= 1)).all()
     slack = radius * (1 + 1e-5) + ROUNDING * x[0].numel()
-    inside = torch.stack([ball.ball.size(x_adv - x) <= slack for ball in balls])
+    inside = torch.stack([ball.lp.size(x_adv - x) <= slack for ball in balls])
     assert inside.any(0).all()
 
 
@@ -116,17 +116,17 @@ def brute_force_msd(classifier, x, y, balls):
             F.cross_entropy(classifier(at[None]), label[None]).backward()
             candidates = []
             for ball in balls:
-                slope = at.grad.clone()
+                grad = at.grad.clone()
                 if ball.norm == "linf":
-                    step = ball.step_size * slope.sign()
+                    step = ball.step_size * grad.sign()
                 elif ball.norm == "l2":
-                    step = ball.step_size * slope / slope.norm()
+                    step = ball.step_size * grad / grad.norm()
                 else:
-                    step = torch.zeros_like(slope).flatten()
-                    top = slope.abs().flatten().topk(ball.top).indices
-                    step[top] = ball.step_size / ball.top * slope.flatten()[top].sign()
-                    step = step.view_as(slope)
-                moved = ball.ball.project((delta + step)[None], ball.radius)[0]
+                    step = torch.zeros_like(grad).flatten()
+                    top = grad.abs().flatten().topk(ball.top).indices
+                    step[top] = ball.step_size / ball.top * grad.flatten()[top].sign()
+                    step = step.view_as(grad)
+                moved = ball.lp.project((delta + step)[None], ball.radius)[0]
                 moved = (image + moved).clamp(0, 1) - image
                 with torch.no_grad():
                     candidates.append((F.cross_entropy(classifier((image + moved)[None]), label[None]).item(), moved))

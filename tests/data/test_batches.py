@@ -8,7 +8,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from mngac.data import batches
 from mngac.data.batches import Batches, crop, flip, to_unit
-from mngac.data.store import Part
+from mngac.data.store import Split
 
 
 def images(count=20, channels=3, size=32):
@@ -16,7 +16,7 @@ def images(count=20, channels=3, size=32):
 
 
 def part(count=20, **more):
-    return Part(images(count, **more), torch.arange(count), torch.arange(count))
+    return Split(images(count, **more), torch.arange(count), torch.arange(count))
 
 
 @pytest.mark.parametrize(("channels", "size", "pad"), [(3, 32, 4), (1, 8, 1), (3, 64, 4)])
@@ -71,7 +71,7 @@ def test_without_augmentation_a_batch_is_the_images():
 
 def test_offsets_and_flips_are_drawn_evenly():
     ramp = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8).expand(4000, 1, 8, 8) + 1
-    made = Batches(Part(ramp, torch.zeros(4000), torch.arange(4000)), 4000, 0, "train", "cpu", ("crop",), 1)
+    made = Batches(Split(ramp, torch.zeros(4000), torch.arange(4000)), 4000, 0, "train", "cpu", ("crop",), 1)
     centre = (made(0)[0][:, 0, 3, 3] * 255).round().long()
     counts = torch.bincount(centre)
     assert (counts > 0).sum() == 9 and counts[counts > 0].min() > 350

@@ -235,7 +235,7 @@ def test_a_file_that_can_not_grow_further_leaves_nothing(folder, capfd):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_refused(case, status, capfd.readouterr().err)
-    assert cli.main(case.command) == 0 and len(store.load(case.out).parts["test"]) == 6
+    assert cli.main(case.command) == 0 and len(store.load(case.out).splits["test"]) == 6
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from torch import nn
 from mngac.cli import main
 from mngac.data.pickles import read_pickle
 from mngac.data.pseudo_labels import brought_along, label, load_pseudo_labels, save_pseudo_labels
-from mngac.data.store import DataSet, Part
+from mngac.data.store import DataSet, Split
 from mngac.params.errors import DataError
 from mngac.params.sections import PseudoLabel
 
@@ -28,8 +28,8 @@ def data(known=True):
     values = torch.tensor([0, 255, 250, 5], dtype=torch.uint8)
     images = values.view(4, 1, 1, 1).expand(4, 1, 2, 2).contiguous()
     truth = torch.tensor([0, 1, 1, 0])
-    part = Part(images, truth, torch.arange(4))
-    pool = Part(images, torch.tensor([0, 1, 0, 0]) if known else torch.full((4,), -1), torch.arange(4))
+    part = Split(images, truth, torch.arange(4))
+    pool = Split(images, torch.tensor([0, 1, 0, 0]) if known else torch.full((4,), -1), torch.arange(4))
     return DataSet(dict(train=part, validation=part, unlabelled=pool, test=part), ["dark", "bright"], "digest")
 
 
@@ -106,4 +106,4 @@ def test_a_pickle_is_the_unlabelled_part_of_a_data_set(tmp_path, monkeypatch):
     raw["data"]["digits"]["unlabelled"] = "pool.pkl"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     assert main(["data", "--dataset", "digits"]) == 0
-    assert store.load("data/digits.safetensors").part("unlabelled").labels.tolist() == [0, 1, 2, 3, 4]
+    assert store.load("data/digits.safetensors").split("unlabelled").labels.tolist() == [0, 1, 2, 3, 4]

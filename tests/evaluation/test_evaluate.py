@@ -131,7 +131,7 @@ def test_images_outside_the_range_are_refused(bad):
 
 def test_finished_units_are_not_run_again(tmp_path):
     x, y = digits()
-    file = tmp_path / "units.jsonl"
+    file = tmp_path / "tasks.jsonl"
     first = evaluate(trained(), x, y, suite(*THREE), RADII, resume=file)
     text = file.read_text()
     lines = text.splitlines(keepends=True)
@@ -156,20 +156,20 @@ from pathlib import Path
 sys.path[:0] = {folders!r}
 import torch
 torch.set_num_threads(1)
-from test_evaluate import many_units
-many_units(Path({file!r}))
+from test_evaluate import many_tasks
+many_tasks(Path({file!r}))
 """
 
 
-def many_units(file: Path | None):
-    """An evaluation of some thirty units."""
+def many_tasks(file: Path | None):
+    """An evaluation of some thirty tasks."""
     x, y = digits()
     attacks = ("apgd_ce linf", "apgd_ce l1", "apgd_ce l2")
     return evaluate(trained(), x, y, suite(*attacks, batch_size=4), RADII, resume=file)
 
 
 def test_killed_in_the_middle_it_goes_on_and_finds_the_same(tmp_path):
-    here, file = Path(__file__).parent, tmp_path / "units.jsonl"
+    here, file = Path(__file__).parent, tmp_path / "tasks.jsonl"
     code = KILLED.format(folders=[str(here), str(here.parent)], file=str(file))
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)})
     while not file.exists() or file.read_text().count("\n") < 5:
@@ -179,7 +179,7 @@ def test_killed_in_the_middle_it_goes_on_and_finds_the_same(tmp_path):
     process.wait()
     kept = file.read_text()
     kept = kept[: kept.rfind("\n") + 1]
-    resumed, whole = many_units(file), many_units(None)
+    resumed, whole = many_tasks(file), many_tasks(None)
     assert (resumed.clean, resumed.attacks, resumed.flags) == (whole.clean, whole.attacks, whole.flags)
     assert 5 <= kept.count("\n") < file.read_text().count("\n")
     assert file.read_text().startswith(kept)

@@ -16,7 +16,7 @@ from mngac.evaluation.autoattack import NAMES
 from mngac.evaluation.foolbox import perturb
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.loop import evaluate
-from mngac.norms import NORMS
+from mngac.norms import LP
 from mngac.params.errors import UserError
 from mngac.params.registry import kinds
 from mngac.params.types import number
@@ -155,7 +155,7 @@ def test_acceptance_refuses_pixels_outside_the_range():
 def test_acceptance_allows_the_radius_within_one_part_in_ten_thousand(norm):
     model, _ = linear_target(norm, 1.0)
     x, y = torch.full((1, 1, 2, 2), 0.45), torch.zeros(1, dtype=torch.int64)
-    size = NORMS[norm].size(torch.full((1, 1, 2, 2), 0.2)).item()
+    size = LP[norm].size(torch.full((1, 1, 2, 2), 0.2)).item()
     for factor, outcome in ((1 + 5e-5, 1), (1 + 5e-4, -1)):
         target = Target(norm, size / factor, 2, 0, "cpu")
         assert accept(model, x, y, x + 0.2, target).tolist() == [outcome]
@@ -181,8 +181,8 @@ def test_salt_and_pepper_that_counts_lies_in_the_l1_ball_and_foolboxs_own_lies_b
         stock = perturb(foolbox.attacks.SaltAndPepperNoiseAttack(steps=settings.steps), "l1", model, x, y, target)
     wrong = right(model(x), y) & ~right(model(ours), y)
     assert wrong.any() and (accept(model, x, y, ours, target)[wrong] == 1).all()
-    assert (NORMS["l1"].size(ours - x) <= target.radius * 1.0001).all()
-    assert (NORMS["l1"].size(stock - x) > 2 * target.radius).any()
+    assert (LP["l1"].size(ours - x) <= target.radius * 1.0001).all()
+    assert (LP["l1"].size(stock - x) > 2 * target.radius).any()
     assert (accept(model, x, y, stock, target) == -1).any()
 
 

@@ -113,7 +113,7 @@ def project(tmp_path, monkeypatch):
     model = Architecture("wrn_10_1", 10, 1, 8).build()
     model.load_state_dict(plain())
     labels = model.eval()(to_unit(images)).argmax(1)
-    parts = {name: store.Part(images.clone(), labels.clone(), torch.arange(12)) for name in store.PARTS}
+    parts = {name: store.Split(images.clone(), labels.clone(), torch.arange(12)) for name in store.SPLITS}
     store.save("data/digits.safetensors", parts, [str(c) for c in range(10)])
     torch.save({"net": plain()}, "w.pt")
     return tmp_path
@@ -132,7 +132,7 @@ def test_a_foreign_checkpoint_gets_a_record(project):
     assert (made.method, made.seed, made.n, made.suite, made.profile) == ("w", 0, 5, "pgd", "standard")
     assert made.provenance["params"]["suite"]["seed"] == 7
     assert made.provenance["params"]["suite"]["n"] == 5
-    assert not list((project / "cache").glob("work/*/units.jsonl"))
+    assert not list((project / "cache").glob("work/*/tasks.jsonl"))
 
 
 def test_under_records_the_path_says_whose_record_it_is(project):
@@ -146,7 +146,7 @@ def test_a_record_from_outside_has_the_evaluation_code_of_the_dag(project):
     from mngac.pipeline.jobs import job
 
     evaluate(*FILE, "--n", "3", "--out", "r.json")
-    code = job(load(), "evaluate", dataset="digits", method="sat", seed="0", suite="pgd", profile="standard").settings()
+    code = job(load(), "evaluate", dataset="digits", method="sat", seed="0", suite="pgd", profile="standard").stated()
     shared = {root: digest for root, digest in code["code"].items() if ".models." not in root}
     assert records.read("r.json").provenance["code"] == key_of(shared)
 

@@ -10,7 +10,7 @@ from helpers import FIXTURES, small, write_params
 from safetensors.torch import load_file
 
 from mngac.cli import main
-from mngac.data.store import Part, empty_like, save
+from mngac.data.store import Split, empty_like, save
 from mngac.models.files import load_classifier
 from mngac.params.checks import parse
 from mngac.pipeline.jobs import job
@@ -25,7 +25,7 @@ def cifar(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     images = (255 * torch.rand(12, 3, 32, 32, generator=torch.Generator().manual_seed(0))).to(torch.uint8)
-    parts = {p: Part(images.clone(), torch.arange(12) % 10, torch.arange(12)) for p in ("train", "validation", "test")}
+    parts = {p: Split(images.clone(), torch.arange(12) % 10, torch.arange(12)) for p in ("train", "validation", "test")}
     save("data/shapes.safetensors", {**parts, "unlabelled": empty_like(images)}, list("abcdefghij"))
     raw = small(methods=("nat",), datasets=["shapes"])
     raw["data"]["shapes"] = raw["data"]["digits"]
@@ -73,9 +73,9 @@ def test_an_imported_row_flows_through_train_and_evaluate(cifar):
 def test_another_file_under_the_same_name_is_another_key(cifar):
     params = parse(cifar)
     wild = dict(dataset="shapes", method="released", seed="0")
-    before = job(params, "train", **wild).parts()
+    before = job(params, "train", **wild).key_parts()
     shutil.copy(FIXTURES / FILES[0], "released.pt")
-    assert job(params, "train", **wild).parts() != before
+    assert job(params, "train", **wild).key_parts() != before
 
 
 def test_a_folder_in_the_place_of_a_checkpoint_is_refused_with_its_key(cifar, capsys):

@@ -140,7 +140,7 @@ def test_a_plane_holds_the_image_at_its_middle_and_stays_in_the_pixel_range():
 
 
 def test_the_landscape_at_its_middle_is_the_clean_loss(looked):
-    five = replace(looked, settings=looked.settings.model_copy(update={"surface_grid": 5, "surface_images": 4}))
+    five = replace(looked, params=looked.params.model_copy(update={"surface_grid": 5, "surface_images": 4}))
     values = loss_landscape.surface(five, "nat", "l1")
     clean = torch.nn.functional.cross_entropy(looked.classifiers["nat"](looked.x[:4]), looked.y[:4])
     assert values.shape == (5, 5) and values[2, 2].item() == pytest.approx(clean.item(), rel=1e-4)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from helpers import entry, setting
+from helpers import entry, setup
 from torch import nn
 from torch.nn import functional as F
 
@@ -60,14 +60,14 @@ def loss_after_a_step(classifier, view, x_adv, y):
 def steepest(classifier, b, norm, radius):
     """One step of the norm to the radius, by hand; the l_1 ball's corner is spread over two coordinates."""
     x = b.x.clone().requires_grad_()
-    slope = torch.autograd.grad(F.cross_entropy(copy.deepcopy(classifier)(x), b.y), x)[0]
+    grad = torch.autograd.grad(F.cross_entropy(copy.deepcopy(classifier)(x), b.y), x)[0]
     if norm == "linf":
-        step = radius * slope.sign()
+        step = radius * grad.sign()
     elif norm == "l2":
-        step = radius * slope / slope.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        step = radius * grad / grad.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     else:
-        top = slope.abs().flatten(1).topk(2).values[:, -1].view(-1, 1, 1, 1)
-        step = radius / 2 * slope.sign() * (slope.abs() >= top)
+        top = grad.abs().flatten(1).topk(2).values[:, -1].view(-1, 1, 1, 1)
+        step = radius / 2 * grad.sign() * (grad.abs() >= top)
     return step
 
 
@@ -76,17 +76,17 @@ def test_each_view_has_the_meta_loss_of_a_step_taken_in_full(norm):
     """In float64; Gaussian noise is drawn from the step's own stream; the classifier stays as it is."""
     classifier, b = net().double(), batch()
     b = Batch(b.x.double(), b.y)
-    m = Method(entry("mng_ac", norms=[norm]), setting())
+    m = Method(entry("mng_ac", norms=[norm]), setup())
     m.generator.double()
-    step, ball = Step(0, RATE, 0, "cpu"), m.setting.attacks[norm]
+    step, attack = Step(0, RATE, 0, "cpu"), m.setup.attacks[norm]
     x_adv = m.attack(classifier, b, step, norm, "train")
-    x_aug = m.augment(b.x, m.generator.draw(b.x, step.stream("noise")), ball).detach()
+    x_aug = m.augment(b.x, m.generator.draw(b.x, step.stream("noise")), attack).detach()
     m.loss(copy.deepcopy(classifier), b, step)
     before = copy.deepcopy(classifier.state_dict())
     m.watch(classifier)
     noted = m.diagnostics()
-    gaussian = ball.ball.fit(b.x, torch.randn(b.x.shape, generator=step.stream("gaussian")), ball.radius)
-    fgsm = ball.ball.fit(b.x, steepest(classifier, b, norm, ball.radius), ball.radius)
+    gaussian = attack.lp.add_noise(b.x, torch.randn(b.x.shape, generator=step.stream("gaussian")), attack.radius)
+    fgsm = attack.lp.add_noise(b.x, steepest(classifier, b, norm, attack.radius), attack.radius)
     zero = loss_after_a_step(classifier, gaussian, x_adv, b.y)
     for name, view in {"over_gaussian": x_aug, "fgsm_over_gaussian": fgsm, "x_adv_over_gaussian": x_adv}.items():
         expected = loss_after_a_step(classifier, view, x_adv, b.y) - zero
@@ -96,7 +96,7 @@ def test_each_view_has_the_meta_loss_of_a_step_taken_in_full(norm):
 
 
 def test_a_step_at_rate_zero_is_not_looked_at():
-    classifier, m = net(), Method(entry("mng_ac", norms=["l2"]), setting())
+    classifier, m = net(), Method(entry("mng_ac", norms=["l2"]), setup())
     for number, rate in enumerate((0.0, RATE)):
         m.loss(classifier, batch(), Step(number, rate, 0, "cpu"))
         m.watch(classifier)
@@ -106,15 +106,15 @@ def test_a_step_at_rate_zero_is_not_looked_at():
 def test_each_norm_is_looked_at_on_its_own_every_eighth_step():
     diagnostics = Diagnostics(NoiseGenerator(1), 0.0005)
     order = ["linf", "l1", "l1"] * 9
-    due = [(norm, order[: i + 1].count(norm)) for i, norm in enumerate(order) if diagnostics.due(norm)]
+    due = [(norm, order[: i + 1].count(norm)) for i, norm in enumerate(order) if diagnostics.due(norm, RATE)]
     assert due == [("linf", 1), ("l1", 1), ("l1", 1 + EVERY), ("linf", 1 + EVERY), ("l1", 1 + 2 * EVERY)]
     twin = Diagnostics(NoiseGenerator(1), 0.0005)
     twin.load_state_dict(copy.deepcopy(diagnostics.state_dict()))
-    assert [twin.due("l1") for _ in range(8)] == [diagnostics.due("l1") for _ in range(8)]
+    assert [twin.due("l1", RATE) for _ in range(8)] == [diagnostics.due("l1", RATE) for _ in range(8)]
 
 
 def test_a_step_that_is_not_due_runs_no_pass_of_the_classifier():
-    classifier, m, b = net(), Method(entry("mng_ac", norms=["l2"]), setting()), batch()
+    classifier, m, b = net(), Method(entry("mng_ac", norms=["l2"]), setup()), batch()
     passes = []
     for number in range(2):
         m.loss(classifier, b, Step(number, RATE, 0, "cpu"))

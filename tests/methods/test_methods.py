@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from helpers import attacks, entry, raw_params, setting
+from helpers import attacks, entry, raw_params, setup
 from torch import nn
 
 from mngac.methods.base import Batch, Step
@@ -31,7 +31,7 @@ def build(name, channels=1, **changes):
     import importlib
 
     params = entry(name, **changes)
-    return importlib.import_module(f"mngac.methods.{params.kind}").Method(params, setting(channels))
+    return importlib.import_module(f"mngac.methods.{params.kind}").Method(params, setup(channels))
 
 
 STEP = Step(5, 0.05, 0, "cpu")
@@ -261,4 +261,4 @@ def test_mng_ac_adds_the_generated_view(name):
 
 def test_sat_linf_l1_never_draws_l2():
     m = build("sat_linf_l1")
-    assert {Step(i, 0.1, 0, "cpu").draw(m.params.norms) for i in range(50)} == {"linf", "l1"}
+    assert {Step(i, 0.1, 0, "cpu").draw(m.config.norms) for i in range(50)} == {"linf", "l1"}

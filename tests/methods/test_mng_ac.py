@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import FIXTURES, entry, setting
+from helpers import FIXTURES, entry, setup
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
@@ -33,7 +33,7 @@ def batch(channels=1, n=6):
 
 
 def method(**kwargs):
-    return Method(entry("mng_ac"), setting(**kwargs))
+    return Method(entry("mng_ac"), setup(**kwargs))
 
 
 def test_the_virtual_step_equals_a_copy_moved_by_sgd():
@@ -51,7 +51,7 @@ def test_the_virtual_step_leaves_weights_and_statistics_as_they_are():
     classifier, b, m = net(), batch(), method()
     before = copy.deepcopy(classifier.state_dict())
     z = m.generator.draw(b.x, torch.Generator().manual_seed(0))
-    m.meta_loss(classifier, b, b.x, m.setting.attacks["l2"], 0.3, z)
+    m.meta_loss(classifier, b, b.x, m.setup.attacks["l2"], 0.3, z)
     for name, value in classifier.state_dict().items():
         assert torch.equal(value, before[name]), name
 
@@ -70,10 +70,10 @@ def slope_along(function, weight, direction, step=1e-7):
 @pytest.mark.parametrize("input_dependent", [True, False])
 def test_the_generator_gradient_equals_finite_differences_in_float64(norm, input_dependent):
     radius = {"linf": 0.4, "l1": 3.0, "l2": 0.7}[norm]
-    ball = Attack(norm, radius, radius / 4, 1)
+    attack = Attack(norm, radius, radius / 4, 1)
     classifier, b = net().double(), batch()
     b = Batch(b.x.double(), b.y)
-    m = Method(entry("mng_ac", input_dependent=input_dependent), setting())
+    m = Method(entry("mng_ac", input_dependent=input_dependent), setup())
     generator = m.generator.double()
     with torch.no_grad():
         generator.conv_2d_4.weight.mul_(0.2)
@@ -81,7 +81,7 @@ def test_the_generator_gradient_equals_finite_differences_in_float64(norm, input
     x_adv = (b.x + 0.05 * torch.randn(b.x.shape, generator=torch.Generator().manual_seed(6))).clamp(0, 1)
 
     def meta():
-        return m.meta_loss(classifier, b, x_adv, ball, 0.5, z)
+        return m.meta_loss(classifier, b, x_adv, attack, 0.5, z)
 
     weights = list(generator.parameters())
     gradients = torch.autograd.grad(meta(), weights)
@@ -126,25 +126,20 @@ class Replayed(Method):
     """MNG-AC in float64 with the authors' draws in place of its own."""
 
     def __init__(self, official, norm):
-        ball = Attack(norm, RADII[norm], STEPS[norm], int(official["iters"]), 31)
+        attack = Attack(norm, RADII[norm], STEPS[norm], int(official["iters"]), 31)
         super().__init__(
-            entry("mng_ac", norms=[norm], input_dependent=False), setting(channels=3, attacks={norm: ball})
+            entry("mng_ac", norms=[norm], input_dependent=False), setup(channels=3, attacks={norm: attack})
         )
         weights = torch.load(FIXTURES / "official_generator.pth", weights_only=True)
         self.generator.load_state_dict({name: value.float() for name, value in weights.items()})
         self.generator.double()
         self.generator.draw = lambda x, stream: self.draws.pop(0)
-        self.draws = [official["noise1"]]
+        self.draws = [official["noise1"], official["noise2"]]
         self.official = official
 
     def attack(self, classifier, batch, step, norm, mode):
         with frozen_statistics(classifier, mode):
-            return ascend(classifier, batch.x, batch.y, self.official["delta0"], self.setting.attacks[norm])
-
-    def _note(self, *args):
-        self.gradients = [g.clone() for g in args[-1]]
-        self.meta = args[-2]
-        self.draws = [self.official["noise2"]]
+            return ascend(classifier, batch.x, batch.y, self.official["delta0"], self.setup.attacks[norm])
 
 
 def official_start(norm):
@@ -185,8 +180,8 @@ def test_the_authors_attack_is_reproduced(norm):
 def test_one_step_of_the_authors_code_is_reproduced(norm):
     official, classifier, m, loss = official_step(norm)
     close(loss, official["loss"], 3e-8)
-    close(m.meta, official["mng_loss"], 3e-8)
-    for i, gradient in enumerate(m.gradients):
+    close(m.last.meta_loss, official["mng_loss"], 3e-8)
+    for i, gradient in enumerate(m.last.gradients):
         expected = official[f"mng_grads/{i}"]
         assert (gradient - expected).norm() <= 1e-7 * expected.norm()
     for name, value in m.generator.state_dict().items():
@@ -206,12 +201,12 @@ def model_distance(official, classifier):
 def test_the_authors_l1_generator_gradient_is_not_reproduced_and_ours_equals_finite_differences():
     """Theirs cuts the projection's threshold from the graph, and so leads the classifier elsewhere by 1e-5."""
     official, classifier, m = official_start("l1")
-    b, ball = Batch(official["X"], official["y"]), m.setting.attacks["l1"]
+    b, attack = Batch(official["X"], official["y"]), m.setup.attacks["l1"]
     x_adv = official["X"] + official["delta"]
     weights = list(m.generator.parameters())
 
     def meta():
-        return m.meta_loss(classifier, b, x_adv, ball, float(official["lr"]), official["noise1"])
+        return m.meta_loss(classifier, b, x_adv, attack, float(official["lr"]), official["noise1"])
 
     draws = torch.Generator().manual_seed(3)
     for i, gradient in enumerate(torch.autograd.grad(meta(), weights)):
@@ -252,6 +247,6 @@ def test_radii_of_the_data_set_bound_the_generated_noise():
     b = batch()
     for norm in NORMS:
         m = method()
-        ball = replace(m.setting.attacks[norm], radius=0.02)
-        x_aug = m.augment(b.x, m.generator.draw(b.x, torch.Generator().manual_seed(0)), ball)
-        assert (ball.ball.size(x_aug - b.x) <= 0.02 * (1 + 1e-4) + 2e-6).all()
+        attack = replace(m.setup.attacks[norm], radius=0.02)
+        x_aug = m.augment(b.x, m.generator.draw(b.x, torch.Generator().manual_seed(0)), attack)
+        assert (attack.lp.size(x_aug - b.x) <= 0.02 * (1 + 1e-4) + 2e-6).all()

@@ -95,7 +95,7 @@ def test_the_schema_admits_params_yaml_and_refuses_an_unknown_key():
 def test_every_section_and_every_key_of_the_schema_has_a_description():
     schema = json.loads(schema_text())
     sections = {"params.yaml": schema, **schema["$defs"]}
-    assert {"Run", "FigureParams", "SuiteAttack", "TrainingOverride"} <= set(sections)
+    assert {"Run", "FigureParams", "AttackConfig", "TrainingOverride"} <= set(sections)
     bare = [name for name, section in sections.items() if not section.get("description")]
     keys = [(name, key, field) for name, section in sections.items() for key, field in section["properties"].items()]
     bare += [f"{name}.{key}" for name, key, field in keys if not field.get("description")]
@@ -114,10 +114,12 @@ def test_a_data_set_overrides_the_default_key_by_key():
     assert ours.attack.l1.top == 3 and default.attack.l1.top == 31
 
 
-def test_registries_are_read_from_file_names():
-    assert "mng_ac" in kinds("methods") and "base" not in kinds("methods")
-    assert keys_read("methods", "natural", "params") == set()
-    assert {"norms", "beta", "attack_mode", "noise"} <= keys_read("methods", "stochastic", "params")
+def test_registries_are_the_files_that_define_what_is_asked_for():
+    assert "mng_ac" in kinds("methods") and not {"base", "learned_noise", "generator_diagnostics"} & set(
+        kinds("methods")
+    )
+    assert keys_read("methods", "natural") == set()
+    assert {"norms", "beta", "attack_mode", "noise"} <= keys_read("methods", "stochastic")
 
 
 def test_a_number_such_as_5e_4_is_text_in_yaml():

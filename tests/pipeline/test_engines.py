@@ -123,5 +123,5 @@ def test_a_comment_retrains_nothing_and_a_change_in_a_method_retrains_it_alone(b
     assert planned(folder) == {}
     run(folder, "dvc", "repro")
     assert counts(folder / "cache") == before
-    file.write_text(file.read_text().replace("self.params.beta * consistency", "consistency * self.params.beta"))
+    file.write_text(file.read_text().replace("self.config.beta * consistency", "consistency * self.config.beta"))
     assert planned(folder) == BETA_ONLY

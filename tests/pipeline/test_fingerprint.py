@@ -23,7 +23,7 @@ def package(tmp_path, monkeypatch):
         jobs["data"] = job(params, "data", dataset="digits")
         where = dict(dataset="digits", method="nat", seed="0", suite="apgd", profile="standard")
         jobs["evaluate"] = job(params, "evaluate", **where)
-        return {name: j.settings()["code"] for name, j in jobs.items()}
+        return {name: j.stated()["code"] for name, j in jobs.items()}
 
     yield tmp_path / "mngac", digests
     monkeypatch.undo()
@@ -57,7 +57,7 @@ def test_a_change_in_one_method_changes_that_method_alone(package):
     assert changed(
         package,
         "methods/mng_ac.py",
-        lambda s: s.replace("self.params.beta * consistency", "consistency * self.params.beta"),
+        lambda s: s.replace("self.config.beta * consistency", "consistency * self.config.beta"),
     ) == {"mng_ac"}
 
 

@@ -19,7 +19,7 @@ class Method(Base):
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         noise = torch.rand(batch.x.shape, generator=step.stream("noise"), device=batch.x.device)
-        return F.cross_entropy(classifier((batch.x + self.params.start_std * (noise - 0.5)).clamp(0, 1)), batch.y)
+        return F.cross_entropy(classifier((batch.x + self.config.start_std * (noise - 0.5)).clamp(0, 1)), batch.y)
 '''
 
 

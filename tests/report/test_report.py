@@ -9,7 +9,7 @@ from results_workspace import made
 
 from mngac.pipeline.jobs import job
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES
-from mngac.report import page, parts
+from mngac.report import blocks, page
 from mngac.results.tables import sections
 
 METHODS = ("nat", "sat", "mng_ac")
@@ -81,7 +81,7 @@ def test_every_figure_is_in_the_page_with_its_caption(written, tree):
     assert all(v.startswith("data:image/svg+xml;base64,") for v in images)
     for name in (*FIGURES, *MODEL_FIGURES):
         caption = (ROOT / f"workflow/report/{name}.rst").read_text().strip()
-        assert parts.escape(caption) in written[0]
+        assert blocks.escape(caption) in written[0]
 
 
 def test_every_cell_of_every_table_is_in_the_page(written):
@@ -90,10 +90,10 @@ def test_every_cell_of_every_table_is_in_the_page(written):
         start = text.index(f'<section id="table-{name}"')
         block = text[start : text.index("</section>", start)]
         for section in found:
-            assert parts.escape(section.caption) in block
+            assert blocks.escape(section.caption) in block
             for line in section.printed:
                 for cell in line.values():
-                    assert parts.escape(cell) in block, (name, cell)
+                    assert blocks.escape(cell) in block, (name, cell)
 
 
 def test_parameters_provenance_and_red_flags_are_in_the_page(written):
@@ -110,8 +110,8 @@ def test_union_per_hour_is_union_over_hours(written):
 
 
 def test_paper_and_ours_are_told_apart():
-    assert parts.table([{"method": "m", "union": "41.4 | 50.0 ±2"}]).count("class=") == 3
-    assert '<span class="paper">41.4</span> | <span class="ours">50.0 ±2</span>' in parts.table(
+    assert blocks.table([{"method": "m", "union": "41.4 | 50.0 ±2"}]).count("class=") == 3
+    assert '<span class="paper">41.4</span> | <span class="ours">50.0 ±2</span>' in blocks.table(
         [{"method": "m", "union": "41.4 | 50.0 ±2"}]
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import entry, setting, small_params
+from helpers import entry, setup, small_params
 from torch import nn
 from torch.nn import functional as F
 
@@ -22,7 +22,7 @@ from mngac.training.cost import Meter, Operations, Stopwatch, flops_of_a_forward
 
 STEPS = {"linf": 10, "l1": 20, "l2": 10}
 """The paper's training attacks."""
-BALLS = {name: Attack(name, 0.5, 0.1, steps, 2) for name, steps in STEPS.items()}
+LP = {name: Attack(name, 0.5, 0.1, steps, 2) for name, steps in STEPS.items()}
 FIRST = 1 / (1 + 3 * 9 * 16)
 """Share of the first layer in a pass of `net`, which weights alone ask no gradient through."""
 
@@ -55,7 +55,7 @@ class Shift(nn.Module):
 
 def build(name, **changes):
     params = entry(name, **changes)
-    method = importlib.import_module(f"mngac.methods.{params.kind}").Method(params, setting(attacks=BALLS))
+    method = importlib.import_module(f"mngac.methods.{params.kind}").Method(params, setup(attacks=LP))
     if isinstance(method, MngAc):
         method.generator = Shift()
         method.optimizer = torch.optim.SGD(method.generator.parameters(), lr=0.0)
@@ -103,7 +103,7 @@ def test_the_generators_own_passes_are_added():
     free = Meter([classifier, *method.networks()])
     train(method, classifier, free, 1)
     params = entry("mng_ac", norms=["linf"])
-    method = MngAc(params, setting(attacks=BALLS))
+    method = MngAc(params, setup(attacks=LP))
     paid = Meter([classifier, *method.networks()])
     train(method, classifier, paid, 1)
     z = method.generator.draw(batch().x, torch.Generator())
@@ -158,7 +158,7 @@ class Both(Base):
 def test_steps_that_differ_in_what_gradients_reach_alone_are_of_two_kinds():
     classifier = net()
     meter = Meter([classifier])
-    train(Both(entry("nat"), setting()), classifier, meter, 6)
+    train(Both(entry("nat"), setup()), classifier, meter, 6)
     one = flops_of_a_forward(classifier, batch().x)
     assert meter.total() == 3 * 3 * one + 3 * 2 * one
 
@@ -181,7 +181,7 @@ class Named(Base):
 
 def test_networks_that_a_method_holds_are_told_apart_by_what_they_are_given():
     """2 or 4 images through 25 x 4 weights, forward and backward to the weights, two operations a weight each."""
-    classifier, method = net(), Named(entry("nat"), setting())
+    classifier, method = net(), Named(entry("nat"), setup())
     meter = Meter([classifier, *method.networks()])
     train(method, classifier, meter, 6)
     assert meter.total() == 3 * (2 + 4) * 25 * 4 * 2 * 2
@@ -199,7 +199,7 @@ class Distilled(Base):
 
 
 def test_a_frozen_network_that_a_method_holds_costs_its_forward_pass():
-    classifier, method = net(), Distilled(entry("nat"), setting())
+    classifier, method = net(), Distilled(entry("nat"), setup())
     meter = Meter([classifier, *method.networks()])
     train(method, classifier, meter, 2)
     one = flops_of_a_forward(classifier, batch().x)
@@ -216,7 +216,7 @@ def test_passes_outside_a_step_cost_nothing():
 
 
 def test_looking_at_the_generator_costs_the_method_nothing():
-    classifier, method = net(), MngAc(entry("mng_ac", norms=["linf"]), setting(attacks=BALLS))
+    classifier, method = net(), MngAc(entry("mng_ac", norms=["linf"]), setup(attacks=LP))
     meter = Meter([classifier, *method.networks()])
     train(method, classifier, meter, 1)
     before = meter.total()
@@ -274,7 +274,7 @@ def test_a_resumed_training_counts_what_an_uninterrupted_one_does(params, tmp_pa
 def test_a_training_that_looks_at_its_generator_more_often_costs_the_same(params, tmp_path, monkeypatch):
     once = summary(params, "mng_ac")["flops"]
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr(Diagnostics, "due", lambda self, norm: True)
+    monkeypatch.setattr(Diagnostics, "due", lambda self, norm, rate: True)
     assert summary(params, "mng_ac")["flops"] == once
 
 

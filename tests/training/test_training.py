@@ -138,7 +138,7 @@ def test_half_of_a_semi_supervised_batch_is_pseudo_labelled(tmp_path, monkeypatc
 
     def watched(self, step):
         sizes.append([source.batch_size for source in self.batches])
-        assert len(self.batches[1].part) == 225
+        assert len(self.batches[1].split) == 225
         return batch(self, step)
 
     monkeypatch.setattr(training.Trainer, "batch", watched)

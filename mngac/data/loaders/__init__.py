@@ -1,1 +1,1 @@
-"""One file a source: `load(settings, workspace) -> RawData`; entries of params.yaml name the file."""
+"""One file a source: `load(config, workspace) -> RawData`; entries of params.yaml name the file."""

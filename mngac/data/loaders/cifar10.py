@@ -11,10 +11,10 @@ from torchvision.datasets import CIFAR10
 
 from mngac.data.store import RawData
 from mngac.data.workspace import Published, Workspace
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 
 
-def load(settings: DataSource, workspace: Workspace) -> RawData:
+def load(config: DataConfig, workspace: Workspace) -> RawData:
     """CIFAR-10 from a download, the official archive, or the folder cifar-10-batches-py.
 
     Raises:
@@ -23,7 +23,7 @@ def load(settings: DataSource, workspace: Workspace) -> RawData:
     files = dict([*CIFAR10.train_list, *CIFAR10.test_list])
     files[CIFAR10.meta["filename"]] = CIFAR10.meta["md5"]
     archive = Published(CIFAR10.url, CIFAR10.filename, CIFAR10.tgz_md5)
-    folder = workspace.official(settings, [archive], files, CIFAR10.base_folder)
+    folder = workspace.official(config, [archive], files, CIFAR10.base_folder)
     reader = type("Here", (CIFAR10,), {"base_folder": folder.name})
     train, test = (reader(folder.parent, train=part) for part in (True, False))
     return RawData(*_tensors(train), *_tensors(test), list(train.classes))

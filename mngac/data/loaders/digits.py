@@ -10,20 +10,20 @@ from sklearn.datasets import load_digits
 from mngac.data.store import RawData
 from mngac.data.workspace import Workspace
 from mngac.params.errors import DataError
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 
 LEVELS = 16
 
 
-def load(settings: DataSource, workspace: Workspace) -> RawData:
+def load(config: DataConfig, workspace: Workspace) -> RawData:
     """The digits; pixel values 0 to 16 become 0 to 255.
 
     Raises:
         DataError: where a source is given: there is none to give.
     """
-    if settings.source is not None:
+    if config.source is not None:
         raise DataError(
-            f"data.{workspace.name}.source: found {settings.source!r}; allowed: null, the images are embedded"
+            f"data.{workspace.name}.source: found {config.source!r}; allowed: null, the images are embedded"
         )
     content = load_digits()
     pixels = np.rint(content.images * 255 / LEVELS).astype(np.uint8)

@@ -13,27 +13,27 @@ from mngac.data.images import SUFFIXES, Decoder
 from mngac.data.store import RawData
 from mngac.data.workspace import Workspace, check_classes
 from mngac.params.errors import DataError
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 
 PARTS = ("train", "test")
 
 
-def load(settings: DataSource, workspace: Workspace) -> RawData:
-    """The tree of `settings.source`, resized to `settings.size` where that is stated.
+def load(config: DataConfig, workspace: Workspace) -> RawData:
+    """The tree of `config.source`, resized to `config.size` where that is stated.
 
     Raises:
         DataError: for what is wrong in it: an unreadable image, mixed sizes or channels, a class that a part lacks or
             that is too small to hold anything out.
     """
-    source = workspace.stated_source(settings)
-    found = trees.read(source, locate, Decoder(settings.size), workspace.log)
+    source = workspace.stated_source(config)
+    found = trees.read(source, locate, Decoder(config.size), workspace.log)
     for part in PARTS:
         if part not in found:
             raise DataError(f"{source}: no {part}/<class>/ with PNG or JPEG images in it; put them there")
     counts = {part: trees.numbers(found[part]) for part in PARTS}
     classes = sorted(counts["train"])
-    _check_counts(source, counts, settings.drawn_parts)
-    check_classes(source, classes, settings.classes, workspace.name)
+    _check_counts(source, counts, config.drawn_parts)
+    check_classes(source, classes, config.classes, workspace.name)
     return RawData(*found["train"].tensors(classes), *found["test"].tensors(classes), classes, grouped=True)
 
 

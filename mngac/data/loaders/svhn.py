@@ -13,20 +13,20 @@ from torchvision.datasets import SVHN
 
 from mngac.data.store import RawData
 from mngac.data.workspace import Published, Workspace
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 
 CHUNK = 4096
 
 
-def load(settings: DataSource, workspace: Workspace) -> RawData:
+def load(config: DataConfig, workspace: Workspace) -> RawData:
     """SVHN from a download, or from a folder or archive of the .mat files.
 
     Raises:
         DataError: for a source that does not hold the official files.
     """
-    names = ("train", "test", "extra") if settings.unlabelled == "extra" else ("train", "test")
+    names = ("train", "test", "extra") if config.unlabelled == "extra" else ("train", "test")
     published = [Published(*SVHN.split_list[name]) for name in names]
-    folder = workspace.official(settings, published, {p.name: p.md5 for p in published}, "")
+    folder = workspace.official(config, published, {p.name: p.md5 for p in published}, "")
     parts = [_tensors(SVHN(folder, split=name)) for name in names]
     pool = parts[2] if len(parts) > 2 else None
     return RawData(*parts[0], *parts[1], [str(digit) for digit in range(10)], pool=pool)

@@ -14,7 +14,7 @@ from mngac.data.images import SUFFIXES, Decoder
 from mngac.data.store import RawData
 from mngac.data.workspace import Published, Workspace, check_classes
 from mngac.params.errors import DataError
-from mngac.params.sections import DataSource
+from mngac.params.sections import DataConfig
 
 ARCHIVE = Published(
     "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"
@@ -22,20 +22,20 @@ ARCHIVE = Published(
 TEXTS = ("wnids.txt", "val_annotations.txt")
 
 
-def load(settings: DataSource, workspace: Workspace) -> RawData:
+def load(config: DataConfig, workspace: Workspace) -> RawData:
     """Tiny-ImageNet from a download, an archive in the official layout, or an extracted folder.
 
     Raises:
-        DataError: for a source of another layout, or where the class count is not `settings.classes`.
+        DataError: for a source of another layout, or where the class count is not `config.classes`.
     """
-    source = str(workspace.fetched(ARCHIVE)) if settings.source is None else workspace.stated_source(settings)
+    source = str(workspace.fetched(ARCHIVE)) if config.source is None else workspace.stated_source(config)
     layout = Layout()
     found = trees.read(source, layout.locate, Decoder(rgb=True), workspace.log)
     for part in ("train", "val"):
         if part not in found:
             raise DataError(f"{source}: no {part}/ images in it, so it is not in Tiny-ImageNet's official layout")
     classes = layout.classes(source)
-    check_classes(source, classes, settings.classes, workspace.name)
+    check_classes(source, classes, config.classes, workspace.name)
     found["val"].labels = layout.annotated(source, found["val"].labels)
     _check_labels(source, found, classes)
     return RawData(*found["train"].tensors(classes), *found["val"].tensors(classes), classes, grouped=True)
@@ -87,7 +87,7 @@ class Layout:
         return self.texts[name]
 
 
-def _check_labels(source: str, found: dict[str, trees.Split], classes: list[str]) -> None:
+def _check_labels(source: str, found: dict[str, trees.TreeSplit], classes: list[str]) -> None:
     for part, split in found.items():
         for name in sorted(set(split.labels) ^ set(classes)):
             what = "is not in wnids.txt" if name in split.labels else f"has no images in {part}/"

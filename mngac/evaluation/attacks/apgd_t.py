@@ -6,10 +6,10 @@ from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.autoattack import autoattack, iterations, perturb, targets_at_most
 from mngac.params.errors import UserError
-from mngac.params.sections import SuiteAttack
+from mngac.params.sections import AttackConfig
 
 
-def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig) -> Tensor:
     """APGD-T (Croce and Hein 2020, equation 6; for l_1 2021, with the large radii first).
 
     Raises:
@@ -18,6 +18,6 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
     if target.classes < 4:
         raise UserError(f"apgd_t needs at least 4 classes, found {target.classes}; use apgd_ce and fab_t")
     part = autoattack(classifier, target).apgd_targeted
-    count = targets_at_most(settings.targets, target)
-    steps = iterations(settings.steps)
-    return perturb(part, x, y, target, n_restarts=settings.restarts, n_target_classes=count, **steps)
+    count = targets_at_most(config.targets, target)
+    steps = iterations(config.steps)
+    return perturb(part, x, y, target, n_restarts=config.restarts, n_target_classes=count, **steps)

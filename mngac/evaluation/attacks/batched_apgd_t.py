@@ -8,13 +8,13 @@ from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.apgd_until_broken import apgd_until_broken
 from mngac.evaluation.autoattack import targets_at_most
-from mngac.params.sections import SuiteAttack
+from mngac.params.sections import AttackConfig
 
 
-def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig) -> Tensor:
     """APGD-T (Croce and Hein 2020; for l_1 2021, with the large radii first), the likeliest classes first."""
-    problem = Problem(classifier, target.norm, target.radius, settings.steps, targeted_margin)
+    problem = Problem(classifier, target.norm, target.radius, config.steps, targeted_margin)
     with torch.no_grad():
         others = classifier(x).scatter(1, y[:, None], -torch.inf)
-    aims = others.topk(targets_at_most(settings.targets, target), dim=1).indices
+    aims = others.topk(targets_at_most(config.targets, target), dim=1).indices
     return apgd_until_broken(problem, x, y, aims.T, target.seed)

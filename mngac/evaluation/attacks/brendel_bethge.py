@@ -15,8 +15,8 @@ from mngac.attacks.pgd import Classifier
 from mngac.data.batches import to_unit
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.foolbox import perturb
-from mngac.norms import NORMS
-from mngac.params.sections import SuiteAttack
+from mngac.norms import LP
+from mngac.params.sections import AttackConfig
 
 CLASSES: dict[str, Any] = {
     "linf": foolbox.attacks.LinfinityBrendelBethgeAttack,
@@ -26,7 +26,7 @@ CLASSES: dict[str, Any] = {
 TRUST = 1e-3
 
 
-def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig) -> Tensor:
     """Brendel et al. 2019, algorithm 1.
 
     Foolbox multiplies the trust region by the number of images in the batch; dividing by it here makes an image's
@@ -34,7 +34,7 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        search = CLASSES[target.norm](steps=settings.steps, lr=TRUST / len(x))
+        search = CLASSES[target.norm](steps=config.steps, lr=TRUST / len(x))
     points = starting_points(classifier, x, y, target)
     return perturb(search, target.norm, classifier, x, y, target, starting_points=points)
 
@@ -50,7 +50,7 @@ def starting_points(classifier: Classifier, x: Tensor, y: Tensor, target: Target
         raise ValueError("brendel_bethge starts from other images; the target brings none")
     images = target.pool.images.to(x.device)
     images = to_unit(images) if images.dtype == torch.uint8 else images.float()
-    distances = torch.cdist(x.flatten(1), images.flatten(1), p=NORMS[target.norm].p)
+    distances = torch.cdist(x.flatten(1), images.flatten(1), p=LP[target.norm].p)
     same = target.pool.predictions.to(x.device)[None] == y[:, None]
     if same.all(1).any():
         raise ValueError("no image of the evaluation is put in another class, so there is nowhere to start from")

@@ -6,12 +6,12 @@ from mngac.attacks.pgd import Attack, Classifier
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.until_broken import pgd_until_broken
 from mngac.params.errors import UserError
-from mngac.params.sections import SuiteAttack
+from mngac.params.sections import AttackConfig
 from mngac.params.types import number
 from mngac.streams import stream
 
 
-def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig) -> Tensor:
     """PGD from a uniform start in the ball (Madry et al. 2018).
 
     Raises:
@@ -19,6 +19,6 @@ def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, setting
     """
     if target.norm == "l1":
         raise UserError("pgd has no l_1 form; use pgd_l1, which states the share of coordinates that a step moves")
-    length = number(settings.step_size) * target.radius
-    ball = Attack(target.norm, target.radius, length, settings.steps)
-    return pgd_until_broken(classifier, x, y, ball, stream(target.seed, "pgd", device=x.device))
+    length = number(config.step_size) * target.radius
+    training_attack = Attack(target.norm, target.radius, length, config.steps)
+    return pgd_until_broken(classifier, x, y, training_attack, stream(target.seed, "pgd", device=x.device))

@@ -6,7 +6,7 @@ from torch import Tensor
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.foolbox import perturb
-from mngac.params.sections import SuiteAttack
+from mngac.params.sections import AttackConfig
 
 BLACK_BOX = True
 
@@ -17,6 +17,6 @@ class SaltAndPepperL1(foolbox.attacks.SaltAndPepperNoiseAttack):
     distance = foolbox.distances.l1
 
 
-def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig) -> Tensor:
     """Salt and pepper noise (Rauber et al. 2017), clipped to the l_1 ball."""
-    return perturb(SaltAndPepperL1(steps=settings.steps), "l1", classifier, x, y, target)
+    return perturb(SaltAndPepperL1(steps=config.steps), "l1", classifier, x, y, target)

@@ -8,12 +8,12 @@ from torch import Tensor
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.autoattack import autoattack, perturb
-from mngac.params.sections import SuiteAttack
+from mngac.params.sections import AttackConfig
 
 BLACK_BOX = True
 
 
-def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, settings: SuiteAttack) -> Tensor:
+def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig) -> Tensor:
     """Square Attack (Andriushchenko et al. 2020, algorithms 1 to 3; for l_1 Croce and Hein 2021)."""
     part = autoattack(classifier, target).square
-    return perturb(part, x, y, target, n_queries=settings.queries, n_restarts=settings.restarts)
+    return perturb(part, x, y, target, n_queries=config.queries, n_restarts=config.restarts)

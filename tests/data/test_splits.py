@@ -1,4 +1,4 @@
-"""Held-out parts are seeded, stratified unless order matters, and recorded by index."""
+"""Held-out splits are seeded, stratified unless order matters, and recorded by index."""
 
 import pytest
 import torch
@@ -6,8 +6,8 @@ from tiny_data import REPOSITORY, source, write_params
 
 from mngac.data import store
 from mngac.data.loaders import digits
-from mngac.data.prepare import held_out, limited, prepare, split
-from mngac.data.store import Part, RawData
+from mngac.data.prepare import divide, held_out, limited, prepare
+from mngac.data.store import RawData, Split
 from mngac.data.workspace import Workspace
 from mngac.params.checks import load
 from mngac.params.errors import DataError, ParamsError
@@ -37,71 +37,71 @@ def counts(labels, classes=4):
 @pytest.mark.parametrize("grouped", [False, True])
 def test_parts_are_disjoint_cover_train_and_keep_the_classes_shares(grouped):
     content = raw(grouped=grouped)
-    parts = split(content, 0.1, 0.2)
-    drawn = [parts[name].index for name in ("train", "validation", "unlabelled")]
+    splits = divide(content, 0.1, 0.2)
+    drawn = [splits[name].index for name in ("train", "validation", "unlabelled")]
     assert torch.cat(drawn).sort().values.tolist() == list(range(200))
     assert [len(index) for index in drawn] == [140, 20, 40]
     for name in ("train", "validation", "unlabelled"):
-        part = parts[name]
+        part = splits[name]
         assert len(set(counts(part.labels))) == 1, name
         assert torch.equal(part.labels, content.train_labels[part.index])
         assert torch.equal(part.images[:, 0, 0, 0].long(), part.index)
 
 
 def test_the_same_parts_are_drawn_every_time_and_others_for_other_shares():
-    first, again, other = (split(raw(), share, 0.2)["validation"].index for share in (0.1, 0.1, 0.15))
+    first, again, other = (divide(raw(), share, 0.2)["validation"].index for share in (0.1, 0.1, 0.15))
     assert torch.equal(first, again) and len(other) == 30
 
 
 def test_any_first_images_of_a_grouped_source_are_a_fair_sample():
-    parts = split(raw(grouped=True), 0.2, 0.0)
+    splits = divide(raw(grouped=True), 0.2, 0.0)
     for name in ("test", "validation"):
-        assert counts(parts[name].labels[:12]) == [3, 3, 3, 3]
-    assert parts["test"].index.sort().values.tolist() == list(range(60))
+        assert counts(splits[name].labels[:12]) == [3, 3, 3, 3]
+    assert splits["test"].index.sort().values.tolist() == list(range(60))
 
 
 def test_an_official_order_is_kept():
-    parts = split(raw(), 0.1, 0.2)
-    assert parts["test"].index.tolist() == list(range(60))
-    assert parts["validation"].index.tolist() == sorted(parts["validation"].index.tolist())
+    splits = divide(raw(), 0.1, 0.2)
+    assert splits["test"].index.tolist() == list(range(60))
+    assert splits["validation"].index.tolist() == sorted(splits["validation"].index.tolist())
 
 
 def test_ordered_sources_are_cut_in_contiguous_runs():
-    parts = held_out(torch.zeros(10, dtype=torch.int64), (0.2, 0.3), ordered=True)
-    assert [p.tolist() for p in parts] == [[0, 1, 2, 3, 4], [5, 6], [7, 8, 9]]
+    splits = held_out(torch.zeros(10, dtype=torch.int64), (0.2, 0.3), ordered=True)
+    assert [p.tolist() for p in splits] == [[0, 1, 2, 3, 4], [5, 6], [7, 8, 9]]
 
 
 def test_a_pool_of_the_source_is_used_whole_and_train_keeps_its_images():
     pool = torch.zeros(7, 3, 4, 4, dtype=torch.uint8), torch.full((7,), -1)
-    parts = split(raw(pool=pool), 0.1, 0.5)
-    assert len(parts["unlabelled"]) == 7 and len(parts["train"]) == 180
-    assert parts["unlabelled"].images.data_ptr() == pool[0].data_ptr(), "not copied"
+    splits = divide(raw(pool=pool), 0.1, 0.5)
+    assert len(splits["unlabelled"]) == 7 and len(splits["train"]) == 180
+    assert splits["unlabelled"].images.data_ptr() == pool[0].data_ptr(), "not copied"
 
 
 def test_fewer_images_keep_classes_and_indices():
-    parts = limited(split(raw(), 0.1, 0.0), 40, 8, ordered=False)
-    assert counts(parts["train"].labels) == [10] * 4 and counts(parts["test"].labels) == [2] * 4
-    assert torch.equal(parts["train"].images[:, 0, 0, 0].long(), parts["train"].index)
-    assert len(parts["validation"]) == 20
-    first = limited(split(raw(ordered=True), 0.1, 0.0), 5, 3, ordered=True)
+    splits = limited(divide(raw(), 0.1, 0.0), 40, 8, ordered=False)
+    assert counts(splits["train"].labels) == [10] * 4 and counts(splits["test"].labels) == [2] * 4
+    assert torch.equal(splits["train"].images[:, 0, 0, 0].long(), splits["train"].index)
+    assert len(splits["validation"]) == 20
+    first = limited(divide(raw(ordered=True), 0.1, 0.0), 5, 3, ordered=True)
     assert first["train"].index.tolist() == [0, 1, 2, 3, 4] and first["test"].index.tolist() == [0, 1, 2]
 
 
 def test_the_file_is_the_parts_byte_by_byte_and_aligned(tmp_path):
-    parts = split(raw(), 0.1, 0.2)
+    splits = divide(raw(), 0.1, 0.2)
     for name in ("a", "b"):
-        store.save(tmp_path / name, parts, ["x", "y"])
+        store.save(tmp_path / name, splits, ["x", "y"])
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     data = store.load(tmp_path / "a")
-    for name, part in parts.items():
+    for name, part in splits.items():
         for field in ("images", "labels", "index"):
-            assert torch.equal(getattr(data.parts[name], field), getattr(part, field))
+            assert torch.equal(getattr(data.splits[name], field), getattr(part, field))
     assert data.shape == (3, 4, 4) and data.classes == ["x", "y"]
 
 
 def test_a_changed_or_cut_file_is_refused(tmp_path):
     path = tmp_path / "a.safetensors"
-    store.save(path, split(raw(), 0.1, 0.2), ["x", "y"])
+    store.save(path, divide(raw(), 0.1, 0.2), ["x", "y"])
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(DataError, match=r"a\.safetensors: its content is not what was written; delete it"):
@@ -158,9 +158,9 @@ def test_params_carry_the_papers_settings_and_a_quick_form(name):
 
 
 def test_a_part_is_empty_or_says_what_to_do():
-    none = Part(torch.zeros(0, 3, 4, 4), torch.zeros(0), torch.zeros(0))
+    none = Split(torch.zeros(0, 3, 4, 4), torch.zeros(0), torch.zeros(0))
     with pytest.raises(DataError, match="no validation images; give it a share"):
-        store.DataSet({"validation": none, "test": none}, [], "").part("validation")
+        store.DataSet({"validation": none, "test": none}, [], "").split("validation")
 
 
 @pytest.mark.parametrize(
