@@ -3,7 +3,7 @@
     python scripts/measure_cifar10.py --archive cifar10-jpeg.tar.xz --out measured
 
 Every method is trained by the pipeline's own commands, in the order given, until the time is up; what is finished is
-kept, with its record, so that a stopped run goes on. `--try` does the same on a CPU with few images and one epoch.
+kept, with its record, so that a stopped run resumes. `--try` does the same on a CPU with few images and one epoch.
 """
 
 from __future__ import annotations

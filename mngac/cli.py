@@ -54,6 +54,7 @@ def _add_records_commands(commands: argparse._SubParsersAction[argparse.Argument
     compare = commands.add_parser("compare", help="hold two classifiers' records against each other")
     compare.add_argument("records", nargs="+", metavar="RECORD", help="A and B; with --against, all of A's seeds")
     compare.add_argument("--against", nargs="+", metavar="RECORD", help="all of B's seeds")
+    compare.add_argument("--mixed", action="store_true", help="admit attacks computed by different code")
     compare.add_argument("--images", action="store_true", help="list the images that one side alone has right, too")
     export = commands.add_parser("export", help="a classifier with its records, as a folder for others")
     export.add_argument("--checkpoint", required=True, help="a classifier.safetensors of this project")
@@ -167,7 +168,8 @@ def compare(arguments: argparse.Namespace) -> None:
         if len(first) != 2:
             raise RecordError(f"compare: found {len(first)} records; allowed: two, or any number with --against")
         first, second = first[:1], first[1:]
-    print(report([read(path) for path in first], [read(path) for path in second], arguments.images), end="")
+    one, other = ([read(path) for path in side] for side in (first, second))
+    print(report(one, other, images=arguments.images, mixed=arguments.mixed), end="")
 
 
 def export(arguments: argparse.Namespace) -> None:

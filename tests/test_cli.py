@@ -14,7 +14,7 @@ from mngac.cli import STAGES, main
 from mngac.evaluation.loop import AttackFailed
 from mngac.params.checks import load
 from mngac.pipeline.jobs import job
-from mngac.results.rows import TablesError
+from mngac.results.records import RecordError
 
 VALUES = {"dataset": "digits", "method": "nat", "suite": "apgd", "profile": "standard"}
 SEEDED = [stage for stage, (_, wildcards) in STAGES.items() if "seed" in wildcards]
@@ -128,7 +128,7 @@ def test_an_attack_that_raises_leaves_its_own_traceback_in_the_log_of_the_evalua
 
 def test_records_that_can_not_share_a_table_are_the_users_to_mend(project, capsys, monkeypatch):
     def mixed(self):
-        raise TablesError("records of different n can't stand in one table")
+        raise RecordError("records of different n can't stand in one table")
 
     monkeypatch.setattr("mngac.pipeline.jobs.Job.run", mixed)
     assert main(["tables"]) == 2

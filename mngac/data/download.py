@@ -87,7 +87,7 @@ def _patiently(url: str, part: Path, log: Log) -> None:
             why = " ".join(str(getattr(error, "reason", error)).split())
             if not left:
                 raise DataError(
-                    f"{url}: the connection broke after {_size(part):,} bytes ({why}); run again, it goes on from "
+                    f"{url}: the connection broke after {_size(part):,} bytes ({why}); run again, it resumes from "
                     f"there; or {_by_hand(part)}"
                 ) from error
             log.line(f"{url}: {why}; trying again from byte {_size(part):,}")

@@ -9,9 +9,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mngac.attacks.pgd import Classifier
+from mngac.evaluation.isolated import isolated
+from mngac.evaluation.outcome import Outcome
 from mngac.norms import LP
+from mngac.params.sections import AttackConfig
 
 TOLERANCE = 1e-4
+
+AttackFunction = Callable[[Classifier, Tensor, Tensor, "Target", AttackConfig], Tensor]
+
+
+class Counted:
+    """A classifier that counts the images passed through it."""
+
+    def __init__(self, classifier: Classifier):
+        self.classifier = classifier
+        self.images = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.images += len(x)
+        return self.classifier(x)
 
 
 @dataclass(frozen=True)
@@ -37,10 +55,10 @@ class Target:
     pool: Pool | None = None
 
 
-def right(logits: Tensor, y: Tensor) -> Tensor:
+def is_correct(logits: Tensor, y: Tensor) -> Tensor:
     """Which images are classified as `y`: all logits finite, and y's above every other.
 
-    A classifier that returns NaN, or the same number for every class, is right about nothing.
+    A classifier that returns NaN, or the same number for every class, is correct about nothing.
 
     Args:
         logits: (batch, classes).
@@ -64,14 +82,18 @@ def reproducible(tensor_float32: bool) -> Iterator[None]:
 
 
 @torch.no_grad()
-def accept(classifier: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, x_adv: Tensor, target: Target) -> Tensor:
-    """Which outputs count as adversarial, and which claim to be but are not valid.
+def accept(classifier: Classifier, x: Tensor, y: Tensor, x_adv: Tensor, target: Target) -> list[Outcome]:
+    """What an attack's output did to each image, whatever the attack says of it.
 
-    Valid: finite, pixels in [0, 1], ‖x_adv - x‖ <= radius (1 + 1e-4). Adversarial: valid, and the plain classifier in
-    float32 no longer predicts y.
+    Valid: finite, pixels in [0, 1], ‖x_adv - x‖ <= radius (1 + 1e-4). Broken: valid, and the plain classifier in
+    float32 no longer predicts y. Rejected: misclassified but not valid, or not finite.
 
-    Returns:
-        int8 (batch,): 1 adversarial, 0 not, -1 misclassified but not valid, or not finite.
+    Args:
+        classifier: images in [0, 1] -> logits.
+        x: images (batch, channels, height, width) in [0, 1].
+        y: labels (batch,).
+        x_adv: the output, of the images' shape.
+        target: the ball.
 
     Raises:
         ValueError: for outputs of another shape than the images.
@@ -84,6 +106,31 @@ def accept(classifier: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, x_adv: 
     inside = ((x_adv >= 0) & (x_adv <= 1)).flatten(1).all(1)
     near = LP[target.norm].size(x_adv - x) <= target.radius * (1 + TOLERANCE)
     with reproducible(tensor_float32=False):
-        wrong = ~right(classifier(x_adv).float(), y)
+        wrong = ~is_correct(classifier(x_adv).float(), y)
     valid = finite & inside & near
-    return torch.where(valid & wrong, 1, torch.where((wrong & ~valid) | ~finite, -1, 0)).to(torch.int8)
+    broken, rejected = (valid & wrong).tolist(), ((wrong & ~valid) | ~finite).tolist()
+    return [
+        Outcome.BROKEN if b else Outcome.REJECTED if r else Outcome.HELD for b, r in zip(broken, rejected, strict=True)
+    ]
+
+
+def run_attack(
+    attack: AttackFunction, classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig
+) -> tuple[list[Outcome], int]:
+    """Runs an attack on one batch, with random generators and cuDNN of its own, and tests its output.
+
+    Args:
+        attack: (classifier, x, y, target, config) -> x_adv.
+        classifier: images in [0, 1] -> logits.
+        x: images (batch, channels, height, width) in [0, 1].
+        y: labels (batch,).
+        target: the ball.
+        config: the attack's entry of the suite.
+
+    Returns:
+        each image's outcome, and how many images the attack passed through the classifier.
+    """
+    counted = Counted(classifier)
+    with isolated(target.seed), reproducible(torch.backends.cudnn.allow_tf32):
+        x_adv = attack(counted, x, y, target, config)
+        return accept(classifier, x, y, x_adv, target), counted.images

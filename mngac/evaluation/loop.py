@@ -1,84 +1,46 @@
 """Evaluation: (classifier, suite, radii) -> what happened to each image. Importable for any callable.
 
-Every attack of a norm sees first the images that are still right, in batches packed anew, so the flags give the worst
-case of a norm exactly, and AutoAttack's parts in its order give AutoAttack's own result. In the mode `all` an attack
-then sees the images that were broken before it, too: that completes its column and changes no worst case.
+Every attack of a norm sees first the images that are still correct, in batches packed anew, so the columns give the
+worst case of a norm exactly, and AutoAttack's parts in its order give AutoAttack's own result. In the mode `all` an
+attack then sees the images that were broken before it, too: that completes its column and changes no worst case.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mngac.data import store
-from mngac.evaluation.acceptance import reproducible, right
+from mngac.evaluation.acceptance import is_correct, reproducible
+from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
+from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
-from mngac.evaluation.tasks import AttackFailed, Classifier, Finished, Runner, Task, Workers, guarded
-from mngac.models.files import load_classifier
+from mngac.evaluation.tasks import AttackFailed, Classifier, Finding, Finished, Runner, Task, Workers, guarded
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Radii, Suite
 from mngac.params.suites import radii_of, suite_of
 from mngac.params.types import number
-from mngac.pipeline.cache import write_text
-from mngac.pipeline.jobs import Context
 from mngac.pipeline.progress import Log
-from mngac.pipeline.provenance import provenance
-from mngac.results import red_flags
-from mngac.results.records import SCHEMA, AttackRecord, Record, worst_case
+from mngac.results.records import AttackRecord, PerImage
 
 __all__ = ["AttackFailed", "Classifier", "Evaluation", "evaluate"]
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Per image: clean correctness and each attack's flags; red flags; seconds of each attack."""
+class Evaluation(PerImage):
+    """Per image: correct on the clean image, and under each attack; red flags; seconds of each attack."""
 
     clean: str
     attacks: list[AttackRecord]
     flags: list[str]
     seconds: dict[str, float]
-
-    def robust(self, norm: str) -> list[bool]:
-        """Per image: right on the clean image and under every attack of the norm (worst case)."""
-        return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
-
-    def union(self) -> list[bool]:
-        """Per image: right on the clean image and under every attack of every norm."""
-        return worst_case(self.clean, *(a.correct for a in self.attacks))
-
-    def record(
-        self, indices: list[int], provenance: dict[str, Any], training: dict[str, Any] | None = None, **who: Any
-    ) -> Record:
-        """The record of this evaluation.
-
-        Args:
-            indices: of the images in their data set.
-            provenance: where it comes from.
-            training: what the training cost, where that is known.
-            who: dataset, split, method, seed, suite, profile.
-        """
-        return Record(
-            schema_=SCHEMA,
-            n=len(self.clean),
-            indices=indices,
-            clean=self.clean,
-            attacks=self.attacks,
-            flags=self.flags,
-            timing={"seconds": self.seconds, **({"training": training} if training else {})},
-            provenance=provenance,
-            **who,
-        )
 
 
 class Silent(Log):
@@ -87,7 +49,7 @@ class Silent(Log):
     def line(self, text: str) -> None:
         """Drops the line."""
 
-    def bar(self, total: int, done: int, task: str, scale: bool = False) -> tqdm:
+    def bar(self, total: int, done: int, unit: str, scale: bool = False) -> tqdm:
         """A bar that is never drawn."""
         return tqdm(total=total, initial=done, disable=True)
 
@@ -135,13 +97,10 @@ def evaluate(
         started = time.monotonic()
         clean, flags = _clean(runner, suite.batch_size)
         seconds = round(time.monotonic() - started, 3)
-        log.line(f"{log.name}  clean: {100 * clean.float().mean():.1f} % right, {seconds:.1f} s")
+        log.line(f"{log.name}  clean: {100 * clean.float().mean():.1f} % correct, {seconds:.1f} s")
         run = _Run(suite, radii, clean, workers, log)
         attacks = [run.attack(name, entry) for name, entry in zip(_names(suite), suite.attacks, strict=True)]
-    blind = [_black_box(entry) for entry in suite.attacks]
-    flags += red_flags.overstates([entry.model_dump(exclude_none=True) for entry in suite.attacks])
-    flags += red_flags.at_chance(int(clean.sum()), len(clean), runner.classes)
-    flags += _fewer_targets(suite, runner.classes) + red_flags.black_box_wins(attacks, blind, len(labels))
+    flags += flags_of(suite, clean, attacks, runner.classes)
     return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
 
 
@@ -181,75 +140,80 @@ def frozen(classifier: Classifier) -> Iterator[None]:
 
 @torch.no_grad()
 def _clean(runner: Runner, batch_size: int) -> tuple[Tensor, list[str]]:
-    """Per image: right without attack, bool (n,); and the classifier's red flags. Tells the runner what it predicts."""
+    """Per image: correct without attack, bool (n,); and the classifier's red flags. Tells the runner predictions."""
     correct, predictions, flags = [], [], []
-    for number_of_batch, positions in enumerate(torch.arange(len(runner.labels)).split(batch_size)):
-        index = positions.tolist()
-        x, y = runner.batch(index)
-        with guarded("clean", index), reproducible(tensor_float32=False):
+    for batch, chosen in enumerate(torch.arange(len(runner.labels)).split(batch_size)):
+        positions = chosen.tolist()
+        x, y = runner.batch(positions)
+        with guarded("clean", positions), reproducible(tensor_float32=False):
             logits = runner.classifier(x).float()
             runner.classes = logits.shape[1]
             _check_range(runner.labels, runner.classes)
-            correct.append(right(logits, y).cpu())
+            correct.append(is_correct(logits, y).cpu())
             predictions.append(logits.argmax(1).cpu())
-        if not number_of_batch:
-            with guarded("probe", index), reproducible(tensor_float32=False):
+        if not batch:
+            with guarded("probe", positions), reproducible(tensor_float32=False):
                 flags = probe(runner.classifier, x, y)
     runner.predictions = torch.cat(predictions)
     return torch.cat(correct), flags
 
 
 class _Run:
-    """The attacks of a suite in their order, and who is still right under each norm."""
+    """The attacks of a suite in their order, and who is still correct under each norm."""
 
     def __init__(self, suite: Suite, radii: Radii, clean: Tensor, workers: Workers, log: Log):
         self.suite, self.radii, self.clean, self.workers, self.log = suite, radii, clean, workers, log
         self.robust = {norm: clean.clone() for norm in type(radii).model_fields}
         self.seconds: dict[str, float] = {}
 
-    def attack(self, name: str, entry: AttackConfig) -> AttackRecord:
-        """One attack: on the images still right under its norm, then in the mode `all` on those broken before."""
-        radius = getattr(self.radii, entry.norm)
-        robust, title = self.robust[entry.norm], f"{name} {entry.norm}"
-        tasks = self._tasks(title, entry, number(radius), robust)
+    def attack(self, name: str, config: AttackConfig) -> AttackRecord:
+        """One attack: on the images still correct under its norm, then in the mode `all` on those broken before."""
+        radius = getattr(self.radii, config.norm)
+        robust, title = self.robust[config.norm], f"{name} {config.norm}"
+        tasks = self._tasks(title, config, number(radius), robust)
         if self.suite.mode == "all":
-            tasks += self._tasks(f"{title} broken before", entry, number(radius), self.clean & ~robust)
-        blank = "0" if self.suite.mode == "all" else "."
-        correct = ["." if c else blank for c in self.clean.tolist()]
-        found = self._collect(title, tasks, correct, robust)
-        self.robust[entry.norm] = robust & torch.tensor([flag == "1" for flag in correct])
-        self.seconds[title] = round(sum(f["seconds"] for f in found), 3)
-        rejected = sum(f["outcome"].count(-1) for f in found)
-        share = 100 * self.robust[entry.norm].float().mean().item()
+            tasks += self._tasks(f"{title} broken before", config, number(radius), self.clean & ~robust)
+        findings = self._findings(title, tasks, robust)
+        column = self._column(findings)
+        self.robust[config.norm] = robust & torch.tensor([mark == "1" for mark in column])
+        self.seconds[title] = round(sum(f.seconds for f in findings), 3)
+        rejected = sum(f.outcomes.count(Outcome.REJECTED) for f in findings)
+        share = 100 * self.robust[config.norm].float().mean().item()
         note = f", {rejected} outputs rejected" if rejected else ""
         self.log.line(f"{self.log.name}  {title} at {radius}: {share:.1f} % robust, {self.seconds[title]:.1f} s{note}")
         return AttackRecord(
             name=name,
-            norm=entry.norm,
+            norm=config.norm,
             radius=str(radius),
-            correct="".join(correct),
+            correct=column,
             rejected=rejected,
-            forwards=sum(f["forwards"] for f in found),
+            forwards=sum(f.forwards for f in findings),
         )
 
-    def _tasks(self, title: str, entry: AttackConfig, radius: float, chosen: Tensor) -> list[Task]:
+    def _tasks(self, title: str, config: AttackConfig, radius: float, chosen: Tensor) -> list[Task]:
         batches = chosen.nonzero().flatten().split(self.suite.batch_size)
-        return [Task(f"{title} {k}", entry, radius, index.tolist()) for k, index in enumerate(batches) if len(index)]
+        return [Task(f"{title} {k}", config, radius, p.tolist()) for k, p in enumerate(batches) if len(p)]
 
-    def _collect(self, title: str, tasks: list[Task], correct: list[str], robust: Tensor) -> list[dict[str, Any]]:
-        """Runs the tasks, writes the images' flags into `correct`, and shows how the robust accuracy falls."""
-        found = []
-        left = int(robust.sum())
-        with self.log.bar(sum(len(u.index) for u in tasks), 0, " images") as bar:
+    def _findings(self, title: str, tasks: list[Task], robust: Tensor) -> list[Finding]:
+        """Runs the tasks, and shows how the robust accuracy falls."""
+        findings, left = [], robust.clone()
+        with self.log.bar(sum(len(t.positions) for t in tasks), 0, " images") as bar:
             bar.set_description(f"{self.log.name} {title}")
             for finding in self.workers.run(tasks):
-                for position, outcome in zip(finding["index"], finding["outcome"], strict=True):
-                    correct[position] = "0" if outcome == 1 else "1"
-                    left -= bool(outcome == 1 and robust[position])
-                bar.update(len(finding["index"]))
-                bar.set_postfix(robust=f"{100 * left / len(robust):.1f} %")
-                found.append(finding)
-        return found
+                left[finding.positions] &= torch.tensor([o is not Outcome.BROKEN for o in finding.outcomes])
+                bar.update(len(finding.positions))
+                bar.set_postfix(robust=f"{100 * left.float().mean():.1f} %")
+                findings.append(finding)
+        return findings
+
+    def _column(self, findings: list[Finding]) -> str:
+        """A mark an image: `.` where it was not attacked; in the mode `all`, `0` where its clean image is wrong."""
+        blank = "0" if self.suite.mode == "all" else "."
+        column = ["." if c else blank for c in self.clean.tolist()]
+        for finding in findings:
+            for position, outcome in zip(finding.positions, finding.outcomes, strict=True):
+                column[position] = outcome.mark
+        return "".join(column)
 
 
 def _names(suite: Suite) -> list[str]:
@@ -264,43 +228,3 @@ def _names(suite: Suite) -> list[str]:
 
 def _bits(correct: Tensor) -> str:
     return "".join("1" if c else "0" for c in correct.tolist())
-
-
-def _black_box(entry: AttackConfig) -> bool:
-    return getattr(importlib.import_module(f"mngac.evaluation.attacks.{entry.attack}"), "BLACK_BOX", False)
-
-
-def _fewer_targets(suite: Suite, classes: int) -> list[str]:
-    """A flag for each targeted attack that has fewer classes to aim at than the suite says."""
-    return [
-        f"{entry.attack} {entry.norm} is not standard: {classes - 1} target classes in place of {entry.targets}"
-        for entry in suite.attacks
-        if entry.targets and entry.targets > classes - 1
-    ]
-
-
-def run(context: Context) -> None:
-    """Writes the record of a job of the DAG."""
-    params, w = context.job.params, context.job.wildcards
-    torch.set_num_threads(params.run.threads)
-    suite, radii = params.evaluation[w["suite"]], params.radii_for(w["profile"], w["dataset"])
-    part = store.load(context.job.inputs["data"]).split(params.run.split)
-    n = min(suite.n or len(part), len(part))
-    result = evaluate(
-        load_classifier(context.job.inputs["classifier"], context.device),
-        part.images[:n],
-        part.labels[:n],
-        suite,
-        radii,
-        device=context.device,
-        resume=context.work / "tasks.jsonl",
-        log=context.log,
-    )
-    record = result.record(
-        part.index[:n].tolist(),
-        provenance(context.key, context.key_parts, context.device),
-        json.loads(Path(context.job.inputs["training"]).read_text()),
-        split=params.run.split,
-        **{**w, "seed": int(w["seed"])},
-    )
-    write_text(context.job.outputs["record"], record.to_json())

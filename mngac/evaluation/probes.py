@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mngac.evaluation.acceptance import right
+from mngac.evaluation.acceptance import is_correct
 
 Classifier = Callable[[Tensor], Tensor]
 
@@ -39,8 +39,8 @@ def probe(classifier: Classifier, x: Tensor, y: Tensor) -> list[str]:
         (_probabilities(logits), "the outputs look like probabilities, not logits"),
         (not bool(logits.isfinite().all()), "some logits are not finite"),
     ]
-    held = right(logits, y)
-    return [text for found, text in flags if found] + _gradients(classifier, x[held], y[held])
+    chosen = is_correct(logits, y)
+    return [text for found, text in flags if found] + _gradients(classifier, x[chosen], y[chosen])
 
 
 def _differ(first: Tensor, second: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""The task of an evaluation: one attack on one batch. Units are kept as they finish, and shared among processes."""
+"""The task of an evaluation: one attack on one batch. Findings are saved as they come, and shared among processes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mngac.data.batches import to_unit
-from mngac.evaluation.acceptance import Pool, Target, accept, reproducible
-from mngac.evaluation.isolated import isolated
+from mngac.evaluation.acceptance import Pool, Target, run_attack
+from mngac.evaluation.outcome import Outcome
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig
 from mngac.pipeline.cache import write_text
@@ -34,24 +33,34 @@ class AttackFailed(RuntimeError):  # noqa: N818
 
 @dataclass(frozen=True)
 class Task:
-    """One attack on one batch: a name that no other task has, the attack's entry and radius, the images' positions."""
+    """One attack on one batch: a name that no other task has, the attack, the images' positions in the evaluation."""
 
     name: str
-    entry: AttackConfig
+    config: AttackConfig
     radius: float
-    index: list[int]
+    positions: list[int]
 
 
-class Counted:
-    """A classifier that counts the images passed through it."""
+@dataclass(frozen=True)
+class Finding:
+    """What a task found: an outcome an image, in the order of the positions."""
 
-    def __init__(self, classifier: Classifier):
-        self.classifier = classifier
-        self.images = 0
+    name: str
+    positions: list[int]
+    outcomes: list[Outcome]
+    forwards: int
+    """Images passed through the classifier."""
+    seconds: float
 
-    def __call__(self, x: Tensor) -> Tensor:
-        self.images += len(x)
-        return self.classifier(x)
+    @classmethod
+    def of_json(cls, line: str) -> Finding:
+        """The finding that `to_json` wrote."""
+        content = json.loads(line)
+        return cls(**{**content, "outcomes": [Outcome(outcome) for outcome in content["outcomes"]]})
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self)) + "\n"
 
 
 @dataclass
@@ -66,40 +75,32 @@ class Runner:
     classes: int = 0
     predictions: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
-    def batch(self, index: list[int]) -> tuple[Tensor, Tensor]:
+    def batch(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         """Images in [0, 1] and labels at the positions, on the device."""
-        x = self.images[index].to(self.device)
-        return (to_unit(x) if x.dtype == torch.uint8 else x.float()), self.labels[index].to(self.device)
+        x = self.images[positions].to(self.device)
+        return (to_unit(x) if x.dtype == torch.uint8 else x.float()), self.labels[positions].to(self.device)
 
-    def attack(self, task: Task) -> dict[str, Any]:
-        """Runs a task: each image's outcome (see `accept`), the images passed forward, and the seconds it took.
+    def run(self, task: Task) -> Finding:
+        """Runs a task: each image's outcome, the images passed forward, and the seconds it took.
 
         Raises:
             AttackFailed: with the attack's name and the images, whatever the attack or the classifier raised.
         """
         started = time.monotonic()
-        x, y = self.batch(task.index)
+        x, y = self.batch(task.positions)
         pool = Pool(self.images, self.predictions)
-        target = Target(task.entry.norm, task.radius, self.classes, self.seed, self.device, pool)
-        counted = Counted(self.classifier)
-        adapter = importlib.import_module(f"mngac.evaluation.attacks.{task.entry.attack}")
-        with guarded(task.name, task.index), isolated(self.seed), reproducible(torch.backends.cudnn.allow_tf32):
-            x_adv = adapter.attack(counted, x, y, target, task.entry)
-            outcome = accept(self.classifier, x, y, x_adv, target)
-        return {
-            "name": task.name,
-            "index": task.index,
-            "outcome": outcome.tolist(),
-            "forwards": counted.images,
-            "seconds": round(time.monotonic() - started, 3),
-        }
+        target = Target(task.config.norm, task.radius, self.classes, self.seed, self.device, pool)
+        attack = importlib.import_module(f"mngac.evaluation.attacks.{task.config.attack}").attack
+        with guarded(task.name, task.positions):
+            outcomes, forwards = run_attack(attack, self.classifier, x, y, target, task.config)
+        return Finding(task.name, task.positions, outcomes, forwards, round(time.monotonic() - started, 3))
 
 
 class guarded:  # noqa: N801 (reads as a statement: with guarded(...))
     """Turns a bug in the block into an error that names the step and the images; what the user can mend passes."""
 
-    def __init__(self, name: str, index: list[int]):
-        self.name, self.index = name, index
+    def __init__(self, name: str, positions: list[int]):
+        self.name, self.positions = name, positions
 
     def __enter__(self) -> None:
         """Nothing to set up."""
@@ -107,13 +108,15 @@ class guarded:  # noqa: N801 (reads as a statement: with guarded(...))
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, Exception) and not isinstance(error, UserError):
             text = " ".join(str(error).split())
-            raise AttackFailed(f"{self.name} on images {ranges(self.index)}: {type(error).__name__}: {text}") from error
+            raise AttackFailed(
+                f"{self.name} on images {ranges(self.positions)}: {type(error).__name__}: {text}"
+            ) from error
 
 
-def ranges(index: list[int]) -> str:
+def ranges(positions: list[int]) -> str:
     """Positions as ranges: `0-3, 7`."""
     parts: list[list[int]] = []
-    for i in sorted(index):
+    for i in sorted(positions):
         if parts and i == parts[-1][1] + 1:
             parts[-1][1] = i
         else:
@@ -123,29 +126,30 @@ def ranges(index: list[int]) -> str:
 
 @dataclass
 class Finished:
-    """Finished tasks in a file of JSON lines, so that a killed evaluation goes on where it was."""
+    """Finished tasks in a file of JSON lines, so that a killed evaluation resumes where it was."""
 
     path: Path | None
-    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.path and self.path.exists():
+            # A killed process may leave half a line: what was cut off is dropped here, and its task runs again.
             whole = [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            self.tasks = {task["name"]: task for task in map(json.loads, whole)}
+            self.findings = {finding.name: finding for finding in map(Finding.of_json, whole)}
             write_text(self.path, "".join(whole))
 
-    def find(self, task: Task) -> dict[str, Any] | None:
+    def find(self, task: Task) -> Finding | None:
         """What an earlier run found for the task, if it was of the same images."""
-        kept = self.tasks.get(task.name)
-        return kept if kept and kept["index"] == task.index else None
+        finding = self.findings.get(task.name)
+        return finding if finding and finding.positions == task.positions else None
 
-    def add(self, finished: dict[str, Any]) -> None:
-        """Keeps a task, in the file too, before the next one starts."""
-        self.tasks[finished["name"]] = finished
+    def add(self, finding: Finding) -> None:
+        """Saves a finding, in the file too, before the next task starts."""
+        self.findings[finding.name] = finding
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(finished) + "\n")
+                file.write(finding.to_json())
 
 
 class Workers:
@@ -165,26 +169,26 @@ class Workers:
         if self.executor:
             self.executor.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
+    def run(self, tasks: Iterable[Task]) -> Iterator[Finding]:
         """Each task's finding, in the order in which they finish."""
         todo = []
         for task in tasks:
-            kept = self.finished.find(task)
-            if kept:
-                yield kept
+            finding = self.finished.find(task)
+            if finding:
+                yield finding
             else:
                 todo.append(task)
-        for found in map(self.runner.attack, todo) if self.processes == 1 else self._shared(todo):
-            self.finished.add(found)
-            yield found
+        for finding in map(self.runner.run, todo) if self.processes == 1 else self._shared(todo):
+            self.finished.add(finding)
+            yield finding
 
-    def _shared(self, tasks: list[Task]) -> Iterator[dict[str, Any]]:
+    def _shared(self, tasks: list[Task]) -> Iterator[Finding]:
         if tasks and self.executor is None:
             threads = torch.get_num_threads()
             self.executor = ProcessPoolExecutor(
                 self.processes, get_context("spawn"), initializer=_start, initargs=(self.runner, threads)
             )
-        futures: list[Future[dict[str, Any]]] = [self.executor.submit(_attack, u) for u in tasks if self.executor]
+        futures: list[Future[Finding]] = [self.executor.submit(_run, task) for task in tasks if self.executor]
         for future in as_completed(futures):
             yield future.result()
 
@@ -207,7 +211,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _attack(task: Task) -> dict[str, Any]:
+def _run(task: Task) -> Finding:
     if _runner is None:
         raise RuntimeError("the worker process was not set up")
-    return _runner.attack(task)
+    return _runner.run(task)

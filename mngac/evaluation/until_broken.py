@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.pgd import Attack, Classifier, ascend
-from mngac.evaluation.acceptance import right
+from mngac.evaluation.acceptance import is_correct
 
 EVERY = 5
 """Steps between two looks at who is broken: each look waits for the device, and new shapes cost it time."""
@@ -36,7 +36,7 @@ def pgd_until_broken(
         moved = ascend(classifier, x[whole], y[whole], x_adv[whole] - x[whole], few)
         x_adv[whole] = moved
         with torch.no_grad():
-            whole = whole[right(classifier(moved), y[whole])]
+            whole = whole[is_correct(classifier(moved), y[whole])]
         if not len(whole):
             break
     return x_adv

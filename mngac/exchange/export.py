@@ -14,16 +14,17 @@ import torch
 
 from mngac.data import store
 from mngac.data.batches import to_unit
-from mngac.evaluation.acceptance import right
+from mngac.evaluation.acceptance import is_correct
 from mngac.exchange import model_card
 from mngac.exchange.exported import Export
 from mngac.models.files import architecture_of, load_classifier
 from mngac.params.types import NORMS, Norm
 from mngac.pipeline.cache import Cache, atomic, write_text
 from mngac.pipeline.fingerprint import file_digest
-from mngac.pipeline.paths import data_path
+from mngac.pipeline.paths import data_path, trained_wildcards
 from mngac.results import records
 from mngac.results.records import Record, RecordError
+from mngac.results.together import CLASSIFIER, check_alike
 
 STRENGTH = ("autoattack", "aa2", "quick", "apgd", "paper", "pgd")
 """Suites whose numbers lead, strongest first; others come after them."""
@@ -75,12 +76,12 @@ def _rank(record: Record) -> int:
 def _check_one_classifier(checkpoint: str, found: Sequence[Record]) -> None:
     if not found:
         raise RecordError("--record: missing; allowed: one record or more of the classifier")
-    match = re.fullmatch(r"(?:.*/)?trained/([^/]+)/([^/]+)/seed(\d+)/[^/]+", Path(checkpoint).as_posix())
-    wanted = (match[1], match[2], int(match[3])) if match else (found[0].dataset, found[0].method, found[0].seed)
+    path = trained_wildcards(checkpoint)
     for record in found:
-        if (record.dataset, record.method, record.seed) != wanted:
-            of = f"{record.dataset}/{record.method}/seed{record.seed}"
-            raise RecordError(f"a record of {of} is not of {checkpoint}, {wanted[0]}/{wanted[1]}/seed{wanted[2]}")
+        own = (record.dataset, record.method, str(record.seed))
+        if path and own != (path["dataset"], path["method"], path["seed"]):
+            raise RecordError(f"{record.name} is not of {checkpoint}; allowed: its own records")
+    check_alike(found, wanted=CLASSIFIER)
     names = [(r.suite, r.profile) for r in found]
     if len(set(names)) < len(names):
         raise RecordError(f"two records of one suite and profile: {names}")
@@ -100,7 +101,7 @@ def _verify(checkpoint: str, found: Sequence[Record]) -> bool:
         part = data.splits[record.split]
         n = min(CHECKED, record.n)
         same_images = part.index[: record.n].tolist() == record.indices
-        correct = right(classifier(to_unit(part.images[:n])), part.labels[:n]).tolist()
+        correct = is_correct(classifier(to_unit(part.images[:n])), part.labels[:n]).tolist()
         differing = sum(a != b for a, b in zip(correct, record.clean_correct[:n], strict=True))
         if not same_images or differing > 0.01 * n:
             raise RecordError(

@@ -11,8 +11,8 @@ from tabulate import tabulate
 from mngac.exchange.exported import Export
 from mngac.params.types import NORMS
 from mngac.results import red_flags
+from mngac.results.intervals import wilson
 from mngac.results.records import Record
-from mngac.results.statistics import wilson
 
 LIMITS = """\
 - Robust accuracy is an upper bound: it says what these attacks at these radii did not break.
@@ -22,10 +22,9 @@ LIMITS = """\
 
 
 def red_flags_of(found: Sequence[Record]) -> list[str]:
-    """Red flags of all records, and those that show between them."""
-    own = [(f"{r.suite}-{r.profile}", flag) for r in found for flag in red_flags.of_record(r)]
-    told = [f"{flag} [{', '.join(who)}]" for flag, who in red_flags.grouped(own).items()]
-    return [*told, *red_flags.across(found)]
+    """Red flags of all records of a classifier, and those that show between them, each with whom it concerns."""
+    flags = red_flags.collected([red_flags.Suspect(f"{r.suite}-{r.profile}", r, found) for r in found])
+    return [f"{flag} [{', '.join(who)}]" for flag, who in flags.items()]
 
 
 def results(record: Record) -> str:

@@ -59,7 +59,7 @@ def reevaluate(params: Params, folder: str, model: str, dataset: str, suite: str
         request = Request(str(path), model, dataset, suite, profile, record, n=n, method=path.stem)
         found.append(evaluate_file(params, request))
     table = tabulate([_row(record) for record in found], headers="keys", tablefmt="github", floatfmt=".1f")
-    flags = red_flags.grouped([(record.method, flag) for record in found for flag in record.flags])
+    flags = red_flags.collected([red_flags.Suspect(record.method, record) for record in found])
     return "\n".join([table, *(f"Red flag of {', '.join(who)}: {flag}" for flag, who in flags.items())])
 
 

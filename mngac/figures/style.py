@@ -146,7 +146,7 @@ def empty(text: str) -> Figure:
 
 
 def measured(dataset: str, rows: Sequence[Row]) -> str:
-    """The images and radii of a data set's records, in words; they are alike (see `rows.check_alike`)."""
+    """The images and radii of a data set's records, in words; they are alike (see `results.together`)."""
     found = [record for row in rows for record in row.records]
     if not found:
         return f"{dataset}: no images"

@@ -86,6 +86,12 @@ class Base:
     def watch(self, classifier: nn.Module) -> None:
         """Looks at what the last `loss` did, before the classifier moves; none of it counts as the method's cost."""
 
+    def after_epoch(self, classifier: nn.Module, epoch: int) -> None:
+        """Looks back on an epoch (0 is the first): a schedule of its own, an average of weights; empty for most.
+
+        The epoch's monitor and checkpoint come after it. What it keeps, beside the classifier, is in `state_dict`.
+        """
+
     def networks(self) -> Sequence[nn.Module]:
         """Networks that the method trains or asks beside the classifier: their passes belong to its cost."""
         return [value for value in vars(self).values() if isinstance(value, nn.Module)]

@@ -110,7 +110,7 @@ class Job:
         with cache.lock(key), progress.log_to(self.log) as log, _errors_in(log):
             entry = cache.find(key)
             if entry and entry.restore(self.outputs):
-                log.line(f"{self.stage.name} {self.name}: from the cache, key {key[:12]}")
+                log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
                 return "cached"
             if self.stage.computes:
                 os.environ.update({v: str(self.params.run.threads) for v in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
@@ -143,8 +143,8 @@ def _stoppable(job: Job, work: Path, log: progress.Log) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        kept = "what was finished is kept, and the same command goes on from there" if any(work.iterdir()) else ""
-        text = str(stop) or f"{job.stage.name} {job.name}: stopped; {kept or 'the same command starts it again'}"
+        saved = "what was finished is saved, and the same command resumes from there" if any(work.iterdir()) else ""
+        text = str(stop) or f"{job.stage.name} {job.name}: stopped; {saved or 'the same command starts it again'}"
         log.keep(text)
         raise KeyboardInterrupt(text) from None
 

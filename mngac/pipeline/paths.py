@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from mngac.params.sections import Params
 
@@ -14,6 +16,19 @@ MODEL_FIGURES = ("over_radius", "decision_boundary", "features", "loss_landscape
 IMAGES = ("png", "svg")
 
 
+TRAINED = "trained/{dataset}/{method}/seed{seed}"
+RECORD = "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
+
+
+def _recognised(template: str, path: str) -> dict[str, str] | None:
+    """The wildcards with which a path, or its end, is the template's; None where it is another."""
+    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
+    match = re.fullmatch(rf"(?:.*/)?{pattern}", path)
+    if match is None or not match["seed"].isdecimal():
+        return None
+    return match.groupdict()
+
+
 def data_path(dataset: str) -> str:
     """The data set's tensor file."""
     return f"data/{dataset}.safetensors"
@@ -21,12 +36,22 @@ def data_path(dataset: str) -> str:
 
 def trained(w: Wildcards) -> str:
     """Folder of one training."""
-    return f"trained/{w['dataset']}/{w['method']}/seed{w['seed']}"
+    return TRAINED.format_map(w)
 
 
 def record_path(w: Wildcards) -> str:
     """The record of one evaluation."""
-    return f"records/{w['dataset']}/{w['method']}/seed{w['seed']}/{w['suite']}-{w['profile']}.json"
+    return RECORD.format_map(w)
+
+
+def record_wildcards(path: str) -> dict[str, str] | None:
+    """What a record's path says of it; None for any other path."""
+    return _recognised(RECORD, Path(path).as_posix())
+
+
+def trained_wildcards(path: str) -> dict[str, str] | None:
+    """What the path of a trained classifier says of it: dataset, method, seed; None for any other path."""
+    return _recognised(TRAINED, Path(path).parent.as_posix())
 
 
 def records_of(params: Params, suite: str | None = None, profile: str | None = None) -> dict[str, str]:

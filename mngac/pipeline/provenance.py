@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mngac.pipeline.cache import key_of
 from mngac.pipeline.fingerprint import ROOT
+
+if TYPE_CHECKING:
+    from mngac.params.sections import Suite
 
 
 def commit() -> str:
@@ -18,12 +21,18 @@ def commit() -> str:
         return "unknown"
 
 
-def provenance(key: str, parts: dict[str, Any], device: str) -> dict[str, Any]:
+def measuring_code(suite: Suite) -> list[str]:
+    """Modules that compute a suite's attacks and accept their results: where they are alike, records are comparable."""
+    attacks = {f"mngac.evaluation.attacks.{config.attack}" for config in suite.attacks}
+    return ["mngac.evaluation.acceptance", *sorted(attacks)]
+
+
+def provenance(key: str, parts: dict[str, Any], device: str, suite: Suite) -> dict[str, Any]:
     """A record's provenance from the parts of its key.
 
-    `code` leaves the classifier's model out, so that tables can compare it between models.
+    `code` is the digest of what measured alone: no refactoring of what lies around it makes a record worthless.
     """
-    code = {root: digest for root, digest in parts["code"].items() if ".models." not in root}
+    code = {root: parts["code"][root] for root in measuring_code(suite)}
     return {
         "key": key,
         "code": key_of(code),

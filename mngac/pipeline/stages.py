@@ -33,6 +33,7 @@ from mngac.pipeline.paths import (
     records_of,
     trained,
 )
+from mngac.pipeline.provenance import measuring_code
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _family(p: Params, w: Wildcards) -> str:
 
 def _train_code(p: Params, w: Wildcards) -> list[str]:
     family = _family(p, w)
-    return ["mngac.training.trainer", f"mngac.methods.{p.methods[w['method']].kind}", f"mngac.models.{family}"]
+    return ["mngac.training.stage", f"mngac.methods.{p.methods[w['method']].kind}", f"mngac.models.{family}"]
 
 
 def _train_outputs(p: Params, w: Wildcards) -> dict[str, str]:
@@ -116,8 +117,7 @@ def _evaluate_values(p: Params, w: Wildcards) -> dict[str, Any]:
 
 def _evaluate_code(p: Params, w: Wildcards) -> list[str]:
     family = _family(p, w)
-    adapters = {f"mngac.evaluation.attacks.{a.attack}" for a in p.evaluation[w["suite"]].attacks}
-    return ["mngac.evaluation.loop", f"mngac.models.{family}", *sorted(adapters)]
+    return ["mngac.evaluation.stage", f"mngac.models.{family}", *measuring_code(p.evaluation[w["suite"]])]
 
 
 def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
@@ -192,7 +192,7 @@ STAGES = {
             code=_train_code,
             inputs=lambda p, w: {"data": data_path(w["dataset"])},
             outputs=_train_outputs,
-            run="mngac.training.trainer:run",
+            run="mngac.training.stage:run",
             computes=True,
         ),
         Stage(
@@ -220,7 +220,7 @@ STAGES = {
             code=_train_code,
             inputs=lambda p, w: {"data": data_path(w["dataset"]), "pseudo_labels": pseudo_labels(w)},
             outputs=_train_outputs,
-            run="mngac.training.trainer:run",
+            run="mngac.training.stage:run",
             computes=True,
         ),
         Stage(
@@ -235,7 +235,7 @@ STAGES = {
                 "training": f"{trained(w)}/train.json",
             },
             outputs=lambda p, w: {"record": record_path(w)},
-            run="mngac.evaluation.loop:run",
+            run="mngac.evaluation.stage:run",
             notes=("training",),
             computes=True,
             packages=("pyautoattack", "foolbox"),

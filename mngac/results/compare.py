@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from mngac.results.records import Record, RecordError, check_alike
-from mngac.results.red_flags import grouped, of_classifier
+from mngac.results.records import Record, RecordError
+from mngac.results.red_flags import Suspect, collected
 from mngac.results.statistics import mcnemar, paired_difference, paired_t
+from mngac.results.together import check_alike
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,18 @@ class Difference:
     only_second: list[int]
 
 
-def compare(first: Sequence[Record], second: Sequence[Record]) -> list[Difference]:
+def compare(first: Sequence[Record], second: Sequence[Record], mixed: bool = False) -> list[Difference]:
     """Clean accuracy, each norm attacked, and the union.
 
     One record a side: the score interval of a paired difference (Tango 1998) and the exact McNemar p. Several, of the
     same seeds on both sides: the t interval and test of the differences paired by seed, as in the tables.
 
     Raises:
-        RecordError: for records of other images, radii or suites, or of other seeds.
+        RecordError: for records that may not stand together (`mixed` admits other attack code), or of other seeds.
     """
     if not first or not second:
         raise RecordError("nothing to compare; allowed: at least one record a side")
-    check_alike([*first, *second])
+    check_alike([*first, *second], mixed)
     pairs = _pairs(first, second)
     return [_difference(column, pairs) for column in ["clean", *first[0].norms(), "union"]]
 
@@ -93,9 +94,9 @@ def _percent(side: Sequence[Sequence[bool]]) -> float:
     return 100 * sum(map(sum, side)) / sum(map(len, side))
 
 
-def report(first: Sequence[Record], second: Sequence[Record], images: bool = False) -> str:
+def report(first: Sequence[Record], second: Sequence[Record], images: bool = False, mixed: bool = False) -> str:
     """The comparison as text: a table, what its numbers are, red flags, and where asked the images that differ."""
-    found = compare(first, second)
+    found = compare(first, second, mixed)
     radii = ", ".join(f"{norm} {radius}" for norm, radius in first[0].radii().items())
     lines = [
         *(f"{name}: {', '.join(r.name for r in side)}" for name, side in (("A", first), ("B", second))),
@@ -143,11 +144,10 @@ def _row(d: Difference) -> dict[str, object]:
 
 def _red_flags(first: Sequence[Record], second: Sequence[Record]) -> list[str]:
     codes = {str(r.provenance.get("code")) for r in [*first, *second]}
-    other = ["Red flag: the records were made by different evaluation code."] if len(codes) > 1 else []
-    pairs = [
-        (name if len(side) == 1 else f"{name} seed {record.seed}", flag)
+    other = ["Red flag: the attacks were computed by different code."] if len(codes) > 1 else []
+    found = [
+        Suspect(name if len(side) == 1 else f"{name} seed {record.seed}", record)
         for name, side in (("A", first), ("B", second))
         for record in side
-        for flag in of_classifier([record])
     ]
-    return other + [f"Red flag of {', '.join(who)}: {flag}" for flag, who in grouped(pairs).items()]
+    return other + [f"Red flag of {', '.join(who)}: {flag}" for flag, who in collected(found).items()]

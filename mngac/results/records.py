@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mngac.params.errors import UserError, shown
-from mngac.params.types import Norm, number
+from mngac.params.types import Norm
 
 SCHEMA: Literal[1] = 1
 Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
@@ -49,7 +49,38 @@ class AttackRecord(Strict):
     """Images passed through the classifier."""
 
 
-class Record(Strict):
+class PerImage:
+    """What follows from the columns of one evaluation: worst cases and union, image for image."""
+
+    if TYPE_CHECKING:
+        clean: str
+        attacks: list[AttackRecord]
+
+    @property
+    def clean_correct(self) -> list[bool]:
+        """Per image: right without any attack."""
+        return [c == "1" for c in self.clean]
+
+    def norms(self) -> list[str]:
+        """The norms attacked, in the order of the attacks."""
+        return list(dict.fromkeys(a.norm for a in self.attacks))
+
+    def robust(self, norm: str) -> list[bool]:
+        """Per image: right on the clean image and under every attack of the norm (worst case)."""
+        return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
+
+    def union(self) -> list[bool]:
+        """Per image: right on the clean image and under every attack of every norm."""
+        return worst_case(self.clean, *(a.correct for a in self.attacks))
+
+    def column(self, name: str) -> list[bool]:
+        """Per image, one of the table's columns: clean, a norm, or union."""
+        if name == "clean":
+            return self.clean_correct
+        return self.union() if name == "union" else self.robust(name)
+
+
+class Record(PerImage, Strict):
     """The record of one evaluation (contract)."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
@@ -78,23 +109,6 @@ class Record(Strict):
         return self
 
     @property
-    def clean_correct(self) -> list[bool]:
-        """Per image: right without any attack."""
-        return [c == "1" for c in self.clean]
-
-    def norms(self) -> list[str]:
-        """The norms attacked, in the order of the attacks."""
-        return list(dict.fromkeys(a.norm for a in self.attacks))
-
-    def robust(self, norm: str) -> list[bool]:
-        """Per image: right on the clean image and under every attack of the norm (worst case)."""
-        return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
-
-    def union(self) -> list[bool]:
-        """Per image: right on the clean image and under every attack of every norm."""
-        return worst_case(self.clean, *(a.correct for a in self.attacks))
-
-    @property
     def configs(self) -> list[dict[str, Any]]:
         """Each attack's entry of the suite, where the provenance holds it; else empty."""
         entries = self.provenance.get("params", {}).get("suite", {}).get("attacks", [])
@@ -104,49 +118,14 @@ class Record(Strict):
         """The radius of each norm attacked, as written."""
         return {a.norm: a.radius for a in self.attacks}
 
-    def column(self, name: str) -> list[bool]:
-        """Per image, one of the table's columns: clean, a norm, or union."""
-        if name == "clean":
-            return self.clean_correct
-        return self.union() if name == "union" else self.robust(name)
-
     @property
     def name(self) -> str:
         """Who was evaluated, with what."""
         return f"{self.dataset}/{self.method}/seed{self.seed}/{self.suite}-{self.profile}"
 
-    @property
-    def comparable(self) -> dict[str, Any]:
-        """What must be the same in records whose images and numbers are held against each other."""
-        return {
-            "data set": self.dataset,
-            "split": self.split,
-            "images": self.indices,
-            "suite": self.suite,
-            "attacks": [
-                {**s, "attack": a.name, "norm": a.norm} for a, s in zip(self.attacks, self.configs, strict=True)
-            ],
-            "radii": {a.norm: number(a.radius) for a in self.attacks},
-        }
-
     def to_json(self) -> str:
         """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
         return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
-
-
-def check_alike(found: Sequence[Record]) -> None:
-    """Refuses records of different data sets, splits, images, suites, attacks or radii.
-
-    Raises:
-        RecordError: naming two of them, and what differs.
-    """
-    wanted = found[0].comparable if found else {}
-    for record in found:
-        for what, value in record.comparable.items():
-            if value != wanted[what]:
-                raise RecordError(
-                    f"{record.name} and {found[0].name} differ in their {what}; allowed: the same for all"
-                )
 
 
 def read(path: str | Path) -> Record:

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, permutations
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mngac.params.types import number
 from mngac.results.records import AttackRecord, Record, worst_case
-from mngac.results.statistics import wilson
+from mngac.results.together import CLASSIFIER, IMAGES, alike
 
 MONITOR_POINTS = 2.0
 """Points by which `pgd` may lie above APGD before the gap is a flag."""
-BLACK_BOX_SHARE = 0.002
-"""Share of the images that a black-box attack may add to what the gradient attacks broke (AutoAttack's own check)."""
 RISE_POINTS = 0.5
 """Points by which a larger radius or more steps may raise the accuracy: what random starts do."""
 
 
-def of_classifier(found: Sequence[Record]) -> list[str]:
-    """All flags of one classifier's records: their own, those of their suites, and those that show between them."""
-    return list(dict.fromkeys([*(flag for record in found for flag in of_record(record)), *across(found)]))
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Suspect(Generic[T]):
+    """A record whose flags are asked for, who it is to the reader, and all records of its classifier at hand."""
+
+    who: T
+    record: Record
+    of_classifier: Sequence[Record] = ()
+
+
+def collected(suspects: Sequence[Suspect[T]]) -> dict[str, list[T]]:
+    """Every flag of some records, with all whom it concerns: their own, their suites', those between records."""
+    pairs = [
+        (suspect.who, flag)
+        for suspect in suspects
+        for flag in dict.fromkeys([*of_record(suspect.record), *across(suspect.of_classifier or [suspect.record])])
+    ]
+    return grouped(pairs)
 
 
 def of_record(record: Record) -> list[str]:
@@ -45,33 +61,6 @@ def overstates(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"not re-evaluated: this suite is known to overstate ({', '.join(lacking)})"] if lacking else []
 
 
-def at_chance(right: int, n: int, classes: int) -> list[str]:
-    """A flag where the clean accuracy cannot be told from chance: Wilson's 95 % interval holds one in `classes`."""
-    if wilson(right, n)[0] > 1 / classes:
-        return []
-    return [f"clean accuracy is {100 * right / n:.1f} % of {n} images: at chance level for {classes} classes"]
-
-
-def black_box_wins(attacks: Sequence[AttackRecord], black_box: Sequence[bool], n: int) -> list[str]:
-    """Flags where an attack without gradients broke images that the norm's gradient attacks had left right.
-
-    Args:
-        attacks: of one evaluation.
-        black_box: for each, whether it uses no gradients.
-        n: number of images.
-    """
-    flags = []
-    for attack, blind in zip(attacks, black_box, strict=True):
-        seeing = [a for a, b in zip(attacks, black_box, strict=True) if a.norm == attack.norm and not b]
-        if not blind or not seeing:
-            continue
-        left = worst_case(*(a.correct for a in seeing))
-        won = sum(held and flag == "0" for held, flag in zip(left, attack.correct, strict=True))
-        if won > BLACK_BOX_SHARE * n:
-            flags.append(f"{attack.name} {attack.norm} broke {won} images that the gradient attacks had left")
-    return flags
-
-
 def across(records: Sequence[Record]) -> list[str]:
     """Flags that show between records of one classifier on the same images.
 
@@ -80,19 +69,14 @@ def across(records: Sequence[Record]) -> list[str]:
     """
     flags = []
     for first, second in permutations(records, 2):
-        if _same_images(first, second):
+        if alike(first, second, (*CLASSIFIER, *IMAGES)):
             flags += _weak_monitor(first, second) + _larger_radius(first, second)
     for one in records:
         flags += _more_steps(one, one)
     for first, second in combinations(records, 2):
-        if _same_images(first, second):
+        if alike(first, second, (*CLASSIFIER, *IMAGES)):
             flags += _more_steps(first, second)
     return list(dict.fromkeys(flags))
-
-
-def _same_images(first: Record, second: Record) -> bool:
-    who = [(r.dataset, r.split, r.method, r.seed, r.indices) for r in (first, second)]
-    return who[0] == who[1]
 
 
 def _points(flags: Sequence[bool]) -> float:
@@ -160,7 +144,6 @@ def _complete(record: Record) -> list[tuple[AttackRecord, dict]]:
     ]
 
 
-T = TypeVar("T")
 _NUMBER = re.compile(r"(?<![\w./])\d+(?:\.\d+)?(?![\w/]|\.\d)")
 
 

@@ -14,23 +14,20 @@ from pathlib import Path
 
 import yaml
 
-from mngac.params.errors import UserError
 from mngac.params.sections import Params
 from mngac.params.types import NORMS
 from mngac.pipeline.paths import record_path
 from mngac.results import records, red_flags
 from mngac.results.compare import tested
-from mngac.results.records import Record, RecordError
-from mngac.results.statistics import holm, spread, wilson
+from mngac.results.intervals import wilson
+from mngac.results.records import Record
+from mngac.results.statistics import holm, spread
+from mngac.results.together import check_alike
 
 COLUMNS = ("clean", *NORMS, "union", "avg")
 REFERENCE = "mng_ac"
 PAPER = Path(__file__).with_name("paper_tables.yaml")
 SPREAD = Path(__file__).with_name("seed_spread.yaml")
-
-
-class TablesError(UserError):
-    """One line on why records can't stand in one table."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +108,12 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
     A line a flag, with the rows and, where they differ, the seeds that it concerns.
     """
     found = [
-        ((row.method, record.seed), flag)
+        red_flags.Suspect((row.method, record.seed), record, _of_classifier(params, dataset, row.method, record.seed))
         for row in rows
         for record in row.records
-        for flag in dict.fromkeys(
-            [
-                *red_flags.of_record(record),
-                *red_flags.across(_of_classifier(params, dataset, row.method, record.seed)),
-            ]
-        )
     ]
-    whole = [(row.method, record.seed) for row in rows for record in row.records]
-    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.grouped(found).items()]
+    whole = [suspect.who for suspect in found]
+    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.collected(found).items()]
 
 
 def _of_classifier(params: Params, dataset: str, method: str, seed: int) -> list[Record]:
@@ -152,29 +143,11 @@ def collect(params: Params, dataset: str, methods: Sequence[str], suite: str, pr
     """Rows of the records that exist.
 
     Raises:
-        TablesError: where they may not stand together.
+        RecordError: where they may not stand together.
     """
     rows = [Row(method, of_seeds(params, dataset, method, suite, profile)) for method in methods]
     check_alike([r for row in rows for r in row.records], params.run.mixed)
     return rows
-
-
-def check_alike(found: Sequence[Record], mixed: bool = False) -> None:
-    """Refuses to mix splits, images, suites, attacks, radii or evaluation code; `mixed` admits different code.
-
-    Raises:
-        TablesError: naming two records and what differs.
-    """
-    try:
-        records.check_alike(found)
-    except RecordError as error:
-        raise TablesError(f"{error}; evaluate them anew") from None
-    for record in found:
-        if not mixed and record.provenance.get("code") != found[0].provenance.get("code"):
-            raise TablesError(
-                f"{record.name} and {found[0].name} differ in their evaluation code; allowed: the same for all, or "
-                "run.mixed: true; evaluate them anew"
-            )
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:

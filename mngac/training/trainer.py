@@ -1,4 +1,4 @@
-"""The train stages: optimizer, schedule, checkpoint, log. Knows that there is a method, not which."""
+"""One training: optimizer, schedule, checkpoint, log. Knows that there is a method, not which."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import copy
 import importlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from mngac import tensors
 from mngac.attacks.pgd import Attack, pgd
 from mngac.data import store
 from mngac.data.batches import Batches, to_unit
-from mngac.data.pseudo_labels import load_pseudo_labels
 from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
 from mngac.params.sections import MethodConfig, Radii, Schedule, Training
 from mngac.params.types import NORMS, number
 from mngac.pipeline.cache import atomic, write_text
-from mngac.pipeline.jobs import Context
+from mngac.pipeline.progress import Log
 from mngac.streams import stream, stream_seed
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
 
@@ -63,24 +63,39 @@ class Progress:
     process_seconds: float = 0.0
 
 
-class Trainer:
-    """One training, from its parameters to its files."""
+@dataclass(frozen=True)
+class Plan:
+    """What is trained: the resolved section `training`, the radii of its attacks, the method's entry, seed, device."""
 
-    def __init__(self, context: Context):
-        params, w = context.job.params, context.job.wildcards
-        self.context = context
-        self.training = params.training_for(w["dataset"])
-        self.seed = int(w["seed"])
-        self.device = context.device
-        torch.set_num_threads(params.run.threads)
+    training: Training
+    radii: Radii
+    method: MethodConfig
+    seed: int
+    device: str = "cpu"
+
+
+class Trainer:
+    """One training, without a job: `run` trains what is left, `write` leaves the files.
+
+    Args:
+        data: the data set; its split `unlabelled` is used where `pseudo_labels` are given.
+        plan: what is trained.
+        folder: where a checkpoint is kept and looked for.
+        pseudo_labels: labels int64 (n,) of the unlabelled images, which are then mixed into every batch.
+        log: where progress is shown.
+    """
+
+    def __init__(
+        self, data: store.DataSet, plan: Plan, folder: Path, pseudo_labels: Tensor | None = None, log: Log | None = None
+    ):
+        self.plan, self.folder, self.log = plan, folder, log or Log()
+        self.training, self.seed, self.device = plan.training, plan.seed, plan.device
         torch.backends.cudnn.benchmark = True
-        data = store.load(context.job.inputs["data"])
         channels, size, _ = data.shape
-        entry = params.methods[w["method"]]
-        self.architecture = Architecture(entry.model or self.training.model, len(data.classes), channels, size)
-        self.attacks = training_attacks(self.training, params.radii_for(self.training.profile, w["dataset"]))
+        self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
+        self.attacks = training_attacks(self.training, plan.radii)
         self.validation = data.split("validation")
-        self.batches = self._batches(data)
+        self.batches = self._batches(data, pseudo_labels)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
         self.optimizer = torch.optim.SGD(
@@ -89,28 +104,27 @@ class Trainer:
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        self.method = self._method(entry, channels)
+        self.method = self._method(channels)
         self.method.initialise(self.classifier)
         self.meter = Meter([self.classifier, *self.method.networks()])
         self.progress = Progress()
-        self.kept: dict[str, Any] = {}
+        self.saved: dict[str, Any] = {}
         """State after the last epoch that was finished; empty before the first."""
 
-    def _batches(self, data: store.DataSet) -> list[Batches]:
+    def _batches(self, data: store.DataSet, pseudo_labels: Tensor | None) -> list[Batches]:
         """The sources that a batch is put together from: labelled images, and pseudo-labelled ones where given."""
         t = self.training
         augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
-        pseudo = self.context.job.inputs.get("pseudo_labels")
-        extra = round(t.batch_size * t.semi.fraction) if pseudo else 0
+        extra = 0 if pseudo_labels is None else round(t.batch_size * t.semi.fraction)
         sources = [Batches(data.split("train"), t.batch_size - extra, name="train", **augment)]
         self.steps_per_epoch = t.steps_per_epoch or -(-len(data.split("train")) // t.batch_size)
-        if pseudo:
-            part = replace(data.split("unlabelled"), labels=load_pseudo_labels(pseudo, data))
-            sources.append(Batches(part, extra, name="unlabelled", **augment))
+        if pseudo_labels is not None:
+            unlabelled = replace(data.split("unlabelled"), labels=pseudo_labels)
+            sources.append(Batches(unlabelled, extra, name="unlabelled", **augment))
             self.steps_per_epoch = t.semi.steps_per_epoch or self.steps_per_epoch
         return sources
 
-    def _method(self, entry: MethodConfig, channels: int) -> Base:
+    def _method(self, channels: int) -> Base:
         setup = Setup(
             attacks=self.attacks,
             channels=channels,
@@ -119,7 +133,8 @@ class Trainer:
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        return importlib.import_module(f"mngac.methods.{entry.kind}").Method(entry, setup)
+        config = self.plan.method
+        return importlib.import_module(f"mngac.methods.{config.kind}").Method(config, setup)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
@@ -133,13 +148,13 @@ class Trainer:
         return torch.autocast(self.device, torch.bfloat16, enabled=wanted)
 
     def run(self) -> None:
-        """All epochs that are left, then the files."""
+        """All epochs that are left."""
         self._resume()
         last, processor = time.monotonic(), Stopwatch(self.device)
         saved = last
         images = self.training.batch_size * self.steps_per_epoch
         done = self.progress.epoch * images
-        with self.context.log.bar(self.training.epochs * images, done, " images", scale=True) as bar:
+        with self.log.bar(self.training.epochs * images, done, " images", scale=True) as bar:
             while self.method.trains and self.progress.epoch < self.training.epochs:
                 line = self._epoch(self.progress.epoch, bar)
                 now = time.monotonic()
@@ -150,18 +165,17 @@ class Trainer:
                 self.progress.epoch += 1
                 self.progress.lines.append(line)
                 self._say(line)
-                self.kept = self._state()
+                self.saved = self._state()
                 if now - saved > CHECKPOINT_SECONDS:
                     self.checkpoint()
                     saved = now
-        self._write()
 
     def _epoch(self, epoch: int, bar: tqdm) -> dict[str, Any]:
         t, total = self.training, torch.zeros((), device=self.device)
         images = t.batch_size * self.steps_per_epoch
         started = time.monotonic()
         self.classifier.train()
-        bar.set_description(f"{self.context.job.name} epoch {epoch + 1}/{t.epochs}")
+        bar.set_description(f"{self.log.name} epoch {epoch + 1}/{t.epochs}")
         for number_in_epoch in range(self.steps_per_epoch):
             number = epoch * self.steps_per_epoch + number_in_epoch
             rate = learning_rate(t.schedule, number / self.steps_per_epoch, t.epochs)
@@ -170,6 +184,7 @@ class Trainer:
             if not bar.disable and number_in_epoch % 20 == 19:
                 bar.set_postfix(loss=f"{total.item() / (number_in_epoch + 1):.3f}")
         spent = time.monotonic() - started
+        self.method.after_epoch(self.classifier, epoch)
         return {
             "epoch": epoch + 1,
             "loss": round(total.item() / self.steps_per_epoch, 6),
@@ -214,14 +229,14 @@ class Trainer:
         share = line["epoch"] / self.training.epochs
         left = line["timing"]["seconds"] * (1 / share - 1)
         robust = "  ".join(f"{n} {line[f'validation_{n}']:.0f}" for n in ("clean", *self.attacks))
-        self.context.log.step(
-            f"{self.context.job.name}  epoch {line['epoch']}/{self.training.epochs}  loss {line['loss']:.3f}  "
+        self.log.step(
+            f"{self.log.name}  epoch {line['epoch']}/{self.training.epochs}  loss {line['loss']:.3f}  "
             f"{robust}  {line['timing']['images_per_second']:,.0f} images/s  {left:.0f} s left"
         )
 
     @property
     def _checkpoint_file(self) -> Path:
-        return self.context.work / "checkpoint.pt"
+        return self.folder / "checkpoint.pt"
 
     def _state(self) -> dict[str, Any]:
         """A copy of all that changes, so that an epoch that is broken off leaves it whole."""
@@ -236,9 +251,9 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Writes the state after the last finished epoch."""
-        if self.kept:
+        if self.saved:
             with atomic(self._checkpoint_file) as temporary:
-                torch.save(self.kept, temporary)
+                torch.save(self.saved, temporary)
 
     def _resume(self) -> None:
         if not self._checkpoint_file.exists():
@@ -249,15 +264,23 @@ class Trainer:
         self.method.load_state_dict(content["method"])
         self.meter.load_state_dict(content["meter"])
         self.progress = Progress(**content["progress"])
-        self.context.log.line(f"{self.context.job.name}: goes on after epoch {self.progress.epoch}")
+        self.log.line(f"{self.log.name}: resumes after epoch {self.progress.epoch}")
 
-    def _write(self) -> None:
-        outputs = self.context.job.outputs
+    def write(self, outputs: Mapping[str, str]) -> None:
+        """Writes classifier.safetensors, generator.safetensors (empty for most methods), train.jsonl and train.json.
+
+        Args:
+            outputs: the path of each.
+        """
         save_classifier(outputs["classifier.safetensors"], self.classifier, self.architecture)
         tensors.write(outputs["generator.safetensors"], self.method.artifact())
         write_text(outputs["train.jsonl"], "".join(json.dumps(line) + "\n" for line in self.progress.lines))
+        write_text(outputs["train.json"], json.dumps(self.summary(), indent=1) + "\n")
+
+    def summary(self) -> dict[str, Any]:
+        """What was trained, and what it cost."""
         seen = self.progress.epoch * self.steps_per_epoch * self.training.batch_size
-        summary = {
+        return {
             "schema": 1,
             "images_seen": seen,
             "epochs": self.progress.epoch,
@@ -267,7 +290,6 @@ class Trainer:
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),
             **self._cost(),
         }
-        write_text(outputs["train.json"], json.dumps(summary, indent=1) + "\n")
 
     def _cost(self) -> dict[str, float | None]:
         """What repeats of the cost; None for what was not trained, or could not be counted."""
@@ -284,25 +306,3 @@ class Trainer:
 def device_name(device: str) -> str:
     """The machine in words: `cpu`, or the card's name."""
     return torch.cuda.get_device_name() if device == "cuda" else "cpu"
-
-
-@contextlib.contextmanager
-def resumable(trainer: Trainer) -> Iterator[None]:
-    """Keeps a checkpoint of the epochs done when somebody stops the training, and says how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        trainer.checkpoint()
-        job, total = trainer.context.job, trainer.training.epochs
-        done = trainer.progress.epoch
-        kept = (
-            f"epoch {done} of {total} is kept, and the same command goes on from there" if done else "nothing to keep"
-        )
-        raise KeyboardInterrupt(f"{job.stage.name} {job.name}: stopped; {kept}") from None
-
-
-def run(context: Context) -> None:
-    """Trains one classifier: classifier, generator (empty but for mng_ac), train.jsonl, train.json."""
-    trainer = Trainer(context)
-    with resumable(trainer):
-        trainer.run()

@@ -149,7 +149,7 @@ def interrupted_download(tmp, patch):
         server.breaks_after, server.ranges = None, True
 
     command = ["--params", str(params), "data", "--dataset", "mine"]
-    says = [server.url, "broke after 9,000 bytes", "run again, it goes on from there"]
+    says = [server.url, "broke after 9,000 bytes", "run again, it resumes from there"]
     return Case(command, says, mend, Path("data/mine.safetensors"))
 
 

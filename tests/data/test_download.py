@@ -44,7 +44,7 @@ def test_a_server_without_ranges_starts_anew(tmp_path):
 def test_an_interrupted_download_is_no_data_and_the_next_run_goes_on(tmp_path):
     path = tmp_path / "a.bin"
     with serving(CONTENT, breaks_after=100_000, ranges=False) as server:
-        with pytest.raises(DataError, match=r"the connection broke after 100,000 bytes .*run again, it goes on"):
+        with pytest.raises(DataError, match=r"the connection broke after 100,000 bytes .*run again, it resumes"):
             fetch(server, path)
         assert not path.exists()
         server.breaks_after, server.ranges, server.asked[:] = None, True, []

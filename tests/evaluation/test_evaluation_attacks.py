@@ -10,12 +10,13 @@ import torch
 from evaluation_helpers import ENTRIES, RADII, digits, suite, trained
 from torch import nn
 
-from mngac.evaluation.acceptance import Pool, Target, accept, right
+from mngac.evaluation.acceptance import Pool, Target, accept, is_correct
 from mngac.evaluation.attacks import brendel_bethge, salt_and_pepper
 from mngac.evaluation.autoattack import NAMES
 from mngac.evaluation.foolbox import perturb
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.loop import evaluate
+from mngac.evaluation.outcome import Outcome
 from mngac.norms import LP
 from mngac.params.errors import UserError
 from mngac.params.registry import kinds
@@ -37,7 +38,7 @@ def by_hand(model: nn.Module, norm: str, batch_size: int, seed: int = 0, targets
         attack.fab.n_target_classes = attack.apgd_targeted.n_target_classes = targets
     with isolated(0):
         x_adv, _ = attack.run_standard_evaluation(x, y, batch_size=batch_size)
-    return right(model(x_adv), y).tolist()
+    return is_correct(model(x_adv), y).tolist()
 
 
 def standard_suite(norm: str, batch_size: int, **changes):
@@ -129,26 +130,26 @@ def linear_target(norm: str, radius: float) -> tuple[nn.Module, Target]:
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [
-        (lambda x: x, 0),
-        (lambda x: x + 0.2, 1),
-        (lambda x: x + 0.3, -1),
-        (lambda x: x.where(x < 0, torch.tensor(torch.nan)), -1),
-        (lambda x: torch.full_like(x, torch.inf), -1),
-        (lambda x: x - 0.2, 0),
-        (lambda x: torch.zeros_like(x), 0),
+        (lambda x: x, Outcome.HELD),
+        (lambda x: x + 0.2, Outcome.BROKEN),
+        (lambda x: x + 0.3, Outcome.REJECTED),
+        (lambda x: x.where(x < 0, torch.tensor(torch.nan)), Outcome.REJECTED),
+        (lambda x: torch.full_like(x, torch.inf), Outcome.REJECTED),
+        (lambda x: x - 0.2, Outcome.HELD),
+        (lambda x: torch.zeros_like(x), Outcome.HELD),
     ],
     ids=["same", "adversarial", "too far", "nan", "inf", "still right", "all zero"],
 )
 def test_acceptance_counts_only_valid_misclassified_images(change, outcome):
     model, target = linear_target("linf", 0.2)
     x, y = torch.full((3, 1, 2, 2), 0.4), torch.zeros(3, dtype=torch.int64)
-    assert accept(model, x, y, change(x), target).tolist() == [outcome] * 3
+    assert accept(model, x, y, change(x), target) == [outcome] * 3
 
 
 def test_acceptance_refuses_pixels_outside_the_range():
     model, target = linear_target("linf", 0.2)
     x, y = torch.full((1, 1, 2, 2), 0.95), torch.zeros(1, dtype=torch.int64)
-    assert accept(model, x, y, x + 0.1, target).tolist() == [-1]
+    assert accept(model, x, y, x + 0.1, target) == [Outcome.REJECTED]
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
@@ -156,9 +157,9 @@ def test_acceptance_allows_the_radius_within_one_part_in_ten_thousand(norm):
     model, _ = linear_target(norm, 1.0)
     x, y = torch.full((1, 1, 2, 2), 0.45), torch.zeros(1, dtype=torch.int64)
     size = LP[norm].size(torch.full((1, 1, 2, 2), 0.2)).item()
-    for factor, outcome in ((1 + 5e-5, 1), (1 + 5e-4, -1)):
+    for factor, outcome in ((1 + 5e-5, Outcome.BROKEN), (1 + 5e-4, Outcome.REJECTED)):
         target = Target(norm, size / factor, 2, 0, "cpu")
-        assert accept(model, x, y, x + 0.2, target).tolist() == [outcome]
+        assert accept(model, x, y, x + 0.2, target) == [outcome]
 
 
 def test_acceptance_refuses_another_shape():
@@ -167,9 +168,9 @@ def test_acceptance_refuses_another_shape():
         accept(model, torch.zeros(2, 1, 2, 2), torch.zeros(2, dtype=torch.int64), torch.zeros(1, 1, 2, 2), target)
 
 
-def test_right_is_finite_and_strictly_above_all_others():
+def test_correct_is_finite_and_strictly_above_all_others():
     logits = torch.tensor([[1.0, 0.0], [0.0, 0.0], [torch.nan, 0.0], [torch.inf, 0.0], [0.0, 1.0]])
-    assert right(logits, torch.zeros(5, dtype=torch.int64)).tolist() == [True, False, False, False, False]
+    assert is_correct(logits, torch.zeros(5, dtype=torch.int64)).tolist() == [True, False, False, False, False]
 
 
 def test_salt_and_pepper_that_counts_lies_in_the_l1_ball_and_foolboxs_own_lies_beyond():
@@ -179,11 +180,12 @@ def test_salt_and_pepper_that_counts_lies_in_the_l1_ball_and_foolboxs_own_lies_b
     with isolated(0):
         ours = salt_and_pepper.attack(model, x, y, target, settings)
         stock = perturb(foolbox.attacks.SaltAndPepperNoiseAttack(steps=settings.steps), "l1", model, x, y, target)
-    wrong = right(model(x), y) & ~right(model(ours), y)
-    assert wrong.any() and (accept(model, x, y, ours, target)[wrong] == 1).all()
+    wrong = is_correct(model(x), y) & ~is_correct(model(ours), y)
+    outcomes = accept(model, x, y, ours, target)
+    assert wrong.any() and all(o is Outcome.BROKEN for o, w in zip(outcomes, wrong, strict=True) if w)
     assert (LP["l1"].size(ours - x) <= target.radius * 1.0001).all()
     assert (LP["l1"].size(stock - x) > 2 * target.radius).any()
-    assert (accept(model, x, y, stock, target) == -1).any()
+    assert Outcome.REJECTED in accept(model, x, y, stock, target)
 
 
 def test_starting_points_are_the_nearest_images_of_another_class():

@@ -15,6 +15,9 @@ from mngac.evaluation.loop import AttackFailed
 from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import ForeignError, load_foreign
 from mngac.params.checks import load
+from mngac.pipeline.cache import key_of
+from mngac.pipeline.jobs import job
+from mngac.pipeline.provenance import measuring_code
 from mngac.results import records
 
 
@@ -141,14 +144,19 @@ def test_under_records_the_path_says_whose_record_it_is(project):
     assert (made.method, made.seed) == ("mine", 2)
 
 
-def test_a_record_from_outside_has_the_evaluation_code_of_the_dag(project):
-    from mngac.pipeline.cache import key_of
-    from mngac.pipeline.jobs import job
-
+def test_a_record_from_outside_has_the_attack_code_of_the_dag(project):
     evaluate(*FILE, "--n", "3", "--out", "r.json")
     code = job(load(), "evaluate", dataset="digits", method="sat", seed="0", suite="pgd", profile="standard").stated()
-    shared = {root: digest for root, digest in code["code"].items() if ".models." not in root}
+    shared = {root: code["code"][root] for root in measuring_code(load().evaluation["pgd"])}
     assert records.read("r.json").provenance["code"] == key_of(shared)
+
+
+def test_the_same_evaluation_again_is_a_cache_hit_and_leaves_the_dags_stamps_alone(project, capsys):
+    for out in ("r.json", "again.json"):
+        assert evaluate(*FILE, "--n", "3", "--out", out) == 0
+    assert capsys.readouterr().err.count("cached, key") == 1
+    assert Path("r.json").read_bytes() == Path("again.json").read_bytes()
+    assert not Path(".mngac/stamps").exists()
 
 
 @pytest.mark.parametrize(

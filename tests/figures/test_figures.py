@@ -28,8 +28,8 @@ from mngac.figures import (
 from mngac.figures.style import NORM_LOOKS, OTHERS, STYLE, apart, method_looks, seeds, spread
 from mngac.pipeline.jobs import job
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES
-from mngac.results.records import Record
-from mngac.results.rows import Row, TablesError
+from mngac.results.records import Record, RecordError
+from mngac.results.rows import Row
 
 METHODS = ("nat", "sat", "sat_ac", "mng_ac")
 
@@ -223,7 +223,7 @@ def test_figures_refuse_records_of_different_radii_or_images(tmp_path, monkeypat
     content = json.loads(path.read_text()) | change
     content["attacks"][1]["radius"] = "0.1" if change else "0.2"
     path.write_text(json.dumps(content))
-    with pytest.raises(TablesError, match=f"digits/mng_ac/seed0.* differ in their {what};"):
+    with pytest.raises(RecordError, match=f"digits/mng_ac/seed0.* differ in their {what};"):
         module.draw(params)
     plt.close("all")
 

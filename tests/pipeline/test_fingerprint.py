@@ -7,6 +7,7 @@ from helpers import ROOT, small_params
 
 from mngac.pipeline import fingerprint
 from mngac.pipeline.jobs import job
+from mngac.pipeline.provenance import measuring_code
 
 
 @pytest.fixture
@@ -78,3 +79,20 @@ def test_a_change_in_an_evaluation_attack_changes_evaluation_alone(package):
 def test_a_module_that_does_not_exist_is_an_error():
     with pytest.raises(FileNotFoundError, match=r"no module mngac\.nothing"):
         fingerprint.code_digest(["mngac.nothing"])
+
+
+def test_a_change_in_the_loop_reevaluates_but_leaves_records_comparable(package):
+    """The loop, the tasks and the red flags around the attacks; then the acceptance test, and an attack's own file."""
+    params = small_params()
+
+    def measuring():
+        roots = measuring_code(params.evaluation["apgd"])
+        return {root: fingerprint.code_digest([root]) for root in roots}
+
+    before = measuring()
+    for file in ("evaluation/loop.py", "evaluation/tasks.py", "evaluation/flags.py", "results/records.py"):
+        assert changed(package, file, lambda s: s + "\n\nMORE = 1\n") >= {"evaluate"}
+        assert measuring() == before
+    changed(package, "evaluation/acceptance.py", lambda s: s.replace("TOLERANCE = 1e-4", "TOLERANCE = 1e-3"))
+    after = measuring()
+    assert before.keys() == after.keys() and all(before[root] != after[root] for root in before)

@@ -4,6 +4,7 @@ import torch
 from evaluation_helpers import RADII, digits, record, suite, trained
 from torch import nn
 
+from mngac.evaluation.flags import at_chance
 from mngac.evaluation.loop import evaluate
 from mngac.evaluation.probes import probe
 from mngac.results import red_flags
@@ -78,9 +79,9 @@ def test_a_suite_that_overstates_is_a_flag_of_the_evaluation_itself():
 
 def test_chance_is_told_by_wilsons_interval():
     """12 of 60 right: 11.8 to 31.8 %, above one in ten; 10 of 60: 9.3 to 28.0 %."""
-    assert red_flags.at_chance(12, 60, 10) == []
-    assert red_flags.at_chance(10, 60, 10) == ["clean accuracy is 16.7 % of 60 images: at chance level for 10 classes"]
-    assert red_flags.at_chance(30, 60, 2) != [] and red_flags.at_chance(40, 60, 2) == []
+    assert at_chance(12, 60, 10) == []
+    assert at_chance(10, 60, 10) == ["clean accuracy is 16.7 % of 60 images: at chance level for 10 classes"]
+    assert at_chance(30, 60, 2) != [] and at_chance(40, 60, 2) == []
 
 
 def test_pgd_more_than_two_points_above_apgd_is_a_flag():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mngac.results.statistics import discordant, holm, mcnemar, paired_difference, paired_t, spread, wilson
+from mngac.results.intervals import wilson
+from mngac.results.statistics import discordant, holm, mcnemar, paired_difference, paired_t, spread
 
 
 def pairs(both: int, only_first: int, only_second: int, neither: int) -> tuple[list[bool], list[bool]]:

@@ -12,6 +12,7 @@ from mngac.params.checks import parse
 from mngac.pipeline.paths import record_path
 from mngac.results import rows as row_room
 from mngac.results import tables
+from mngac.results.records import RecordError
 
 CODE = "c" * 64
 COST = "cost (x adv_linf)"
@@ -152,7 +153,7 @@ def test_the_captions_radii_and_images_are_the_records_own(written):
 MIXED = [
     ({"profile": "large_l1"}, None),
     ({"split": "validation"}, "split"),
-    ({"provenance": {"code": "d" * 64}}, "evaluation code"),
+    ({"provenance": {"code": "d" * 64}}, "attack code"),
     ({"indices": list(range(1, 11))}, "images"),
     ({"attacks": [{**a, "radius": "0.2"} for a in ADV["attacks"]]}, "radii"),
     ({"provenance": {"code": CODE, "params": {"suite": {"attacks": [{"steps": 7}] * 3}}}}, "attacks"),
@@ -162,7 +163,7 @@ MIXED = [
 @pytest.mark.parametrize(("change", "what"), MIXED[1:])
 def test_records_that_differ_are_refused_in_one_table(written, change, what):
     params = written(MNG, {**ADV, **change})
-    with pytest.raises(row_room.TablesError, match=rf"digits/\S+ and digits/adv_linf/\S+ differ in their {what}"):
+    with pytest.raises(RecordError, match=rf"digits/\S+ and digits/adv_linf/\S+ differ in their {what}"):
         tables.sections(params, "all")
 
 

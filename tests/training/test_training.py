@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import heeds_ctrl_c, small, small_params, workspace
+from helpers import entry, heeds_ctrl_c, small, small_params, workspace
 
+from mngac.data import store
 from mngac.params.checks import parse
 from mngac.params.sections import Schedule
 from mngac.pipeline.jobs import job
 from mngac.training import trainer as training
-from mngac.training.trainer import learning_rate
+from mngac.training.trainer import Plan, Trainer, learning_rate
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero():
@@ -77,10 +78,10 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     params = prepared(tmp_path, monkeypatch, epochs=3)
     whole = train(params)
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
-    with pytest.raises(KeyboardInterrupt, match="epoch 2 of 3 is kept, and the same command goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match="epoch 2 of 3 is saved, and the same command resumes from there"):
         stopped_after(2, params, monkeypatch)
     resumed = train(params)
-    assert "goes on after epoch 2" in Path("logs/train/digits-mng_ac-0.log").read_text()
+    assert "resumes after epoch 2" in Path("logs/train/digits-mng_ac-0.log").read_text()
     for name in ("classifier.safetensors", "generator.safetensors"):
         assert resumed[name] == whole[name]
     assert without_timing(resumed["train.jsonl"]) == without_timing(whole["train.jsonl"])
@@ -91,14 +92,14 @@ def test_changed_parameters_never_resume_another_run(tmp_path, monkeypatch):
     raw = small(epochs=2)
     raw["methods"]["mng_ac"]["beta"] = 8
     changed, log = parse(raw), Path("logs/train/digits-mng_ac-0.log")
-    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 2 is kept"):
+    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 2 is saved"):
         stopped_after(1, params, monkeypatch)
     log.unlink()
     beside = train(changed)
     said = log.read_text()
-    assert "goes on after" not in said and "epoch 1/2" in said and "epoch 2/2" in said
+    assert "resumes after" not in said and "epoch 1/2" in said and "epoch 2/2" in said
     train(params)
-    assert "goes on after epoch 1" in log.read_text()
+    assert "resumes after epoch 1" in log.read_text()
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "empty"))
     alone = train(changed)
     for name in ("classifier.safetensors", "generator.safetensors"):
@@ -158,7 +159,7 @@ def test_a_teacher_under_the_floor_stops_the_stage(tmp_path, monkeypatch):
     assert not Path("trained/digits/pseudo_labels").exists()
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path):
+def test_a_killed_training_resumes_and_ends_with_the_same_bytes(tmp_path):
     """kill -9 in the middle, with a checkpoint every epoch; then the same command again."""
     raw = small(methods=("adv_linf",), epochs=6)
     folder = workspace(tmp_path / "w", raw)
@@ -181,13 +182,13 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path):
     out = folder / "trained/digits/adv_linf/seed0/classifier.safetensors"
     assert not out.exists()
     subprocess.run(command, cwd=folder, env=env("a"), check=True, capture_output=True)
-    assert "goes on after epoch" in log.read_text()
+    assert "resumes after epoch" in log.read_text()
     resumed = out.read_bytes()
     subprocess.run(command, cwd=folder, env=env("b"), check=True, capture_output=True)
     assert out.read_bytes() == resumed
 
 
-def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_go_on(tmp_path):
+def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_resume(tmp_path):
     folder = workspace(tmp_path / "w", small(methods=("adv_linf",), epochs=40))
     env = {**os.environ, "PYTHONPATH": str(folder), "MNGAC_CACHE": str(tmp_path / "a")}
     mngac = [sys.executable, "-m", "mngac.cli"]
@@ -201,11 +202,11 @@ def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_go_on(tmp_path):
     *_, last = stopped.stderr.read().strip().splitlines()
     assert stopped.wait() == 130
     assert re.fullmatch(
-        r"mngac: train digits-adv_linf-0: stopped; epoch \d+ of 40 is kept, and the same command goes on from there",
+        r"mngac: train digits-adv_linf-0: stopped; epoch \d+ of 40 is saved, and the same command resumes from there",
         last,
     )
     again = subprocess.Popen(command, **listening)
-    assert "goes on after epoch" in again.stderr.readline()
+    assert "resumes after epoch" in again.stderr.readline()
     again.kill()
     again.communicate()
 
@@ -228,3 +229,38 @@ def test_threads_are_what_params_say(tmp_path, monkeypatch, before, threads):
     finally:
         torch.set_num_threads(1)
     assert seen == {threads}
+
+
+def plan(method, epochs=1, seed=0):
+    """What the digits' small training is, without a job."""
+    params = small_params(methods=("nat",), epochs=epochs)
+    radii = params.radii_for("standard", "digits")
+    return Plan(params.training_for("digits"), radii, entry(method), seed)
+
+
+def test_a_training_needs_no_job_and_gives_the_jobs_bytes(tmp_path, monkeypatch):
+    params = prepared(tmp_path, monkeypatch)
+    by_job = train(params, "nat")
+    trainer = Trainer(store.load("data/digits.safetensors"), plan("nat"), tmp_path / "work")
+    trainer.run()
+    outputs = {name: str(tmp_path / "mine" / name) for name in by_job}
+    trainer.write(outputs)
+    assert Path(outputs["classifier.safetensors"]).read_bytes() == by_job["classifier.safetensors"]
+    assert without_timing(Path(outputs["train.jsonl"]).read_text()) == without_timing(by_job["train.jsonl"])
+
+
+def test_after_each_epoch_the_method_is_told_before_the_monitor_looks(tmp_path, monkeypatch):
+    prepared(tmp_path, monkeypatch)
+    trainer = Trainer(store.load("data/digits.safetensors"), plan("nat", epochs=2), tmp_path / "work")
+    told = []
+
+    def average(classifier, epoch):
+        told.append((epoch, trainer.progress.epoch, len(trainer.progress.lines)))
+        with torch.no_grad():
+            for weight in classifier.parameters():
+                weight.zero_()
+
+    monkeypatch.setattr(trainer.method, "after_epoch", average)
+    trainer.run()
+    assert told == [(0, 0, 0), (1, 1, 1)]
+    assert trainer.progress.lines[0]["validation_clean"] == pytest.approx(10, abs=4)

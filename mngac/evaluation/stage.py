@@ -1,0 +1,59 @@
+"""The stage `evaluate`: a classifier's file -> its record, inside the DAG and outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mngac.data import store
+from mngac.evaluation.loop import evaluate
+from mngac.models.opened import open_classifier
+from mngac.pipeline.cache import write_text
+from mngac.pipeline.jobs import Context
+from mngac.pipeline.provenance import provenance
+from mngac.results.records import SCHEMA, Record
+
+
+def run(context: Context) -> None:
+    """Writes the job's record."""
+    job, w = context.job, context.job.wildcards
+    params, suite = job.params, job.params.evaluation[w["suite"]]
+    torch.set_num_threads(params.run.threads)
+    data = store.load(job.inputs["data"])
+    split = data.split(params.run.split)
+    n = min(suite.n or len(split), len(split))
+    classifier = open_classifier(
+        job.inputs["classifier"], params.methods[w["method"]].model, len(data.classes), data.shape
+    )
+    found = evaluate(
+        classifier.to(context.device),
+        split.images[:n],
+        split.labels[:n],
+        suite,
+        params.radii_for(w["profile"], w["dataset"]),
+        device=context.device,
+        resume=context.work / "tasks.jsonl",
+        log=context.log,
+    )
+    training = _training(job.inputs.get("training"))
+    record = Record(
+        schema_=SCHEMA,
+        split=params.run.split,
+        n=n,
+        indices=split.index[:n].tolist(),
+        clean=found.clean,
+        attacks=found.attacks,
+        flags=found.flags,
+        timing={"seconds": found.seconds, **training},
+        provenance=provenance(context.key, context.key_parts, context.device, suite),
+        **{**w, "seed": int(w["seed"])},  # type: ignore[arg-type]
+    )
+    write_text(job.outputs["record"], record.to_json())
+
+
+def _training(path: str | None) -> dict[str, Any]:
+    """What the training cost, from its train.json; empty where that is not known."""
+    return {"training": json.loads(Path(path).read_text())} if path else {}

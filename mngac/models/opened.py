@@ -1,0 +1,67 @@
+"""Any file of a classifier, opened: our own, which names its model, or anybody's, for which the model is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from torch import nn
+
+from mngac import tensors
+from mngac.models.files import architecture_of, load_classifier
+from mngac.models.foreign import load_foreign
+from mngac.params.errors import ParamsError
+
+
+def open_classifier(path: str | Path, model: str | None, classes: int, shape: tuple[int, ...]) -> nn.Module:
+    """The classifier of a file, on the CPU, in eval mode, without gradients to its weights.
+
+    Args:
+        path: a classifier file of this project, a state dict, safetensors, the authors' or RobustBench's form.
+        model: such as wrn_28_10; None where the file names it.
+        classes: number of logits.
+        shape: (channels, height, width) of the images.
+
+    Raises:
+        ParamsError: where the model is not known, or is not the file's, or was made for other images or classes.
+        ForeignError: for a file that does not hold the model's weights.
+    """
+    own = model_named_in(path)
+    if own and model and own != model:
+        raise ParamsError(f"--model: found {model}; allowed: {own}, which {path} names")
+    if own:
+        _check_images(path, classes, shape)
+        return load_classifier(path, "cpu")
+    if model is None:
+        raise ParamsError(f"--model: missing; {path} does not name its model; allowed: such as wrn_28_10")
+    return load_foreign(path, model, classes, shape[0], shape[1])
+
+
+def model_named_in(path: str | Path) -> str | None:
+    """The model that a file of this project names; None for anybody else's.
+
+    Raises:
+        ParamsError: for a safetensors file that is cut short.
+    """
+    if Path(path).suffix != ".safetensors" or not Path(path).exists():
+        return None
+    try:
+        return tensors.facts(path).get("model")
+    except SafetensorError as error:
+        raise ParamsError(
+            f"--checkpoint: {path}: not a whole safetensors file ({error}); get or make it again"
+        ) from None
+
+
+def _check_images(path: str | Path, classes: int, shape: tuple[int, ...]) -> None:
+    found = architecture_of(path)
+    made_for = (found.classes, found.channels, found.size, found.size)
+    if made_for != (classes, *shape):
+        raise ParamsError(
+            f"--checkpoint: {path} is made for {_images(made_for)}; allowed: one for {_images((classes, *shape))}"
+        )
+
+
+def _images(sizes: tuple[int, ...]) -> str:
+    classes, *shape = sizes
+    return f"{classes} classes of {'x'.join(map(str, shape))} images"
