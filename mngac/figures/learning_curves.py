@@ -26,21 +26,29 @@ def draw(params: Params) -> Figure:
     rows = -(-len(panels) // columns)
     size = (max(5.0, 2.1 * columns), 1.55 * rows + 1.25)
     figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
+    last: dict[str, dict[str, Any]] = {}
     for axis, (dataset, method) in zip(axes.flat, panels, strict=False):
         lines = read_log(dataset, method, params.run.seeds[0])
         _panel(axis, lines)
+        last |= {dataset: lines[-1]} if lines else {}
         axis.set_title(method if len(params.run.datasets) == 1 else f"{dataset} {method}", loc="left")
     for axis in list(axes.flat)[len(panels) :]:
         axis.set_visible(False)
     axes[0][0].set_ylabel("accuracy (%)")
     axes[-1][0].set_xlabel("epoch")
     _key(figure)
-    monitor = {d: params.training_for(d).monitor for d in params.run.datasets}
-    counts = "; ".join(f"{d}: first {m.images} validation images, {m.steps} steps" for d, m in monitor.items())
+    counts = "; ".join(f"{dataset}: {_monitor(lines)}" for dataset, lines in last.items())
     about = "Monitor of training (PGD at the training radii, weaker than the evaluation)"
     note = f"{about}: {counts}; seed {params.run.seeds[0]}."
     title(figure, "Accuracy on validation images while training\n", note)
     return figure
+
+
+def _monitor(line: dict[str, Any]) -> str:
+    """What the monitor looked at, from a line of the log."""
+    if "validation_images" not in line:
+        return "an older log, which does not say how many images"
+    return f"first {line['validation_images']} validation images, {line['validation_steps']} steps"
 
 
 def _panel(axis: Axes, lines: list[dict[str, Any]]) -> None:

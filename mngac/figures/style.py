@@ -15,7 +15,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mngac.params.types import NORMS
+from mngac.results import wording
+from mngac.results.records import Record
 from mngac.results.rows import REFERENCE, Row
 
 INK, QUIET, RULE, PAPER = "#1a1a1a", "#6b6b6b", "#d4d4d4", "#ffffff"
@@ -147,31 +148,25 @@ def empty(text: str) -> Figure:
 
 def measured(dataset: str, rows: Sequence[Row]) -> str:
     """The images and radii of a data set's records, in words; they are alike (see `results.together`)."""
-    found = [record for row in rows for record in row.records]
+    found = _records(rows)
     if not found:
         return f"{dataset}: no images"
-    radii = {norm: radius for record in found for norm, radius in record.radii().items()}
-    listed = ", ".join(f"{NORM_LABELS[norm]} {radii[norm]}" for norm in NORMS if norm in radii)
-    first = found[0]
-    return f"{dataset}: {first.n} {first.split} images, radii ({first.profile}): {listed}, on images in [0, 1]"
+    radii = f"radii ({wording.profiles(found)}): {wording.radii(found, NORM_LABELS)}"
+    return f"{dataset}: {wording.images(found)}, {radii}, on images in [0, 1]"
 
 
 def suites(rows: Sequence[Row]) -> str:
     """The suite of the records in words."""
-    found = sorted({record.suite for row in rows for record in row.records})
-    return f"suite {', '.join(found)}" if found else "no suite"
+    return wording.suites(_records(rows))
 
 
 def seeds(rows: Sequence[Row]) -> str:
     """The seeds of the records in words; where a method lacks some of them, its own."""
-    by_method = {row.method: sorted(record.seed for record in row.records) for row in rows if row.records}
-    every = sorted({seed for found in by_method.values() for seed in found})
-    fewer = [f"{method} only {_listed(found)}" for method, found in by_method.items() if found != every]
-    return "; ".join([_listed(every), *fewer]) if every else "no seed"
+    return wording.seeds(_records(rows))
 
 
-def _listed(found: Sequence[int]) -> str:
-    return f"seed{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+def _records(rows: Sequence[Row]) -> list[Record]:
+    return [record for row in rows for record in row.records]
 
 
 def spread(rows: Sequence[Row]) -> str:

@@ -6,6 +6,7 @@ import base64
 import html
 import re
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import yaml
 from mngac.params.sections import Params
 from mngac.pipeline.fingerprint import ROOT
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path
+from mngac.results import wording
+from mngac.results.records import Record
 from mngac.results.rows import Row, collect, flags_of, of_seeds
 from mngac.results.tables import DASH, TITLES, sections
 
@@ -72,16 +75,16 @@ def cost_blocks(params: Params) -> list[Block]:
     for dataset in params.run.datasets:
         rows = collect(params, dataset, params.run.all_methods, suite, profile)
         ranked = sorted(rows, key=lambda row: -(_per_hour(row) or -1.0))
-        devices = sorted({str(r.timing.get("training", {}).get("device")) for row in rows for r in row.records})
+        found = [record for row in rows for record in row.records]
         note = (
             "Passes: forward passes of a batch that cost as much as the training, counted exactly. Processor: "
             "CPU time, or a GPU's time between events; clock: as waited for, under whatever else ran. Union "
-            f"({suite}, {profile}) an hour: its points divided by hours of the processor. Means over seeds; trained on "
-            f"{', '.join(devices) or 'nothing yet'}. Hours of different machines can't be compared; and a method that "
+            f"({wording.suites(found)}, radii {wording.profiles(found)}) an hour: its points divided by hours of the "
+            f"processor. Means over seeds; trained on {wording.trained_on(found)}. Hours of different machines can't be compared; and a method that "
             "hardly trains gets many points an hour without being robust: read it beside the union itself."
         )
         body = table([_cost_line(row) for row in ranked]) + f'<p class="caption">{escape(note)}</p>'
-        blocks.append((f"hours-{dataset}", dataset, body))
+        blocks.append((f"cost-{dataset}", dataset, body))
     return blocks
 
 
@@ -160,16 +163,17 @@ def parameter_blocks(params: Params) -> list[Block]:
     return blocks
 
 
+def records_of_run(params: Params) -> list[Record]:
+    """All records of the run that exist, by data set, method, suite and profile."""
+    run = params.run
+    names = product(run.datasets, run.all_methods, run.suites, run.profiles)
+    return [record for wanted in names for record in of_seeds(params, *wanted)]
+
+
 def provenance_blocks(params: Params) -> list[Block]:
     """Where each record comes from: commit, code, cache key, device, versions."""
-    lines = []
-    for dataset in params.run.datasets:
-        for method in params.run.all_methods:
-            for suite in params.run.suites:
-                for profile in params.run.profiles:
-                    for record in of_seeds(params, dataset, method, suite, profile):
-                        lines.append(_source(record.model_dump(by_alias=True)))
-    note = "Key: of the evaluation in the artifact cache; code: digest of what measured, equal within a table."
+    lines = [_source(record.model_dump(by_alias=True)) for record in records_of_run(params)]
+    note = "Key: of the evaluation in the artifact cache; code: digest of what attacked, equal within a table."
     return [("records", "Records", table(lines) + f'<p class="caption">{note}</p>')]
 
 

@@ -16,8 +16,11 @@ from mngac.report.blocks import (
     flag_blocks,
     parameter_blocks,
     provenance_blocks,
+    records_of_run,
     table_blocks,
 )
+from mngac.results import wording
+from mngac.results.records import Record
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,20 @@ def chapters(params: Params) -> list[Chapter]:
     ]
 
 
+def lead(found: Sequence[Record]) -> str:
+    """What the page rests on, from its records."""
+    if not found:
+        return "No record yet."
+    methods, datasets = ({getattr(r, key): None for r in found} for key in ("method", "dataset"))
+    return (
+        f"{len(methods)} methods on {', '.join(datasets)}; {wording.images(found)}; {wording.suites(found)}; radii "
+        f"{wording.profiles(found)}; {wording.seeds(found)}; trained on {wording.trained_on(found)}."
+    )
+
+
 def page(params: Params) -> str:
     """The whole page as text."""
-    run = params.run
     found = chapters(params)
-    several = "s" if len(run.seeds) > 1 else ""
-    lead = (
-        f"{len(run.all_methods)} methods on {', '.join(run.datasets)}; {run.split} images; suites "
-        f"{', '.join(run.suites)}; radii {', '.join(run.profiles)}; seed{several} {', '.join(map(str, run.seeds))}."
-    )
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -77,7 +85,7 @@ def page(params: Params) -> str:
 <nav aria-label="Contents"><p>Contents</p><ul>{"".join(c.contents for c in found)}</ul></nav>
 <main>
 <header><h1>Robustness to several perturbations</h1>
-<p class="lead">{escape(lead)}</p>
+<p class="lead">{escape(lead(records_of_run(params)))}</p>
 <p>Numbers are percent of images still classified rightly. Where the paper has a table of the same kind, cells read
 <b>paper | ours</b>. A dash was not measured. All is derived from the records, one flag an image and attack.</p>
 </header>

@@ -19,6 +19,7 @@ from mngac.params.types import NORMS
 from mngac.pipeline.cache import write_text
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.paths import TABLES
+from mngac.results import wording
 from mngac.results.rows import (
     COLUMNS,
     REFERENCE,
@@ -37,7 +38,6 @@ BASELINE = "adv_linf"
 COST = f"cost (x {BASELINE})"
 COSTS = ("seconds", "process_seconds", "flops", "forward_equivalents", "images_seen")
 """Keys of train.json that the CSV carries."""
-LABELS = {"linf": "l_inf", "l1": "l_1", "l2": "l_2"}
 
 ROWS: dict[str, tuple[str, ...] | None] = {
     "all": None,
@@ -116,20 +116,17 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
     found = [record for row in rows for record in row.records]
     if not found:
         return f"No record of suite {suite} yet."
-    radii = found[0].radii()
-    ball = ", ".join(f"{LABELS[norm]} {radii[norm]}" for norm in NORMS if norm in radii)
     seeds = sorted({r.seed for r in found})
-    commits = sorted({str(r.provenance.get("commit")) for r in found})
-    devices = sorted({str(r.timing.get("training", {}).get("device")) for r in found})
     rejected = sum(attack.rejected for r in found for attack in r.attacks)
     lines = [
-        f"{found[0].n} {found[0].split} images; {params.data[dataset].held_out}; suite {suite}; radii {ball} "
-        f"({found[0].profile}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))}).",
+        f"{wording.images(found)}; {params.data[dataset].held_out}; {wording.suites(found)}; radii "
+        f"{wording.radii(found)} ({wording.profiles(found)}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} "
+        f"({', '.join(map(str, seeds))}).",
         *_uncertainty(rows, dataset, tested),
-        f"Trained on {', '.join(devices)}. Commit {', '.join(commits)}.",
+        f"Trained on {wording.trained_on(found)}. Commit {wording.commits(found)}.",
     ]
     if len({str(r.provenance.get("code")) for r in found}) > 1:
-        lines.append("Evaluated by different code (run.mixed).")
+        lines.append("Attacked by different code (run.mixed).")
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
     flags = flags_of(params, dataset, rows)

@@ -213,7 +213,7 @@ class Trainer:
         count = self.training.monitor.images
         x = to_unit(self.validation.images[:count].to(self.device))
         y = self.validation.labels[:count].to(self.device)
-        found = {}
+        found: dict[str, float] = {"validation_images": len(y), "validation_steps": self.training.monitor.steps}
         with frozen_statistics(self.classifier, "eval"), self.precision():
             for name, attack in {"clean": None, **self.attacks}.items():
                 seen = x
