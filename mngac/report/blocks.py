@@ -80,8 +80,9 @@ def cost_blocks(params: Params) -> list[Block]:
             "Passes: forward passes of a batch that cost as much as the training, counted exactly. Processor: "
             "CPU time, or a GPU's time between events; clock: as waited for, under whatever else ran. Union "
             f"({wording.suites(found)}, radii {wording.profiles(found)}) an hour: its points divided by hours of the "
-            f"processor. Means over seeds; trained on {wording.trained_on(found)}. Hours of different machines can't be compared; and a method that "
-            "hardly trains gets many points an hour without being robust: read it beside the union itself."
+            f"processor. Means over seeds; trained on {wording.trained_on(found)}. Hours of different machines can't "
+            "be compared; and a method that hardly trains gets many points an hour without being robust: read it "
+            "beside the union itself."
         )
         body = table([_cost_line(row) for row in ranked]) + f'<p class="caption">{escape(note)}</p>'
         blocks.append((f"cost-{dataset}", dataset, body))
