@@ -65,7 +65,7 @@ def own(tmp_path_factory):
     """A workspace with digits and a method of one's own that raises what a test writes into it."""
     raw = small(methods=("nat",))
     raw["methods"]["own"] = {"kind": "own"}
-    raw["run"] |= {"methods": ["own"], "all_methods": ["own"]}
+    raw["run"]["methods"] = ["own"]
     folder = workspace(tmp_path_factory.mktemp("own") / "w", raw)
     (folder / "mngac/methods/own.py").write_text(METHOD.format(error="KeyError"))
     run(folder, sys.executable, "-m", "mngac", "data", "--dataset", "digits")
