@@ -9,6 +9,8 @@ from helpers import run, small, workspace, write_params
 
 from mngac.pipeline.cache import Cache
 
+pytestmark = pytest.mark.slow
+
 
 def made(cache, stage):
     """Names of the entries of a stage in a cache."""
@@ -50,10 +52,20 @@ def wipe(folder):
         shutil.rmtree(folder / name)
 
 
-def change_beta(folder, beta):
+def change(folder, **values):
+    """Writes small parameters but for these, such as `training__svhn__epochs=3`."""
     raw = small()
-    raw["methods"]["mng_ac"]["beta"] = beta
+    for path, value in values.items():
+        *sections, last = path.split("__")
+        node = raw
+        for section in sections:
+            node = node[section]
+        node[last] = value
     write_params(folder, raw)
+
+
+def change_beta(folder, beta):
+    change(folder, methods__mng_ac__beta=beta)
 
 
 def test_the_engines_train_byte_identical_classifiers(both):
@@ -107,10 +119,22 @@ def test_a_changed_beta_retrains_mng_ac_alone_and_the_other_engine_sees_it(both)
     change_beta(folder, 12)
     run(folder, "snakemake", "--cores", "1")
     assert counts(folder / "cache") == after
-    status = run(folder, "dvc", "status").stdout
-    assert "train@digits-mng_ac-0" in status and "train@digits-nat-0" not in status
+    assert "train@digits-mng_ac-0" in run(folder, "dvc", "status").stdout
     run(folder, "dvc", "repro")
     assert counts(folder / "cache") == after
+
+
+@pytest.mark.parametrize("path", ["training__svhn__momentum", "methods__sat__beta", "radii__large_l1__svhn__linf"])
+def test_a_value_that_no_job_uses_starts_only_the_report_and_under_dvc_the_cache_answers_for_the_rest(both, path):
+    folder = both["dvc"]
+    change(folder)
+    run(folder, "dvc", "repro")
+    before = counts(folder / "cache")
+    change(folder, **{path: 0.25})
+    assert planned(folder) == {"report": 1, "all": 1}
+    run(folder, "dvc", "repro")
+    assert counts(folder / "cache") == {**before, "report": before["report"] + 1}
+    assert planned(folder) == {}
 
 
 def test_a_comment_retrains_nothing_and_a_change_in_a_method_retrains_it_alone(both):

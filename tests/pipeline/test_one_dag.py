@@ -125,7 +125,11 @@ def test_each_rule_has_its_jobs_inputs_log_and_machine(expanded):
         assert rule["gpu"] == (0 if job.stage.computes else None)
 
 
-PARTS_OF_FOLDERS = {"metrics": {"records"}, "figures": {"trained"}, "model_figures": {"trained/digits", "trained/other"}}
+PARTS_OF_FOLDERS = {
+    "metrics": {"records"},
+    "figures": {"trained"},
+    "model_figures": {"trained/digits", "trained/other"},
+}
 
 
 def test_each_dvc_stage_has_its_jobs_inputs(expanded):

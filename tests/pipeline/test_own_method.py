@@ -3,9 +3,12 @@
 import csv
 import shutil
 
+import pytest
 from helpers import run, small, workspace, write_params
 
 from mngac.pipeline.cache import Cache
+
+pytestmark = pytest.mark.slow
 
 FILE = '''import torch
 from torch import Tensor, nn
