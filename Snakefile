@@ -7,7 +7,7 @@ from snakemake.utils import validate
 from mngac.params.errors import UserError
 from mngac.params.checks import load
 from mngac.pipeline.device import device_type
-from mngac.pipeline.jobs import jobs
+from mngac.pipeline.jobs import job, jobs
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
 
 try:
@@ -27,8 +27,8 @@ if config != yaml.safe_load(Path("params.yaml").read_text()):
 try:
     JOBS = jobs(PARAMS)
     GPU = int(device_type(PARAMS.run.device) == "cuda")
-    for job in JOBS:
-        job.write_stamp()
+    for each in JOBS:
+        each.write_stamp()
 except UserError as error:
     raise WorkflowError(f"mngac: {error}")
 validate(config, "workflow/schemas/params.schema.json", set_default=False)
@@ -46,4 +46,4 @@ include: "workflow/rules/results.smk"
 rule all:
     default_target: True
     input:
-        [path for job in JOBS for path in job.outputs.values()],
+        [path for each in JOBS for path in each.outputs.values()],

@@ -55,7 +55,7 @@ def params(arguments: argparse.Namespace) -> dict:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     methods = arguments.methods
     raw["run"] |= {
-        "datasets": [NAME], "methods": methods, "semi_methods": [], "teachers": [], "all_methods": methods,
+        "datasets": [NAME], "methods": methods, "semi_methods": [], "teachers": [],
         "suites": [arguments.suite], "device": "cpu" if arguments.dry else "cuda",
     }  # fmt: skip
     raw["data"][NAME] = {"loader": "folder", "source": str(arguments.archive), "validation": 0.02, "unlabelled": 0.0}

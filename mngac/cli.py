@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import mngac
 from mngac.params.errors import UserError
+from mngac.pipeline.stages import STAGES
 
-STAGES = {
-    "data": ("prepare a data set as one tensor file", ("dataset",)),
-    "train": ("train a classifier", ("dataset", "method", "seed")),
-    "pseudo_label": ("label the unlabelled images with a trained method", ("dataset", "method", "seed")),
-    "train_semi": ("train a classifier with pseudo-labelled images too", ("dataset", "method", "seed")),
-    "evaluate": ("attack a classifier and write its record", ("dataset", "method", "seed", "suite", "profile")),
-    "metrics": ("collect the records of one suite and profile", ("suite", "profile")),
-    "tables": ("make the tables", ()),
-    "figures": ("draw the figures of records and training logs", ()),
-    "model_figures": ("draw the figures that look into classifiers", ("dataset",)),
-    "report": ("write results/report.html", ()),
+if TYPE_CHECKING:
+    from mngac.pipeline.jobs import Job
+
+OUTSIDE_THE_DAG = {
+    "method": "who is evaluated; outside the DAG, the name that the record gets",
+    "seed": "of the training; outside the DAG, of the attacks",
+    "profile": "radii; outside the DAG by default the first of run.profiles",
 }
+"""What `evaluate --checkpoint` can do without, and what it means there."""
 
 
-def _add_wildcards(parser: argparse.ArgumentParser, wildcards: tuple[str, ...]) -> None:
-    for name in wildcards:
-        parser.add_argument(f"--{name}", required=True)
+def _add_stages(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], optional: Mapping[str, Mapping[str, str]]
+) -> None:
+    """A command a stage, with an option a wildcard; optional are those that `optional` has a help text for."""
+    for stage in STAGES.values():
+        parser, may = commands.add_parser(stage.name, help=stage.help), optional.get(stage.name, {})
+        for name in stage.wildcards:
+            parser.add_argument(f"--{name}", required=name not in may, help=may.get(name))
 
 
 def _add_own_data(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +41,7 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--size", type=int, help="height and width to resize to (default: they must be square and alike)")
 
 
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    for name in ("dataset", "suite"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--method", help="who is evaluated; outside the DAG, the name that the record gets")
-    parser.add_argument("--profile", help="radii; outside the DAG by default the first of run.profiles")
-    parser.add_argument("--seed", help="of the training; outside the DAG, of the attacks")
+def _add_any_classifier(parser: argparse.ArgumentParser) -> None:
     outside = parser.add_argument_group("any classifier, outside the DAG")
     outside.add_argument("--checkpoint", help="safetensors, a state dict, the authors' or RobustBench's form")
     outside.add_argument("--model", help="such as wrn_28_10; may be left out where the file names it")
@@ -81,19 +80,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mngac {mngac.__version__}")
     parser.add_argument("--params", default="params.yaml", help="the parameters' file (default: params.yaml)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for stage, (text, wildcards) in STAGES.items():
-        stage_parser = commands.add_parser(stage, help=text)
-        if stage == "evaluate":
-            _add_evaluate(stage_parser)
-        else:
-            _add_wildcards(stage_parser, wildcards)
+    _add_stages(commands, optional={"evaluate": OUTSIDE_THE_DAG})
     _add_own_data(commands.choices["data"])
+    _add_any_classifier(commands.choices["evaluate"])
     _add_records_commands(commands)
     _add_released_commands(commands)
     explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
-    stages = explain.add_subparsers(dest="stage", required=True, metavar="stage")
-    for stage, (text, wildcards) in STAGES.items():
-        _add_wildcards(stages.add_parser(stage, help=text), wildcards)
+    _add_stages(explain.add_subparsers(dest="stage", required=True, metavar="stage"), optional={})
     cache = commands.add_parser("cache", help="look at or clear the artifact cache")
     actions = cache.add_subparsers(dest="action", required=True, metavar="action")
     actions.add_parser("list", help="what is in the cache")
@@ -108,11 +101,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_stage(arguments: argparse.Namespace) -> None:
     """Runs a stage, or restores it from the cache."""
+    _job(arguments, arguments.command).run()
+
+
+def _job(arguments: argparse.Namespace, stage: str) -> Job:
     from mngac.params.checks import load
     from mngac.pipeline.jobs import job
 
-    wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.command][1]}
-    job(load(arguments.params), arguments.command, **wildcards).run()
+    wildcards = {name: getattr(arguments, name) for name in STAGES[stage].wildcards}
+    return job(load(arguments.params), stage, **wildcards)
 
 
 def data(arguments: argparse.Namespace) -> None:
@@ -140,7 +137,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from mngac.params.errors import ParamsError
 
     if arguments.checkpoint is None:
-        for name in ("method", "seed", "profile"):
+        for name in OUTSIDE_THE_DAG:
             if getattr(arguments, name) is None:
                 raise ParamsError(f"--{name}: missing; allowed: a value, or --checkpoint for a file outside the DAG")
         for name in ("model", "n", "out"):
@@ -201,12 +198,9 @@ def explain(arguments: argparse.Namespace) -> None:
     """Prints the key of a job, its parts, and against the newest entry of its like, what changed."""
     import json
 
-    from mngac.params.checks import load
     from mngac.pipeline.cache import Cache, differences, key_of
-    from mngac.pipeline.jobs import job
 
-    wildcards = {name: getattr(arguments, name) for name in STAGES[arguments.stage][1]}
-    parts = job(load(arguments.params), arguments.stage, **wildcards).key_parts()
+    parts = _job(arguments, arguments.stage).key_parts()
     cache, key = Cache(), key_of(parts)
     print(json.dumps(parts, indent=1))
     print(f"key {key}: {'hit' if cache.find(key) else 'miss'}")

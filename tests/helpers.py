@@ -30,7 +30,7 @@ def small(methods=("nat", "mng_ac"), semi=(), epochs=1, **run) -> dict:
     raw = copy.deepcopy(raw_params())
     teachers = ["nat"] if semi else []
     lists = {"methods": list(methods), "semi_methods": list(semi), "teachers": teachers}
-    raw["run"] |= {**lists, "all_methods": [*methods, *semi], "suites": ["apgd"], "device": "cpu", **run}
+    raw["run"] |= {**lists, "suites": ["apgd"], "device": "cpu", **run}
     raw["training"]["digits"] |= {"epochs": epochs, "schedule": {"peak": 0.1, "peak_epoch": 0.5}}
     raw["pseudo_label"]["min_accuracy"] = 0.0
     raw["evaluation"]["apgd"] |= {"n": 20}

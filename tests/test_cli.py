@@ -10,14 +10,15 @@ import yaml
 from helpers import ROOT, run, small, workspace, write_params
 
 import mngac
-from mngac.cli import STAGES, main
+from mngac.cli import main
 from mngac.evaluation.loop import AttackFailed
 from mngac.params.checks import load
 from mngac.pipeline.jobs import job
+from mngac.pipeline.stages import STAGES
 from mngac.results.records import RecordError
 
 VALUES = {"dataset": "digits", "method": "nat", "suite": "apgd", "profile": "standard"}
-SEEDED = [stage for stage, (_, wildcards) in STAGES.items() if "seed" in wildcards]
+SEEDED = [name for name, stage in STAGES.items() if "seed" in stage.wildcards]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def project(tmp_path, monkeypatch):
 @pytest.mark.parametrize("stage", SEEDED)
 @pytest.mark.parametrize("seed", ["x", "-3", "1.5", "07", "٣", "9" * 400])
 def test_a_seed_that_is_no_number_is_refused_in_one_line(project, capsys, first, stage, seed):
-    wildcards = [f"--{name}={VALUES[name]}" for name in STAGES[stage][1] if name != "seed"]
+    wildcards = [f"--{name}={VALUES[name]}" for name in STAGES[stage].wildcards if name != "seed"]
     assert main([*first, stage, *wildcards, f"--seed={seed}"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("mngac: --seed: found ") and said.endswith("9, without leading zeros\n")
@@ -65,7 +66,7 @@ def own(tmp_path_factory):
     """A workspace with digits and a method of one's own that raises what a test writes into it."""
     raw = small(methods=("nat",))
     raw["methods"]["own"] = {"kind": "own"}
-    raw["run"] |= {"methods": ["own"], "all_methods": ["own"]}
+    raw["run"]["methods"] = ["own"]
     folder = workspace(tmp_path_factory.mktemp("own") / "w", raw)
     (folder / "mngac/methods/own.py").write_text(METHOD.format(error="KeyError"))
     run(folder, sys.executable, "-m", "mngac", "data", "--dataset", "digits")

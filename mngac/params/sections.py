@@ -21,8 +21,6 @@ class Run(Closed):
     """Methods trained on labelled and pseudo-labelled images: names of `methods`."""
     teachers: Annotated[list[Name], Field(max_length=1)]
     """The method that labels the unlabelled images; empty without semi_methods."""
-    all_methods: Annotated[list[Name], Field(min_length=1)]
-    """methods and semi_methods together; the engines' loops need it spelled out."""
     seeds: Annotated[list[Seed], Field(min_length=1)]
     """One training a seed, for each data set and method."""
     suites: Annotated[list[Name], Field(min_length=1)]
@@ -37,6 +35,11 @@ class Run(Closed):
     """auto: cuda where a driver and a device are found, else cpu."""
     threads: Positive
     """Threads of one stage. Results are byte-identical only for one thread count."""
+
+    @property
+    def all_methods(self) -> list[str]:
+        """`methods` and `semi_methods` together: every method that is evaluated."""
+        return [*self.methods, *self.semi_methods]
 
 
 class DataConfig(Closed):

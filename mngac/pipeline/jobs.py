@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import itertools
 import json
 import os
 import re
@@ -38,6 +39,27 @@ class Job:
     params: Params
 
     @property
+    def command(self) -> str:
+        """The command line that runs the job."""
+        return " ".join(["mngac", self.stage.name, *(f"--{name} {value}" for name, value in self.wildcards.items())])
+
+    @property
+    def watches(self) -> list[str]:
+        """Paths of params.yaml that the job's values, inputs and outputs come from."""
+        return [path.format(**self.wildcards) for path in self.stage.watches]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The resolved values of params.yaml that the job uses, the machine's among them."""
+        return {**self.stage.values(self.params, self.wildcards), **self.machine}
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Device and threads of a job that computes."""
+        run = self.params.run
+        return {"threads": run.threads, "device": device_type(run.device)} if self.stage.computes else {}
+
+    @property
     def inputs(self) -> dict[str, str]:
         """Workspace paths that the job reads."""
         return self.stage.inputs(self.params, self.wildcards)
@@ -64,19 +86,15 @@ class Job:
 
     def stated(self) -> dict[str, Any]:
         """All parts of the key that stand before the inputs exist."""
-        run = self.params.run
-        parts: dict[str, Any] = {
+        packages = (*self.stage.packages, "torch") if self.stage.computes else self.stage.packages
+        return {
             "stage": self.stage.name,
             "wildcards": self.wildcards,
             "params": self.stage.values(self.params, self.wildcards),
             "code": {root: code_digest([root]) for root in self.stage.code(self.params, self.wildcards)},
-            "versions": {p: importlib.metadata.version(p) for p in self.stage.packages},
+            "versions": {package: importlib.metadata.version(package) for package in packages},
+            **self.machine,
         }
-        if self.stage.computes:
-            parts["threads"] = run.threads
-            parts["device"] = device_type(run.device)
-            parts["versions"]["torch"] = importlib.metadata.version("torch")
-        return parts
 
     def key_parts(self) -> dict[str, Any]:
         """All parts of the key: the settings and the digests of the inputs.
@@ -200,20 +218,17 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
 
 def jobs(params: Params) -> list[Job]:
     """Every job of the run, in an order in which each comes after what it reads."""
+    return [found for stage in STAGES.values() for found in _jobs_of(stage, params)]
+
+
+def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
     run = params.run
-    seeds = [str(k) for k in run.seeds]
-    found = [job(params, "data", dataset=d) for d in run.datasets]
-    for stage, methods in (("train", run.methods), ("pseudo_label", run.teachers), ("train_semi", run.semi_methods)):
-        found += [job(params, stage, dataset=d, method=m, seed=k) for d in run.datasets for m in methods for k in seeds]
-    found += [
-        job(params, "evaluate", dataset=d, method=m, seed=k, suite=s, profile=p)
-        for d in run.datasets
-        for m in run.all_methods
-        for k in seeds
-        for s in run.suites
-        for p in run.profiles
-    ]
-    found += [job(params, "metrics", suite=s, profile=p) for s in run.suites for p in run.profiles]
-    found += [job(params, "tables"), job(params, "figures")]
-    found += [job(params, "model_figures", dataset=d) for d in run.datasets]
-    return [*found, job(params, "report")]
+    lists: dict[str, list[Any]] = {
+        "dataset": run.datasets,
+        "method": getattr(run, stage.methods),
+        "seed": run.seeds,
+        "suite": run.suites,
+        "profile": run.profiles,
+    }
+    for values in itertools.product(*(lists[name] for name in stage.wildcards)):
+        yield job(params, stage.name, **dict(zip(stage.wildcards, map(str, values), strict=True)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mngac.params.sections import Params
+if TYPE_CHECKING:
+    from mngac.params.sections import Params
 
 Wildcards = Mapping[str, str]
 TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation")
@@ -37,6 +39,17 @@ def data_path(dataset: str) -> str:
 def trained(w: Wildcards) -> str:
     """Folder of one training."""
     return TRAINED.format_map(w)
+
+
+def training_files(w: Wildcards) -> dict[str, str]:
+    """What one training leaves, by name."""
+    names = ("classifier.safetensors", "generator.safetensors", "train.jsonl", "train.json")
+    return {name: f"{trained(w)}/{name}" for name in names}
+
+
+def classifier(w: Wildcards) -> str:
+    """The classifier of one training."""
+    return f"{trained(w)}/classifier.safetensors"
 
 
 def record_path(w: Wildcards) -> str:
@@ -100,6 +113,24 @@ def models_of(params: Params, dataset: str) -> dict[str, str]:
 
 def _first(params: Params) -> list[int]:
     return params.run.seeds[:1]
+
+
+def table_files() -> dict[str, str]:
+    """Files of all tables, by name."""
+    tables = {f"{n}.{f}": f"results/tables/{n}.{f}" for n in TABLES for f in FORMATS}
+    return {**tables, "metrics.json": "results/tables/metrics.json"}
+
+
+def figure_files() -> dict[str, str]:
+    """Files of the figures of records and logs, by name."""
+    figures = {f"{n}.{f}": figure_path(n, f) for n in FIGURES for f in IMAGES}
+    return {**figures, "training_curves.csv": "results/plots/training_curves.csv"}
+
+
+def model_figure_files(dataset: str) -> dict[str, str]:
+    """Files of the figures of a data set's models, by name."""
+    figures = {f"{n}.{f}": figure_path(n, f, dataset) for n in MODEL_FIGURES for f in IMAGES}
+    return {**figures, "over_radius.csv": f"results/plots/over_radius-{dataset}.csv"}
 
 
 def figure_path(name: str, form: str, dataset: str | None = None) -> str:

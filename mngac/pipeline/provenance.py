@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from mngac.pipeline import code
 from mngac.pipeline.cache import key_of
 from mngac.pipeline.fingerprint import ROOT
 
@@ -21,21 +22,15 @@ def commit() -> str:
         return "unknown"
 
 
-def measuring_code(suite: Suite) -> list[str]:
-    """Modules that compute a suite's attacks and accept their results: where they are alike, records are comparable."""
-    attacks = {f"mngac.evaluation.attacks.{config.attack}" for config in suite.attacks}
-    return ["mngac.evaluation.acceptance", *sorted(attacks)]
-
-
 def provenance(key: str, parts: dict[str, Any], device: str, suite: Suite) -> dict[str, Any]:
     """A record's provenance from the parts of its key.
 
     `code` is the digest of what measured alone: no refactoring of what lies around it makes a record worthless.
     """
-    code = {root: parts["code"][root] for root in measuring_code(suite)}
+    measured = {root: parts["code"][root] for root in code.measuring(suite)}
     return {
         "key": key,
-        "code": key_of(code),
+        "code": key_of(measured),
         "params": parts["params"],
         "commit": commit(),
         "versions": parts["versions"],

@@ -1,304 +1,200 @@
-"""The stages of the DAG: inputs, outputs, parameters and code of each.
+"""The stages of the DAG: what each reads, makes, watches and runs.
 
-The Snakefile, dvc.yaml and the command line name the same stages; a test expands both engines and compares.
+Jobs, keys and the command line are derived from them. The Snakefile and dvc.yaml say the same in their engines' words;
+tests/pipeline/test_one_dag.py expands both and compares every job. Starts without pydantic and yaml.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mngac.params.errors import DataError, ParamsError
-from mngac.params.registry import model_family
-from mngac.params.sections import Params
-from mngac.pipeline.files import identity
-from mngac.pipeline.fingerprint import ROOT, file_digest
-from mngac.pipeline.paths import (
-    FIGURES,
-    FORMATS,
-    IMAGES,
-    MODEL_FIGURES,
-    TABLES,
-    Wildcards,
-    data_path,
-    drawn_methods,
-    figure_path,
-    images_of,
-    logs_of,
-    models_of,
-    pseudo_labels,
-    record_path,
-    records_of,
-    trained,
-)
-from mngac.pipeline.provenance import measuring_code
+from mngac.pipeline import code, paths, values
+from mngac.pipeline.paths import Wildcards
+
+if TYPE_CHECKING:
+    from mngac.params.sections import Params
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. Callables take the parameters and the job's wildcards.
-
-    `reads` names the sections of params.yaml that the engines watch; `values` are the resolved ones that go into the
-    key. `inputs` and `outputs` are workspace paths by name; those in `notes` are read but are no part of the key.
-    """
+    """One stage. Callables take the parameters and the job's wildcards."""
 
     name: str
+    help: str
+    """What it does, as the command line says it."""
     wildcards: tuple[str, ...]
-    reads: tuple[str, ...]
+    watches: tuple[str, ...]
+    """Paths of params.yaml that values, inputs and outputs come from: what DVC watches."""
     values: Callable[[Params, Wildcards], dict[str, Any]]
+    """The resolved values that the job uses: what the key holds, and what Snakemake watches."""
     code: Callable[[Params, Wildcards], list[str]]
+    """Modules whose code the job runs, with all that they import."""
     inputs: Callable[[Params, Wildcards], dict[str, str]]
+    """Workspace paths by name."""
     outputs: Callable[[Params, Wildcards], dict[str, str]]
+    """Workspace paths by name."""
     run: str
+    """module:function that makes the outputs."""
+    methods: str = "all_methods"
+    """The list of `run` that the wildcard `method` goes through."""
     notes: tuple[str, ...] = ()
+    """Names of inputs that are read, but are no part of the key."""
     computes: bool = False
+    """Whether it runs torch, on the run's device with its threads."""
     packages: tuple[str, ...] = ()
+    """Packages whose version is a part of the key, beside torch."""
 
 
-def _data_values(p: Params, w: Wildcards) -> dict[str, Any]:
-    source = p.data[w["dataset"]]
-    values: dict[str, Any] = {"data": source.model_dump(exclude_none=True)}
-    files = {"source": source.source, "unlabelled": source.unlabelled}
-    for key, path in files.items():
-        if isinstance(path, str) and path != "extra":
-            values[key] = _identity(f"data.{w['dataset']}.{key}", path)
-    return values
-
-
-def _identity(key: str, path: str) -> Any:
-    try:
-        return identity(path)
-    except DataError as error:
-        raise ParamsError(f"{key}: {error}") from error
-
-
-def _train_values(p: Params, w: Wildcards) -> dict[str, Any]:
-    training = p.training_for(w["dataset"])
-    values = training.model_dump()
-    if w["method"] not in p.run.semi_methods:
-        del values["semi"]
-    entry = p.methods[w["method"]]
-    found: dict[str, Any] = {
-        "training": values,
-        "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
-        "method": entry.model_dump(exclude_none=True),
-    }
-    if entry.checkpoint:
-        key = f"methods.{w['method']}.checkpoint"
-        if Path(entry.checkpoint).is_dir():
-            raise ParamsError(f"{key}: found the folder {entry.checkpoint}; allowed: a file of weights")
-        found["checkpoint"] = _identity(key, entry.checkpoint)
-    return found
-
-
-def _family(p: Params, w: Wildcards) -> str:
-    return model_family(p.methods[w["method"]].model or p.training_for(w["dataset"]).model)
-
-
-def _train_code(p: Params, w: Wildcards) -> list[str]:
-    family = _family(p, w)
-    return ["mngac.training.stage", f"mngac.methods.{p.methods[w['method']].kind}", f"mngac.models.{family}"]
-
-
-def _train_outputs(p: Params, w: Wildcards) -> dict[str, str]:
-    names = ("classifier.safetensors", "generator.safetensors", "train.jsonl", "train.json")
-    return {name: f"{trained(w)}/{name}" for name in names}
-
-
-def _evaluate_values(p: Params, w: Wildcards) -> dict[str, Any]:
-    return {
-        "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True, exclude={"processes"}),
-        "radii": p.radii_for(w["profile"], w["dataset"]).model_dump(),
-        "split": p.run.split,
-    }
-
-
-def _evaluate_code(p: Params, w: Wildcards) -> list[str]:
-    family = _family(p, w)
-    return ["mngac.evaluation.stage", f"mngac.models.{family}", *measuring_code(p.evaluation[w["suite"]])]
-
-
-def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
-    return {
-        "run": p.run.model_dump(exclude={"device", "threads"}),
-        "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
-        "held out": {d: p.data[d].held_out for d in p.run.datasets},
-        "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
-        "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
-    }
-
-
-def _results(folder: str, names: tuple[str, ...], formats: tuple[str, ...]) -> dict[str, str]:
-    return {f"{n}.{f}": f"results/{folder}/{n}.{f}" for n in names for f in formats}
-
-
-def _figure_outputs(p: Params, w: Wildcards) -> dict[str, str]:
-    figures = {f"{n}.{f}": figure_path(n, f) for n in FIGURES for f in IMAGES}
-    return {**figures, "training_curves.csv": "results/plots/training_curves.csv"}
-
-
-def _model_figure_values(p: Params, w: Wildcards) -> dict[str, Any]:
-    return {
-        "figures": p.figures.model_dump(),
-        "radii": p.radii_for(p.run.profiles[0], w["dataset"]).model_dump(),
-        "split": p.run.split,
-    }
-
-
-def _model_figure_outputs(p: Params, w: Wildcards) -> dict[str, str]:
-    figures = {f"{n}.{f}": figure_path(n, f, w["dataset"]) for n in MODEL_FIGURES for f in IMAGES}
-    return {**figures, "over_radius.csv": f"results/plots/over_radius-{w['dataset']}.csv"}
-
-
-def _model_figure_code(p: Params, w: Wildcards) -> list[str]:
-    families = {_family(p, {**w, "method": m}) for m in drawn_methods(p)}
-    return ["mngac.figures.from_models", *sorted(f"mngac.models.{family}" for family in families)]
-
-
-def _report_values(p: Params, w: Wildcards) -> dict[str, Any]:
-    captions = sorted((ROOT / "workflow/report").glob("*.rst"))
-    return {
-        "params": p.model_dump(),
-        "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
-        "style": file_digest(ROOT / "mngac/report/style.css"),
-        "captions": {path.stem: file_digest(path) for path in captions},
-    }
-
-
-TRAIN = ("dataset", "method", "seed")
+TRAINING = ("dataset", "method", "seed")
 MACHINE = ("run.device", "run.threads")
-TRAIN_READS = ("training", "radii", "methods.{method}", *MACHINE)
+# Entries of these may say `like` another: what a job uses of one entry may stand in any other of its section.
+RESOLVED = ("training", "radii", "methods")
 
-STAGES = {
-    stage.name: stage
-    for stage in (
-        Stage(
-            "data",
-            ("dataset",),
-            reads=("data.{dataset}",),
-            values=_data_values,
-            code=lambda p, w: ["mngac.data.prepare", f"mngac.data.loaders.{p.data[w['dataset']].loader}"],
-            inputs=lambda p, w: {},
-            outputs=lambda p, w: {"data": data_path(w["dataset"])},
-            run="mngac.data.prepare:run",
-        ),
-        Stage(
-            "train",
-            TRAIN,
-            reads=TRAIN_READS,
-            values=_train_values,
-            code=_train_code,
-            inputs=lambda p, w: {"data": data_path(w["dataset"])},
-            outputs=_train_outputs,
-            run="mngac.training.stage:run",
-            computes=True,
-        ),
-        Stage(
-            "pseudo_label",
-            TRAIN,
-            reads=("pseudo_label", *MACHINE),
-            values=lambda p, w: {"pseudo_label": p.pseudo_label.model_dump()},
-            code=lambda p, w: [
-                "mngac.data.pseudo_labels",
-                f"mngac.models.{_family(p, w)}",
-            ],
-            inputs=lambda p, w: {
-                "data": data_path(w["dataset"]),
-                "teacher": f"{trained(w)}/classifier.safetensors",
-            },
-            outputs=lambda p, w: {"labels": pseudo_labels(w)},
-            run="mngac.data.pseudo_labels:run",
-            computes=True,
-        ),
-        Stage(
-            "train_semi",
-            TRAIN,
-            reads=TRAIN_READS,
-            values=_train_values,
-            code=_train_code,
-            inputs=lambda p, w: {"data": data_path(w["dataset"]), "pseudo_labels": pseudo_labels(w)},
-            outputs=_train_outputs,
-            run="mngac.training.stage:run",
-            computes=True,
-        ),
-        Stage(
-            "evaluate",
-            (*TRAIN, "suite", "profile"),
-            reads=("evaluation.{suite}", "radii.{profile}", "run.split", *MACHINE),
-            values=_evaluate_values,
-            code=_evaluate_code,
-            inputs=lambda p, w: {
-                "data": data_path(w["dataset"]),
-                "classifier": f"{trained(w)}/classifier.safetensors",
-                "training": f"{trained(w)}/train.json",
-            },
-            outputs=lambda p, w: {"record": record_path(w)},
-            run="mngac.evaluation.stage:run",
-            notes=("training",),
-            computes=True,
-            packages=("pyautoattack", "foolbox"),
-        ),
-        Stage(
-            "metrics",
-            ("suite", "profile"),
-            reads=("run", "radii", "data"),
-            values=_rows,
-            code=lambda p, w: ["mngac.results.tables"],
-            inputs=lambda p, w: records_of(p, w["suite"], w["profile"]),
-            outputs=lambda p, w: {"metrics": f"results/tables/metrics-{w['suite']}-{w['profile']}.json"},
-            run="mngac.results.tables:run_metrics",
-        ),
-        Stage(
-            "tables",
-            (),
-            reads=("run", "radii", "data"),
-            values=_rows,
-            code=lambda p, w: ["mngac.results.tables"],
-            inputs=lambda p, w: records_of(p),
-            outputs=lambda p, w: {
-                **_results("tables", TABLES, FORMATS),
-                "metrics.json": "results/tables/metrics.json",
-            },
-            run="mngac.results.tables:run_tables",
-        ),
-        Stage(
-            "figures",
-            (),
-            reads=("run", "radii", "data", "training", "methods"),
-            values=lambda p, w: {
-                **_rows(p, w),
-                "norms": {m: p.methods[m].norms for m in p.run.all_methods},
-                "monitor": {d: p.training_for(d).monitor.model_dump() for d in p.run.datasets},
-            },
-            code=lambda p, w: ["mngac.figures.from_records"],
-            inputs=lambda p, w: {**records_of(p), **logs_of(p)},
-            outputs=_figure_outputs,
-            run="mngac.figures.from_records:run",
-            packages=("matplotlib",),
-        ),
-        Stage(
-            "model_figures",
-            ("dataset",),
-            reads=("run", "radii", "figures"),
-            values=_model_figure_values,
-            code=_model_figure_code,
-            inputs=lambda p, w: {"data": data_path(w["dataset"]), **models_of(p, w["dataset"])},
-            outputs=_model_figure_outputs,
-            run="mngac.figures.from_models:run",
-            computes=True,
-            packages=("matplotlib",),
-        ),
-        Stage(
-            "report",
-            (),
-            reads=("run", "data", "radii", "training", "pseudo_label", "methods", "evaluation", "figures"),
-            values=_report_values,
-            code=lambda p, w: ["mngac.report.page"],
-            inputs=lambda p, w: {**records_of(p), **images_of(p)},
-            outputs=lambda p, w: {"report": "results/report.html"},
-            run="mngac.report.page:run",
-        ),
-    )
-}
+DATA = Stage(
+    "data",
+    "prepare a data set as one tensor file",
+    ("dataset",),
+    watches=("data",),
+    values=values.data,
+    code=code.data,
+    inputs=lambda p, w: {},
+    outputs=lambda p, w: {"data": paths.data_path(w["dataset"])},
+    run="mngac.data.prepare:run",
+)
+TRAIN = Stage(
+    "train",
+    "train a classifier",
+    TRAINING,
+    methods="methods",
+    watches=(*RESOLVED, *MACHINE),
+    values=values.train,
+    code=code.train,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"])},
+    outputs=lambda p, w: paths.training_files(w),
+    run="mngac.training.stage:run",
+    computes=True,
+)
+PSEUDO_LABEL = Stage(
+    "pseudo_label",
+    "label the unlabelled images with a trained method",
+    TRAINING,
+    methods="teachers",
+    watches=("pseudo_label", *MACHINE),
+    values=lambda p, w: {"pseudo_label": p.pseudo_label.model_dump()},
+    code=code.pseudo_label,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "teacher": paths.classifier(w)},
+    outputs=lambda p, w: {"labels": paths.pseudo_labels(w)},
+    run="mngac.data.pseudo_labels:run",
+    computes=True,
+)
+TRAIN_SEMI = Stage(
+    "train_semi",
+    "train a classifier with pseudo-labelled images too",
+    TRAINING,
+    methods="semi_methods",
+    watches=(*RESOLVED, *MACHINE),
+    values=values.train_semi,
+    code=code.train,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "pseudo_labels": paths.pseudo_labels(w)},
+    outputs=lambda p, w: paths.training_files(w),
+    run="mngac.training.stage:run",
+    computes=True,
+)
+EVALUATE = Stage(
+    "evaluate",
+    "attack a classifier and write its record",
+    (*TRAINING, "suite", "profile"),
+    watches=("evaluation.{suite}", "radii", "run.split", *MACHINE),
+    values=values.evaluate,
+    code=code.evaluate,
+    inputs=lambda p, w: {
+        "data": paths.data_path(w["dataset"]),
+        "classifier": paths.classifier(w),
+        "training": f"{paths.trained(w)}/train.json",
+    },
+    outputs=lambda p, w: {"record": paths.record_path(w)},
+    run="mngac.evaluation.stage:run",
+    notes=("training",),
+    computes=True,
+    packages=("pyautoattack", "foolbox"),
+)
+METRICS = Stage(
+    "metrics",
+    "collect the records of one suite and profile",
+    ("suite", "profile"),
+    watches=("run", "radii", "data"),
+    values=values.rows,
+    code=lambda p, w: ["mngac.results.tables"],
+    inputs=lambda p, w: paths.records_of(p, w["suite"], w["profile"]),
+    outputs=lambda p, w: {"metrics": f"results/tables/metrics-{w['suite']}-{w['profile']}.json"},
+    run="mngac.results.tables:run_metrics",
+)
+TABLES = Stage(
+    "tables",
+    "make the tables",
+    (),
+    watches=("run", "radii", "data"),
+    values=values.rows,
+    code=lambda p, w: ["mngac.results.tables"],
+    inputs=lambda p, w: paths.records_of(p),
+    outputs=lambda p, w: paths.table_files(),
+    run="mngac.results.tables:run_tables",
+)
+FIGURES = Stage(
+    "figures",
+    "draw the figures of records and training logs",
+    (),
+    watches=("run", "radii", "data", "training", "methods"),
+    values=values.figures,
+    code=lambda p, w: ["mngac.figures.from_records"],
+    inputs=lambda p, w: {**paths.records_of(p), **paths.logs_of(p)},
+    outputs=lambda p, w: paths.figure_files(),
+    run="mngac.figures.from_records:run",
+    packages=("matplotlib",),
+)
+MODEL_FIGURES = Stage(
+    "model_figures",
+    "draw the figures that look into classifiers",
+    ("dataset",),
+    watches=(
+        "figures",
+        "radii",
+        *("run.profiles", "run.methods", "run.semi_methods", "run.seeds", "run.split"),
+        *MACHINE,
+    ),
+    values=values.model_figures,
+    code=code.model_figures,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), **paths.models_of(p, w["dataset"])},
+    outputs=lambda p, w: paths.model_figure_files(w["dataset"]),
+    run="mngac.figures.from_models:run",
+    computes=True,
+    packages=("matplotlib",),
+)
+REPORT = Stage(
+    "report",
+    "write results/report.html",
+    (),
+    watches=("run", "data", "radii", "training", "pseudo_label", "methods", "evaluation", "figures"),
+    values=values.report,
+    code=lambda p, w: ["mngac.report.page"],
+    inputs=lambda p, w: {**paths.records_of(p), **paths.images_of(p)},
+    outputs=lambda p, w: {"report": "results/report.html"},
+    run="mngac.report.page:run",
+)
+
+IN_ORDER = (
+    DATA,
+    TRAIN,
+    PSEUDO_LABEL,
+    TRAIN_SEMI,
+    EVALUATE,
+    METRICS,
+    TABLES,
+    FIGURES,
+    MODEL_FIGURES,
+    REPORT,
+)
+STAGES = {stage.name: stage for stage in IN_ORDER}
+"""By name, each after those whose outputs it reads."""

@@ -16,8 +16,8 @@ from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import ForeignError, load_foreign
 from mngac.params.checks import load
 from mngac.pipeline.cache import key_of
+from mngac.pipeline.code import measuring
 from mngac.pipeline.jobs import job
-from mngac.pipeline.provenance import measuring_code
 from mngac.results import records
 
 
@@ -147,7 +147,7 @@ def test_under_records_the_path_says_whose_record_it_is(project):
 def test_a_record_from_outside_has_the_attack_code_of_the_dag(project):
     evaluate(*FILE, "--n", "3", "--out", "r.json")
     code = job(load(), "evaluate", dataset="digits", method="sat", seed="0", suite="pgd", profile="standard").stated()
-    shared = {root: code["code"][root] for root in measuring_code(load().evaluation["pgd"])}
+    shared = {root: code["code"][root] for root in measuring(load().evaluation["pgd"])}
     assert records.read("r.json").provenance["code"] == key_of(shared)
 
 

@@ -43,7 +43,8 @@ WRONG = [
     ("run.suites", ["weak"], ["run.suites.0", "weak", "apgd"]),
     ("run.suites", [], ["run.suites", "1 item"]),
     ("run.profiles", ["wide"], ["run.profiles.0", "wide", "standard"]),
-    ("run.all_methods", ["nat"], ["run.all_methods", "run.semi_methods"]),
+    ("run.all_methods", ["nat"], ["run.all_methods", "unknown key", "semi_methods"]),
+    ("run.semi_methods", ["rst_linf", "nat"], ["run.semi_methods.1", "nat", "not in run.methods too"]),
     ("run.teachers", [], ["run.teachers", "one of"]),
     ("run.teachers", ["sat_linf_l1"], ["run.teachers", "sat_linf_l1"]),
     ("run.device", "tpu", ["run.device", "tpu", "'cpu'"]),
@@ -210,7 +211,7 @@ def test_a_missing_file_is_one_line(tmp_path):
         load(str(tmp_path / "missing.yaml"))
 
 
-@pytest.mark.parametrize("name", ["datasets", "methods", "all_methods", "seeds", "suites", "profiles"])
+@pytest.mark.parametrize("name", ["datasets", "methods", "seeds", "suites", "profiles"])
 def test_a_run_that_plans_nothing_is_refused(name):
     with pytest.raises(ParamsError, match=rf"^run.{name}: found \[\]; allowed: .*at least 1 item"):
         parse(changed(f"run.{name}", []))
@@ -218,5 +219,5 @@ def test_a_run_that_plans_nothing_is_refused(name):
 
 def test_a_run_without_semi_supervised_methods_needs_no_teacher():
     raw = raw_params()
-    raw["run"] |= {"semi_methods": [], "teachers": [], "all_methods": raw["run"]["methods"]}
+    raw["run"] |= {"semi_methods": [], "teachers": []}
     assert parse(raw).run.teachers == []

@@ -9,6 +9,8 @@ from helpers import run, small, workspace, write_params
 
 from mngac.pipeline.cache import Cache
 
+pytestmark = pytest.mark.slow
+
 
 def made(cache, stage):
     """Names of the entries of a stage in a cache."""
@@ -50,9 +52,15 @@ def wipe(folder):
         shutil.rmtree(folder / name)
 
 
-def change_beta(folder, beta):
+def change(folder, **values):
+    """Writes the small parameters, changed where `values` says so: `training__svhn__epochs=3`."""
     raw = small()
-    raw["methods"]["mng_ac"]["beta"] = beta
+    for path, value in values.items():
+        *sections, last = path.split("__")
+        node = raw
+        for section in sections:
+            node = node[section]
+        node[last] = value
     write_params(folder, raw)
 
 
@@ -98,24 +106,34 @@ def test_a_changed_beta_retrains_mng_ac_alone_and_the_other_engine_sees_it(both)
     folder = both["dvc"]
     before = counts(folder / "cache")
     assert planned(folder) == {}
-    change_beta(folder, 8)
+    change(folder, methods__mng_ac__beta=8)
     assert planned(folder) == BETA_ONLY
     run(folder, "dvc", "repro")
     after = counts(folder / "cache")
     assert {k: after[k] - before[k] for k in after} == {k: BETA_ONLY.get(k, 0) for k in after}
-    assert planned(folder) == {}
-    change_beta(folder, 12)
+    assert not {"data", "train"} & set(planned(folder))
+    change(folder)
     run(folder, "snakemake", "--cores", "1")
-    assert counts(folder / "cache") == after
-    status = run(folder, "dvc", "status").stdout
-    assert "train@digits-mng_ac-0" in status and "train@digits-nat-0" not in status
+    assert counts(folder / "cache") == after and planned(folder) == {}
+    assert "train@digits-mng_ac-0" in run(folder, "dvc", "status").stdout
     run(folder, "dvc", "repro")
     assert counts(folder / "cache") == after
 
 
+def test_values_that_no_job_uses_start_only_the_report_and_under_dvc_the_cache_answers_for_all_else(both):
+    folder = both["snakemake"]
+    change(folder)
+    run(folder, "snakemake", "--cores", "1")
+    before = counts(folder / "cache")
+    change(folder, training__svhn__momentum=0.5, methods__sat__beta=1, radii__large_l1__svhn__linf=0.25)
+    assert planned(folder) == {"report": 1, "all": 1}
+    run(folder, "dvc", "repro")
+    assert counts(folder / "cache") == {**before, "report": before["report"] + 1}
+
+
 def test_a_comment_retrains_nothing_and_a_change_in_a_method_retrains_it_alone(both):
     folder = both["snakemake"]
-    change_beta(folder, 12)
+    change(folder)
     run(folder, "snakemake", "--cores", "1")
     before = counts(folder / "cache")
     file = folder / "mngac/methods/mng_ac.py"

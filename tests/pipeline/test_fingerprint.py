@@ -6,8 +6,8 @@ import pytest
 from helpers import ROOT, small_params
 
 from mngac.pipeline import fingerprint
+from mngac.pipeline.code import measuring
 from mngac.pipeline.jobs import job
-from mngac.pipeline.provenance import measuring_code
 
 
 @pytest.fixture
@@ -85,14 +85,14 @@ def test_a_change_in_the_loop_reevaluates_but_leaves_records_comparable(package)
     """The loop, the tasks and the red flags around the attacks; then the acceptance test, and an attack's own file."""
     params = small_params()
 
-    def measuring():
-        roots = measuring_code(params.evaluation["apgd"])
+    def digests():
+        roots = measuring(params.evaluation["apgd"])
         return {root: fingerprint.code_digest([root]) for root in roots}
 
-    before = measuring()
+    before = digests()
     for file in ("evaluation/loop.py", "evaluation/tasks.py", "evaluation/flags.py", "results/records.py"):
         assert changed(package, file, lambda s: s + "\n\nMORE = 1\n") >= {"evaluate"}
-        assert measuring() == before
+        assert digests() == before
     changed(package, "evaluation/acceptance.py", lambda s: s.replace("TOLERANCE = 1e-4", "TOLERANCE = 1e-3"))
-    after = measuring()
+    after = digests()
     assert before.keys() == after.keys() and all(before[root] != after[root] for root in before)

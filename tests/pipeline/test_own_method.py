@@ -3,9 +3,12 @@
 import csv
 import shutil
 
+import pytest
 from helpers import run, small, workspace, write_params
 
 from mngac.pipeline.cache import Cache
+
+pytestmark = pytest.mark.slow
 
 FILE = '''import torch
 from torch import Tensor, nn
@@ -41,7 +44,7 @@ def test_a_new_method_is_a_row_under_both_engines_and_retrains_nothing_else(tmp_
     (folder / "mngac/methods/noisy.py").write_text(FILE)
     raw = small(methods=("nat",))
     raw["methods"]["noisy"] = {"kind": "noisy", "start_std": 0.3}
-    raw["run"] |= {"methods": ["nat", "noisy"], "all_methods": ["nat", "noisy"]}
+    raw["run"]["methods"] = ["nat", "noisy"]
     write_params(folder, raw)
     run(folder, "snakemake", "--cores", "1")
     assert trained(folder) == ["train digits nat 0", "train digits noisy 0"]

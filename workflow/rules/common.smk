@@ -3,6 +3,14 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
+TEACHER = one_of(RUN.teachers)
+
+
+def values_of(stage, **further):
+    """A rule's `params:`: the resolved values that each of its jobs uses, so that no other value reruns it."""
+    return lambda wildcards: job(PARAMS, stage, **dict(wildcards.items()), **further).values
+
+
 def shown(names, dataset=""):
     """The figures' SVG files, marked for `snakemake --report`, each with its caption."""
     paths = {name: f"results/figures/{name}{dataset}.svg" for name in names}

@@ -6,6 +6,6 @@ rule data:
     log:
         "logs/data/{dataset}.log",
     params:
-        data=lambda w: config["data"][w.dataset],
+        values=values_of("data"),
     shell:
-        "mngac data --dataset {wildcards.dataset}"
+        "mngac {rule} --dataset {wildcards.dataset}"

@@ -12,11 +12,7 @@ rule evaluate:
     resources:
         gpu=GPU,
     params:
-        evaluation=lambda w: config["evaluation"][w.suite],
-        radii=lambda w: config["radii"][w.profile],
-        split=RUN.split,
-        device=RUN.device,
-        threads=RUN.threads,
+        values=values_of("evaluate"),
     shell:
-        "mngac evaluate --dataset {wildcards.dataset} --method {wildcards.method} --seed {wildcards.seed}"
+        "mngac {rule} --dataset {wildcards.dataset} --method {wildcards.method} --seed {wildcards.seed}"
         " --suite {wildcards.suite} --profile {wildcards.profile}"

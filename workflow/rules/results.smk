@@ -7,11 +7,9 @@ rule metrics:
     log:
         "logs/metrics/{suite}-{profile}.log",
     params:
-        run=config["run"],
-        radii=config["radii"],
-        data=config["data"],
+        values=values_of("metrics"),
     shell:
-        "mngac metrics --suite {wildcards.suite} --profile {wildcards.profile}"
+        "mngac {rule} --suite {wildcards.suite} --profile {wildcards.profile}"
 
 
 rule tables:
@@ -29,11 +27,9 @@ rule tables:
     log:
         "logs/tables/tables.log",
     params:
-        run=config["run"],
-        radii=config["radii"],
-        data=config["data"],
+        values=values_of("tables"),
     shell:
-        "mngac tables"
+        "mngac {rule}"
 
 
 rule figures:
@@ -48,13 +44,9 @@ rule figures:
     log:
         "logs/figures/figures.log",
     params:
-        run=config["run"],
-        radii=config["radii"],
-        data=config["data"],
-        training=config["training"],
-        methods=config["methods"],
+        values=values_of("figures"),
     shell:
-        "mngac figures"
+        "mngac {rule}"
 
 
 rule model_figures:
@@ -72,11 +64,9 @@ rule model_figures:
     resources:
         gpu=GPU,
     params:
-        run=config["run"],
-        radii=config["radii"],
-        figures=config["figures"],
+        values=values_of("model_figures"),
     shell:
-        "mngac model_figures --dataset {wildcards.dataset}"
+        "mngac {rule} --dataset {wildcards.dataset}"
 
 
 rule report:
@@ -89,13 +79,6 @@ rule report:
     log:
         "logs/report/report.log",
     params:
-        run=config["run"],
-        data=config["data"],
-        radii=config["radii"],
-        training=config["training"],
-        pseudo_label=config["pseudo_label"],
-        methods=config["methods"],
-        evaluation=config["evaluation"],
-        figures=config["figures"],
+        values=values_of("report"),
     shell:
-        "mngac report"
+        "mngac {rule}"

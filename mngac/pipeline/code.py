@@ -1,0 +1,46 @@
+"""The modules whose code a job of a stage runs: what the registries resolve by name, which no import shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mngac.params.registry import model_family
+from mngac.pipeline.paths import Wildcards, drawn_methods
+
+if TYPE_CHECKING:
+    from mngac.params.sections import Params, Suite
+
+
+def data(p: Params, w: Wildcards) -> list[str]:
+    """The data set's loader."""
+    return ["mngac.data.prepare", f"mngac.data.loaders.{p.data[w['dataset']].loader}"]
+
+
+def train(p: Params, w: Wildcards) -> list[str]:
+    """The method and its model."""
+    return ["mngac.training.stage", f"mngac.methods.{p.methods[w['method']].kind}", _model(p, w)]
+
+
+def pseudo_label(p: Params, w: Wildcards) -> list[str]:
+    """The teacher's model."""
+    return ["mngac.data.pseudo_labels", _model(p, w)]
+
+
+def evaluate(p: Params, w: Wildcards) -> list[str]:
+    """The model and the suite's attacks."""
+    return ["mngac.evaluation.stage", _model(p, w), *measuring(p.evaluation[w["suite"]])]
+
+
+def measuring(suite: Suite) -> list[str]:
+    """What computes a suite's attacks and accepts their results: where it is alike, records are comparable."""
+    attacks = {f"mngac.evaluation.attacks.{config.attack}" for config in suite.attacks}
+    return ["mngac.evaluation.acceptance", *sorted(attacks)]
+
+
+def model_figures(p: Params, w: Wildcards) -> list[str]:
+    """The models of all methods that are drawn."""
+    return ["mngac.figures.from_models", *sorted({_model(p, {**w, "method": m}) for m in drawn_methods(p)})]
+
+
+def _model(p: Params, w: Wildcards) -> str:
+    return f"mngac.models.{model_family(p.methods[w['method']].model or p.training_for(w['dataset']).model)}"

@@ -1,0 +1,105 @@
+"""The resolved values that a job of each stage uses: overrides merged, files beside params.yaml as their digests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mngac.params.errors import DataError, ParamsError
+from mngac.pipeline.files import identity
+from mngac.pipeline.fingerprint import ROOT, file_digest
+from mngac.pipeline.paths import Wildcards
+
+if TYPE_CHECKING:
+    from mngac.params.sections import Params
+
+
+def data(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The data set's entry, and which files it points to."""
+    source = p.data[w["dataset"]]
+    values: dict[str, Any] = {"data": source.model_dump(exclude_none=True)}
+    files = {"source": source.source, "unlabelled": source.unlabelled}
+    for key, path in files.items():
+        if isinstance(path, str) and path != "extra":
+            values[key] = _identity(f"data.{w['dataset']}.{key}", path)
+    return values
+
+
+def _identity(key: str, path: str) -> Any:
+    try:
+        return identity(path)
+    except DataError as error:
+        raise ParamsError(f"{key}: {error}") from error
+
+
+def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The data set's training, the radii of its attacks, the method's entry."""
+    training = p.training_for(w["dataset"])
+    entry = p.methods[w["method"]]
+    values: dict[str, Any] = {
+        "training": training.model_dump(),
+        "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
+        "method": entry.model_dump(exclude_none=True),
+    }
+    if entry.checkpoint:
+        key = f"methods.{w['method']}.checkpoint"
+        if Path(entry.checkpoint).is_dir():
+            raise ParamsError(f"{key}: found the folder {entry.checkpoint}; allowed: a file of weights")
+        values["checkpoint"] = _identity(key, entry.checkpoint)
+    return values
+
+
+def train(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The same, without what only batches with pseudo-labels read."""
+    values = train_semi(p, w)
+    del values["training"]["semi"]
+    return values
+
+
+def evaluate(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The suite, the radii, the part of the data."""
+    return {
+        "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True, exclude={"processes"}),
+        "radii": p.radii_for(w["profile"], w["dataset"]).model_dump(),
+        "split": p.run.split,
+    }
+
+
+def rows(p: Params, w: Wildcards) -> dict[str, Any]:
+    """What a row of a table says beside its record."""
+    return {
+        "run": p.run.model_dump(exclude={"device", "threads"}),
+        "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
+        "held out": {d: p.data[d].held_out for d in p.run.datasets},
+        "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
+        "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
+    }
+
+
+def figures(p: Params, w: Wildcards) -> dict[str, Any]:
+    """Rows, and what curves of trainings show."""
+    return {
+        **rows(p, w),
+        "norms": {m: p.methods[m].norms for m in p.run.all_methods},
+        "monitor": {d: p.training_for(d).monitor.model_dump() for d in p.run.datasets},
+    }
+
+
+def model_figures(p: Params, w: Wildcards) -> dict[str, Any]:
+    """What the figures of classifiers look at."""
+    return {
+        "figures": p.figures.model_dump(),
+        "radii": p.radii_for(p.run.profiles[0], w["dataset"]).model_dump(),
+        "split": p.run.split,
+    }
+
+
+def report(p: Params, w: Wildcards) -> dict[str, Any]:
+    """All of params.yaml, which the report prints, and the files that its page is made of."""
+    captions = sorted((ROOT / "workflow/report").glob("*.rst"))
+    return {
+        "params": p.model_dump(),
+        "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
+        "style": file_digest(ROOT / "mngac/report/style.css"),
+        "captions": {path.stem: file_digest(path) for path in captions},
+    }

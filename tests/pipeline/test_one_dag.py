@@ -1,0 +1,165 @@
+"""One DAG: the jobs of mngac/pipeline/stages.py, Snakemake's and DVC's are the same, each in all that it states."""
+
+import json
+import sys
+
+import pytest
+from helpers import run, small, workspace
+
+from mngac.params.checks import parse
+from mngac.pipeline.jobs import jobs
+
+SNAKEMAKE = """
+import json
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
+
+with SnakemakeApi(OutputSettings(dryrun=True)) as api:
+    workflow = api.workflow(resource_settings=ResourceSettings(cores=8), snakefile=Path("Snakefile"))
+    dag = workflow.dag(DAGSettings(forceall=True))
+    dag.execute_workflow(executor="dryrun")
+    found = [
+        {
+            "stage": job.rule.name,
+            "wildcards": job.wildcards_dict,
+            "command": job.shellcmd,
+            "inputs": list(job.input),
+            "outputs": list(job.output),
+            "log": list(job.log),
+            "params": dict(job.params.items()),
+            "threads": job.threads,
+            "gpu": job.resources.get("gpu"),
+        }
+        for job in workflow._workflow.dag.jobs
+        if job.rule.name != "all"
+    ]
+Path("expanded.json").write_text(json.dumps(found))
+"""
+DVC = """
+import json
+from pathlib import Path
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
+
+found = []
+for stage in Repo(".").index.stages:
+    watched = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+    found.append(
+        {
+            "name": stage.name,
+            "command": stage.cmd,
+            "inputs": [str(dep) for dep in stage.deps if dep not in watched],
+            "outputs": [str(out) for out in stage.outs],
+            "watches": [path for dep in watched for path in dep.params],
+            "files of params": [str(dep) for dep in watched],
+        }
+    )
+Path("expanded.json").write_text(json.dumps(found))
+"""
+
+
+def wide():
+    """Two data sets, seeds, suites and profiles, and methods of both lists."""
+    raw = small(methods=("nat", "mng_ac"), semi=("rst_linf", "mng_ac_rst_linf"), datasets=["digits", "other"])
+    raw["run"] |= {"seeds": [0, 3], "suites": ["apgd", "pgd"], "profiles": ["standard", "wider"], "threads": 2}
+    raw["data"]["other"] = raw["data"]["digits"]
+    raw["radii"]["standard"]["other"] = raw["radii"]["standard"]["digits"]
+    raw["radii"]["wider"] = raw["radii"]["standard"]
+    return raw
+
+
+@pytest.fixture(scope="module", params=[wide, small], ids=["wide", "no semi-supervised method"])
+def expanded(request, tmp_path_factory):
+    """The jobs of the stages, and what each engine makes of its own file, by command."""
+    raw = request.param()
+    folder = workspace(tmp_path_factory.mktemp("expanded") / "w", raw)
+    run(folder, "git", "init", "-q")
+    engines = []
+    for script in (SNAKEMAKE, DVC):
+        run(folder, sys.executable, "-c", script)
+        engines.append(json.loads((folder / "expanded.json").read_text()))
+    return jobs(parse(raw)), *engines
+
+
+def by_command(engine):
+    found = {" ".join(each["command"].split()): each for each in engine}
+    assert len(found) == len(engine)
+    return found
+
+
+def test_the_three_have_the_same_jobs(expanded):
+    ours, snakemake, dvc = expanded
+    commands = [job.command for job in ours]
+    assert len(set(commands)) == len(commands)
+    assert set(by_command(snakemake)) == set(by_command(dvc)) == set(commands)
+
+
+def test_each_job_has_the_same_wildcards(expanded):
+    ours, snakemake, dvc = expanded
+    for job in ours:
+        rule, stage = by_command(snakemake)[job.command], by_command(dvc)[job.command]
+        assert rule["stage"] == job.stage.name
+        # The teacher is no wildcard of its rule: pseudo-labels lie where only one method can have made them.
+        known = {"method": job.wildcards["method"]} if rule["stage"] == "pseudo_label" else {}
+        assert {**known, **rule["wildcards"]} == job.wildcards
+        semi = job.stage.name == "evaluate" and job.wildcards["method"] in job.params.run.semi_methods
+        name = f"{job.stage.name}_semi" if semi else job.stage.name
+        assert stage["name"] == (f"{name}@{job.name}" if job.wildcards else name)
+
+
+def test_each_job_has_the_same_outputs(expanded):
+    ours, snakemake, dvc = expanded
+    for job in ours:
+        for engine in (snakemake, dvc):
+            assert sorted(by_command(engine)[job.command]["outputs"]) == sorted(job.outputs.values()), job.command
+
+
+def test_each_rule_has_its_jobs_inputs_log_and_machine(expanded):
+    ours, snakemake, _ = expanded
+    for job in ours:
+        rule = by_command(snakemake)[job.command]
+        assert sorted(rule["inputs"]) == sorted([str(job.stamp), *job.inputs.values()]), job.command
+        assert rule["log"] == [job.log]
+        assert rule["threads"] == (job.params.run.threads if job.stage.computes else 1)
+        assert rule["gpu"] == (0 if job.stage.computes else None)
+
+
+PARTS_OF_FOLDERS = {
+    "metrics": {"records"},
+    "figures": {"trained"},
+    "model_figures": {"trained/digits", "trained/other"},
+}
+
+
+def test_each_dvc_stage_has_its_jobs_inputs(expanded):
+    """The one looseness: DVC can't list what depends on several lists of `run`, and takes the folder they lie in.
+
+    What some job makes in a folder is then just what the job reads there; of PARTS_OF_FOLDERS it reads only a part.
+    """
+    ours, _, dvc = expanded
+    made = {path for job in ours for path in job.outputs.values()}
+    for job in ours:
+        found = set(by_command(dvc)[job.command]["inputs"])
+        wanted = {"mngac", "workflow/report"} if job.stage.name == "report" else {"mngac"}
+        inputs = set(job.inputs.values())
+        for folder in found - wanted - made:
+            there, read = ({path for path in paths if path.startswith(f"{folder}/")} for paths in (made, inputs))
+            assert read and read <= there, (job.command, folder)
+            assert read == there or folder in PARTS_OF_FOLDERS.get(job.stage.name, ()), (job.command, folder)
+            inputs = inputs - read | {folder}
+        assert found == wanted | inputs, job.command
+
+
+def test_each_rule_watches_just_the_values_that_its_job_uses(expanded):
+    ours, snakemake, _ = expanded
+    for job in ours:
+        assert by_command(snakemake)[job.command]["params"] == {"values": json.loads(json.dumps(job.values))}
+
+
+def test_each_dvc_stage_watches_just_what_its_jobs_values_come_from(expanded):
+    ours, _, dvc = expanded
+    for job in ours:
+        stage = by_command(dvc)[job.command]
+        assert stage["files of params"] == ["params.yaml"]
+        assert sorted(stage["watches"]) == sorted(job.watches), job.command
