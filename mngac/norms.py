@@ -87,6 +87,8 @@ def l1_project(delta: Tensor, radius: float) -> Tensor:
     Soft thresholding at the level theta of Duchi et al. 2008; sums run in float64, so that the threshold of 12,288
     float32 coordinates is exact to float32.
     """
+    # The threshold theta subtracts from the k largest sizes exactly what they exceed the radius by, for the largest k
+    # that leaves them all positive. Sorted, each k is a prefix: one cumulative sum tries them all, without a search.
     flat = delta.flatten(1)
     size = flat.abs()
     ordered = size.sort(dim=1, descending=True).values.double()
@@ -109,6 +111,9 @@ def l1_box_project(x: Tensor, delta: Tensor, radius: float) -> Tensor:
     slack = torch.where(flat > 0, 1 - box, box)
     starts = size
     ends = (size - slack).clamp_min(0)
+    # As theta falls, a coordinate starts to count at |d| and is full at |d| - slack: the sum is piecewise linear, with
+    # slope +1 at the first event and -1 at the second. Sorting the 2 d events gives the sum at each by cumulative sums,
+    # and theta by linear interpolation inside the one segment where the sum passes the radius.
     levels = torch.cat([starts, ends], 1)
     changes = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
     levels, order = levels.sort(dim=1, descending=True)
@@ -147,6 +152,8 @@ def l2_add_noise(x: Tensor, noise: Tensor, radius: float) -> Tensor:
     """
     flat, box = noise.flatten(1), x.flatten(1)
     slack = torch.where(flat >= 0, 1 - box, box)
+    # Sorted by the eta at which they stop, coordinates before a level are used up and those after it are free, so a
+    # prefix sum and a suffix sum give the length at every level, and eta has a closed form within a segment.
     levels, order = (slack / flat.abs().clamp_min(TINY)).sort(dim=1)
     free = (flat**2).gather(1, order)
     used = (slack**2).gather(1, order)

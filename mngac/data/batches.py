@@ -40,6 +40,9 @@ def crop(images: Tensor, pad: int, rows: Tensor, columns: Tensor) -> Tensor:
     wide = width + 2 * pad
     padded = images.new_zeros(batch, height + 2 * pad, wide, channels)
     padded[:, pad : pad + height, pad : pad + width] = images.permute(0, 2, 3, 1)
+    # A row of a crop is `width * channels` neighbouring bytes of the padded batch. `runs` lists every such row, each
+    # one pixel further than the last and overlapping it, as a view: nothing is copied until index_select takes the
+    # rows that were drawn, and that one call serves the whole batch, with no loop over images and no index a pixel.
     pixels = padded.numel() // channels
     runs = padded.view(-1).as_strided((pixels - width + 1, width * channels), (channels, 1))
     first = torch.arange(batch, device=images.device) * (height + 2 * pad) + rows

@@ -10,6 +10,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 @contextlib.contextmanager
 def frozen_statistics(classifier: nn.Module, mode: str) -> Iterator[None]:
     """Within the block the classifier is in `train` or `eval` mode, and its running statistics stay as they are."""
+    # A batch norm in train mode both uses the batch's statistics and moves the running ones. Taking away its request to
+    # track keeps the first and drops the second (momentum 0 would still count the batch). In eval mode the flag changes
+    # nothing: the buffers are there, so they are used.
     was = {module: module.training for module in classifier.modules()}
     norms = [m for m in was if isinstance(m, _BatchNorm) and m.track_running_stats]
     classifier.train(mode == "train")
