@@ -1,6 +1,6 @@
 """What each norm supplies: a random start, an ascent step, projections, and the fit of generated noise to the ball.
 
-Perturbations are `Float[Tensor, "batch channels height width"]`; images lie in [0, 1]; radii and step sizes are
+Images lie in [0, 1]; radii and step sizes are
 lengths in the norm. All functions work per image, in float32, without a host synchronisation.
 """
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from mngac.shapes import Images, PerImage
 
 TINY = 1e-12
 
@@ -27,17 +29,17 @@ def _per_image(values: Tensor, like: Tensor) -> Tensor:
 # ---------------------------------------------------------------- l_inf
 
 
-def linf_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+def linf_start(x: Images, radius: float, generator: torch.Generator) -> Images:
     """Uniform in the l_inf ball."""
     return radius * (2 * torch.rand(x.shape, device=x.device, generator=generator) - 1)
 
 
-def linf_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
+def linf_ascend(gradient: Images, step_size: float, top: int) -> Images:
     """Steepest ascent in l_inf: the sign of the gradient."""
     return step_size * gradient.sign()
 
 
-def linf_project(delta: Tensor, radius: float) -> Tensor:
+def linf_project(delta: Images, radius: float) -> Images:
     """Euclidean projection on the l_inf ball."""
     return delta.clamp(-radius, radius)
 
@@ -45,19 +47,19 @@ def linf_project(delta: Tensor, radius: float) -> Tensor:
 # ---------------------------------------------------------------- l_2
 
 
-def l2_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+def l2_start(x: Images, radius: float, generator: torch.Generator) -> Images:
     """Uniform in the l_2 ball: a Gaussian direction, radius x U^(1/d)."""
     direction = torch.randn(x.shape, device=x.device, generator=generator)
     share = torch.rand(len(x), device=x.device, generator=generator) ** (1 / x[0].numel())
     return direction * _per_image(radius * share / _norms(direction, 2).clamp_min(TINY), x)
 
 
-def l2_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
+def l2_ascend(gradient: Images, step_size: float, top: int) -> Images:
     """Steepest ascent in l_2: the normalised gradient; zero where the gradient is."""
     return gradient * _per_image(step_size / _norms(gradient, 2).clamp_min(TINY), gradient)
 
 
-def l2_project(delta: Tensor, radius: float) -> Tensor:
+def l2_project(delta: Images, radius: float) -> Images:
     """Euclidean projection on the l_2 ball."""
     return delta / _per_image((_norms(delta, 2) / radius).clamp_min(1), delta)
 
@@ -65,7 +67,7 @@ def l2_project(delta: Tensor, radius: float) -> Tensor:
 # ---------------------------------------------------------------- l_1
 
 
-def l1_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+def l1_start(x: Images, radius: float, generator: torch.Generator) -> Images:
     """Uniform in the l_1 ball: signed exponentials E_i / (E_1 + .. + E_{d+1}) x radius."""
     count = x[0].numel()
     draws = torch.empty(len(x), count + 1, device=x.device).exponential_(generator=generator)
@@ -73,7 +75,7 @@ def l1_start(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
     return (radius * signs * draws[:, :count] / draws.sum(1, keepdim=True)).view(x.shape)
 
 
-def l1_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
+def l1_ascend(gradient: Images, step_size: float, top: int) -> Images:
     """The sign of the gradient on its `top` largest coordinates, divided by their number (Maini et al. 2020)."""
     flat = gradient.flatten(1)
     index = flat.abs().topk(min(top, flat.shape[1]), dim=1).indices
@@ -81,7 +83,7 @@ def l1_ascend(gradient: Tensor, step_size: float, top: int) -> Tensor:
     return (step_size / index.shape[1] * step).view(gradient.shape)
 
 
-def l1_project(delta: Tensor, radius: float) -> Tensor:
+def l1_project(delta: Images, radius: float) -> Images:
     """Euclidean projection on the l_1 ball, exact and differentiable; rows inside stay as they are.
 
     Soft thresholding at the level theta of Duchi et al. 2008; sums run in float64, so that the threshold of 12,288
@@ -99,7 +101,7 @@ def l1_project(delta: Tensor, radius: float) -> Tensor:
     return (flat.sign() * (size - theta).clamp_min(0).to(flat.dtype)).view(delta.shape)
 
 
-def l1_box_project(x: Tensor, delta: Tensor, radius: float) -> Tensor:
+def l1_box_project(x: Images, delta: Images, radius: float) -> Images:
     """Euclidean projection of delta on {‖delta‖_1 <= radius, 0 <= x + delta <= 1}, exact.
 
     Each coordinate is min(max(|d| - theta, 0), slack), whose sum falls linearly between the thresholds |d| and
@@ -133,17 +135,17 @@ def l1_box_project(x: Tensor, delta: Tensor, radius: float) -> Tensor:
 # ---------------------------------------------------------------- generated noise
 
 
-def linf_add_noise(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+def linf_add_noise(x: Images, noise: Images, radius: float) -> Images:
     """x_aug: noise clamped to the radius, then to the pixel range."""
     return (x + linf_project(noise, radius)).clamp(0, 1)
 
 
-def l1_add_noise(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+def l1_add_noise(x: Images, noise: Images, radius: float) -> Images:
     """x_aug: noise projected on the l_1 ball, then clipped to the pixel range."""
     return (x + l1_project(noise, radius)).clamp(0, 1)
 
 
-def l2_add_noise(x: Tensor, noise: Tensor, radius: float) -> Tensor:
+def l2_add_noise(x: Images, noise: Images, radius: float) -> Images:
     """x_aug = clip(x + eta d), eta scaled up or down so that ‖x_aug - x‖_2 = radius; differentiable in the noise.
 
     Coordinate i stops at its slack r_i once eta reaches r_i / |d_i|; between two such levels the squared length is
@@ -181,11 +183,11 @@ class Lp:
     project: Callable[[Tensor, float], Tensor]
     add_noise: Callable[[Tensor, Tensor, float], Tensor]
 
-    def size(self, delta: Tensor) -> Tensor:
-        """The norm of each perturbation: (batch,)."""
+    def size(self, delta: Images) -> PerImage:
+        """The norm of each perturbation."""
         return _norms(delta, self.p)
 
-    def to_ball(self, x: Tensor, delta: Tensor, radius: float) -> Tensor:
+    def to_ball(self, x: Images, delta: Images, radius: float) -> Images:
         """Projects on the ball, then clips to the slack of x in [0, 1]; clipping only shrinks, so the ball holds."""
         return torch.minimum(torch.maximum(self.project(delta, radius), -x), 1 - x)
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from mngac.attacks.pgd import Classifier
 from mngac.norms import LP, l1_box_project
+from mngac.shapes import Images, Labels
 
 MOMENTUM = 0.75
 RISES = 0.75
@@ -238,8 +239,8 @@ def through_larger_balls(problem: Problem, x: Tensor, y: Tensor, aim: Tensor, no
 
 @torch.no_grad()
 def apgd(
-    classifier: Classifier, x: Tensor, y: Tensor, norm: str, radius: float, steps: int, generator: torch.Generator
-) -> Tensor:
+    classifier: Classifier, x: Images, y: Labels, norm: str, radius: float, steps: int, generator: torch.Generator
+) -> Images:
     """x_adv of the highest cross-entropy, for training.
 
     Args:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Attack, Classifier, gradient, summed_cross_entropy
+from mngac.shapes import Images, Labels
 
 
-def msd(classifier: Classifier, x: Tensor, y: Tensor, attacks: Sequence[Attack]) -> Tensor:
+def msd(classifier: Classifier, x: Images, y: Labels, attacks: Sequence[Attack]) -> Images:
     """From zero, `max(steps)` steps; returns x_adv (batch, channels, height, width) of the highest loss over all steps.
 
     Each image takes the candidate, among one step in each norm from the same point, with the highest cross-entropy

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mngac.norms import LP, Lp
+from mngac.shapes import Images, Labels
 
 Classifier = Callable[[Tensor], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -36,7 +37,7 @@ def summed_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(logits, y, reduction="sum")
 
 
-def gradient(classifier: Classifier, x: Tensor, y: Tensor, loss: Loss) -> Tensor:
+def gradient(classifier: Classifier, x: Images, y: Tensor, loss: Loss) -> Images:
     """Gradient of the loss to the images alone, whatever the caller's grad mode; none reaches the weights."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
@@ -44,8 +45,8 @@ def gradient(classifier: Classifier, x: Tensor, y: Tensor, loss: Loss) -> Tensor
 
 
 def ascend(
-    classifier: Classifier, x: Tensor, y: Tensor, start: Tensor, attack: Attack, loss: Loss = summed_cross_entropy
-) -> Tensor:
+    classifier: Classifier, x: Images, y: Tensor, start: Images, attack: Attack, loss: Loss = summed_cross_entropy
+) -> Images:
     """`steps` projected ascent steps from the perturbation `start`.
 
     Args:
@@ -66,7 +67,7 @@ def ascend(
     return (x + delta).clamp(0, 1).detach()
 
 
-def pgd(classifier: Classifier, x: Tensor, y: Tensor, attack: Attack, generator: torch.Generator) -> Tensor:
+def pgd(classifier: Classifier, x: Images, y: Labels, attack: Attack, generator: torch.Generator) -> Images:
     """PGD from a uniform start in the ball; arguments and result as for `ascend`."""
     start = attack.lp.to_ball(x, attack.lp.start(x, attack.radius, generator), attack.radius)
     return ascend(classifier, x, y, start, attack)

@@ -14,6 +14,7 @@ from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.norms import LP
 from mngac.params.sections import AttackConfig
+from mngac.shapes import Images, Labels, Logits
 
 TOLERANCE = 1e-4
 
@@ -55,7 +56,7 @@ class Target:
     pool: Pool | None = None
 
 
-def is_correct(logits: Tensor, y: Tensor) -> Tensor:
+def is_correct(logits: Logits, y: Labels) -> Tensor:
     """Which images are classified as `y`: all logits finite, and y's above every other.
 
     A classifier that returns NaN, or the same number for every class, is correct about nothing.
@@ -82,7 +83,7 @@ def reproducible(tensor_float32: bool) -> Iterator[None]:
 
 
 @torch.no_grad()
-def accept(classifier: Classifier, x: Tensor, y: Tensor, x_adv: Tensor, target: Target) -> list[Outcome]:
+def accept(classifier: Classifier, x: Images, y: Labels, x_adv: Tensor, target: Target) -> list[Outcome]:
     """What an attack's output did to each image, whatever the attack says of it.
 
     Valid: finite, pixels in [0, 1], ‖x_adv - x‖ <= radius (1 + 1e-4). Broken: valid, and the plain classifier in

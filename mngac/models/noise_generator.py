@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mngac.shapes import Images
+
 WIDTH = 20
 
 
@@ -30,12 +32,12 @@ class NoiseGenerator(nn.Module):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
-    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, x: Images, generator: torch.Generator) -> Tensor:
         """z, standard normal, two pixels larger than x since the 3x3 convolution has no padding."""
         batch, channels, height, width = x.shape
         return torch.randn(batch, channels, height + 2, width + 2, device=x.device, generator=generator)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+    def forward(self, x: Images, z: Tensor) -> Images:
         """Images (b, c, h, w) and noise (b, c, h + 2, w + 2) -> noise (b, c, h, w), not yet fitted to a ball."""
         seen = torch.cat([F.pad(x, (1, 1, 1, 1)), z], 1) if self.input_dependent else z
         out = F.leaky_relu(self.conv_2d_1(seen))
