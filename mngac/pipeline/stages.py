@@ -51,6 +51,7 @@ TRAINING = ("dataset", "method", "seed")
 MACHINE = ("run.device", "run.threads")
 # Entries of these may say `like` another: what a job uses of one entry may stand in any other of its section.
 RESOLVED = ("training", "radii", "methods")
+OF_MODEL_FIGURES = ("methods", "semi_methods", "seeds", "profiles", "split")
 
 DATA = Stage(
     "data",
@@ -158,12 +159,7 @@ MODEL_FIGURES = Stage(
     "model_figures",
     "draw the figures that look into classifiers",
     ("dataset",),
-    watches=(
-        "figures",
-        "radii",
-        *("run.profiles", "run.methods", "run.semi_methods", "run.seeds", "run.split"),
-        *MACHINE,
-    ),
+    watches=("figures", "radii", *(f"run.{key}" for key in OF_MODEL_FIGURES), *MACHINE),
     values=values.model_figures,
     code=code.model_figures,
     inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), **paths.models_of(p, w["dataset"])},
@@ -184,17 +180,6 @@ REPORT = Stage(
     run="mngac.report.page:run",
 )
 
-IN_ORDER = (
-    DATA,
-    TRAIN,
-    PSEUDO_LABEL,
-    TRAIN_SEMI,
-    EVALUATE,
-    METRICS,
-    TABLES,
-    FIGURES,
-    MODEL_FIGURES,
-    REPORT,
-)
+IN_ORDER = (DATA, TRAIN, PSEUDO_LABEL, TRAIN_SEMI, EVALUATE, METRICS, TABLES, FIGURES, MODEL_FIGURES, REPORT)
 STAGES = {stage.name: stage for stage in IN_ORDER}
 """By name, each after those whose outputs it reads."""

@@ -80,7 +80,9 @@ def moved():
     # Names need not fit together here, so that a kind can be changed by itself; and every device is here.
     patch.setattr(checks, "_check_names", lambda params: None)
     patch.setattr(jobs_module, "device_type", lambda device: device)
-    raw = small(methods=("nat", "mng_ac"), semi=("rst_linf",), datasets=["digits", "cifar10"], seeds=[0, 3])
+    raw = small(
+        methods=("nat", "mng_ac"), semi=("rst_linf", "mng_ac_rst_linf"), datasets=["digits", "cifar10"], seeds=[0, 3]
+    )
     raw["run"] |= {"suites": ["apgd", "pgd"], "profiles": ["standard", "large_l1"]}
     raw["radii"]["large_l1"]["digits"] = {"linf": 0.2, "l1": 2.0, "l2": 0.7}
     raw["figures"]["methods"].append("rst_linf")
