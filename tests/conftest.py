@@ -1,7 +1,7 @@
 from jaxtyping import install_import_hook
 
 ROOMS = ("norms", "losses", "attacks.pgd", "attacks.msd", "attacks.apgd", "models.noise_generator")
-install_import_hook([f"mngac.{room}" for room in (*ROOMS, "evaluation.acceptance")], "typeguard.typechecked")
+install_import_hook([f"mngac.{room}" for room in (*ROOMS, "evaluation.acceptance")], "type_checker.checked")
 
 import pytest  # noqa: E402  (what is imported before the hook is not checked)
 import torch  # noqa: E402
