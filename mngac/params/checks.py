@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from mngac.params.errors import ParamsError, shown
+from mngac.params.inheritance import resolved
 from mngac.params.registry import keys_read, kinds
 from mngac.params.sections import DataConfig, Params
 from mngac.params.types import Closed
@@ -29,7 +30,8 @@ def load(path: str = "params.yaml") -> Params:
 
 
 def parse(raw: object) -> Params:
-    """Checks the content of params.yaml, names across sections included."""
+    """Checks the content of params.yaml, names across sections included, after each `like` has been followed."""
+    raw = resolved(raw)
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:

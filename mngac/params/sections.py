@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from mngac.params.errors import ParamsError
+from mngac.params.inheritance import Heir, merged
 from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Seed, Share
 
 
@@ -39,7 +40,7 @@ class Run(Closed):
     """Threads of one stage. Results are byte-identical only for one thread count."""
 
 
-class DataConfig(Closed):
+class DataConfig(Heir):
     """Where a data set comes from, and which of its images are held out."""
 
     loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
@@ -78,7 +79,7 @@ class DataConfig(Closed):
         return text + (f"; of the rest {self.train_images:,} used" if self.train_images else "")
 
 
-class Radii(Closed):
+class Radii(Heir):
     """Radius of each norm's ball, on images in [0, 1]."""
 
     linf: Ratio
@@ -186,7 +187,7 @@ class PseudoLabel(Closed):
     """Validation accuracy under which a teacher is refused."""
 
 
-class MethodConfig(Closed):
+class MethodConfig(Heir):
     """Keys of a method's entry. An entry states exactly the keys that its kind reads."""
 
     kind: str
@@ -283,7 +284,7 @@ class FigureParams(Closed):
     """Images whose perturbations are shown."""
 
 
-def _partial(model: type[BaseModel]) -> type[BaseModel]:
+def _partial(model: type[BaseModel], base: type[Closed] = Closed) -> type[BaseModel]:
     """The same section with every key optional: what a data set overrides."""
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
@@ -293,10 +294,10 @@ def _partial(model: type[BaseModel]) -> type[BaseModel]:
         rest = [m for m in field.metadata if m is not None]
         typed = Annotated[(kind, *rest)] if rest else kind
         fields[name] = (typed, Field(default=None, description=field.description))
-    return create_model(f"{model.__name__}Override", __base__=Closed, __doc__=model.__doc__, **fields)
+    return create_model(f"{model.__name__}Override", __base__=base, __doc__=model.__doc__, **fields)
 
 
-TrainingOverride = _partial(Training)
+TrainingOverride = _partial(Training, Heir)
 
 
 class Trainings(BaseModel):
@@ -335,10 +336,8 @@ class Params(Closed):
             ParamsError: where the override's values do not fit together with the default's.
         """
         override = (self.training.__pydantic_extra__ or {}).get(dataset)
-        merged = self.training.default.model_dump()
-        if override is not None:
-            _merge(merged, override.model_dump(exclude_unset=True))
-        return Training.model_validate(merged)
+        stated: dict[str, Any] = override.model_dump(exclude_unset=True) if override is not None else {}
+        return Training.model_validate(merged(self.training.default.model_dump(), stated))
 
     def radii_for(self, profile: str, dataset: str) -> Radii:
         """Radii of a profile on a data set."""
@@ -346,11 +345,3 @@ class Params(Closed):
             return self.radii[profile][dataset]
         except KeyError:
             raise ParamsError(f"radii.{profile}.{dataset}: missing; allowed: linf, l1 and l2 radii") from None
-
-
-def _merge(base: dict[str, Any], override: dict[str, Any]) -> None:
-    for key, value in override.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value
