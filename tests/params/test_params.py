@@ -149,7 +149,7 @@ UNREADABLE = [
         ['run."xxx', "(100,002 characters): unknown"],
     ),
     (b"split: test", b"split: " + LONG, ['run.split: found "xxx', "(100,002 characters)"]),
-    (b"seeds: [0]", b"seeds: [" + b"[" * 3000, ["nested too deeply"]),
+    (b"seeds:\n  - 0", b"seeds: [" + b"[" * 3000, ["nested too deeply"]),
     (b"split: test", b"split: !!bool x", ["run.split: found x; allowed: true or false"]),
     (b"split: test", b"split: !!int ''", ["run.split: found nothing; allowed: an integer"]),
     (b"split: test", b"split: !!timestamp x", ["run.split: found x; allowed: a date that exists"]),
