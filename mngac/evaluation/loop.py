@@ -27,6 +27,7 @@ from mngac.evaluation.probes import probe
 from mngac.evaluation.tasks import AttackFailed, Classifier, Finished, Runner, Task, Workers, guarded
 from mngac.models.files import load_classifier
 from mngac.params.errors import UserError
+from mngac.params.registry import find
 from mngac.params.sections import AttackConfig, Radii, Suite
 from mngac.params.suites import radii_of, suite_of
 from mngac.params.types import number
@@ -267,7 +268,7 @@ def _bits(correct: Tensor) -> str:
 
 
 def _black_box(entry: AttackConfig) -> bool:
-    return getattr(importlib.import_module(f"mngac.evaluation.attacks.{entry.attack}"), "BLACK_BOX", False)
+    return getattr(importlib.import_module(find("evaluation/attacks", entry.attack).module), "BLACK_BOX", False)
 
 
 def _fewer_targets(suite: Suite, classes: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import threading
@@ -22,6 +21,7 @@ from mngac.data.batches import to_unit
 from mngac.evaluation.acceptance import Pool, Target, accept, reproducible
 from mngac.evaluation.isolated import isolated
 from mngac.params.errors import UserError
+from mngac.params.registry import find
 from mngac.params.sections import AttackConfig
 from mngac.pipeline.cache import write_text
 
@@ -82,9 +82,9 @@ class Runner:
         pool = Pool(self.images, self.predictions)
         target = Target(task.entry.norm, task.radius, self.classes, self.seed, self.device, pool)
         counted = Counted(self.classifier)
-        adapter = importlib.import_module(f"mngac.evaluation.attacks.{task.entry.attack}")
+        attack = find("evaluation/attacks", task.entry.attack).load()
         with guarded(task.name, task.index), isolated(self.seed), reproducible(torch.backends.cudnn.allow_tf32):
-            x_adv = adapter.attack(counted, x, y, target, task.entry)
+            x_adv = attack(counted, x, y, target, task.entry)
             outcome = accept(self.classifier, x, y, x_adv, target)
         return {
             "name": task.name,

@@ -23,6 +23,7 @@ from mngac.evaluation.loop import evaluate
 from mngac.models.files import architecture_of, load_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params.errors import ParamsError
+from mngac.params.registry import find
 from mngac.params.sections import Params, Radii, Suite
 from mngac.pipeline.cache import Cache, key_of, write_text
 from mngac.pipeline.device import device_type
@@ -118,7 +119,9 @@ def open_classifier(path: str, model: str | None, classes: int, shape: tuple[int
         _check_images(path, classes, shape)
         return load_classifier(path, "cpu")
     if model is None:
-        raise ParamsError(f"--model: missing; {path} does not name its model; allowed: such as wrn_28_10")
+        raise ParamsError(
+            f"--model: missing; {path} does not name its model; allowed: such as wrn_28_10, or package.module:function"
+        )
     return load_foreign(path, model, classes, shape[0], shape[1])
 
 
@@ -171,7 +174,9 @@ def _who(request: Request, profile: str) -> tuple[str, int]:
 
 def _parts(params: Params, request: Request, suite: Suite, radii: Radii, device: str) -> dict[str, Any]:
     """What the record depends on, in the form that the DAG's evaluation has."""
-    adapters = sorted({f"mngac.evaluation.attacks.{a.attack}" for a in suite.attacks})
+    model = request.model or _own_model(request.checkpoint)
+    roots = [find("models", model).root] if model else []
+    roots += sorted({find("evaluation/attacks", a.attack).root for a in suite.attacks})
     return {
         "stage": "evaluate",
         "params": {
@@ -179,7 +184,7 @@ def _parts(params: Params, request: Request, suite: Suite, radii: Radii, device:
             "radii": radii.model_dump(),
             "split": params.run.split,
         },
-        "code": {root: code_digest([root]) for root in ["mngac.evaluation.loop", *adapters]},
+        "code": {root: code_digest([root]) for root in ["mngac.evaluation.loop", *roots]},
         "versions": {p: importlib.metadata.version(p) for p in ("pyautoattack", "foolbox", "torch")},
         "model": request.model,
         "threads": params.run.threads,

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from mngac.params.errors import ParamsError, shown
 from mngac.params.inheritance import resolved
-from mngac.params.registry import keys_read, kinds
+from mngac.params.keys import keys_read
+from mngac.params.registry import find
 from mngac.params.sections import DataConfig, Params
 from mngac.params.types import Closed
 from mngac.params.yaml_file import key_path, read
@@ -135,6 +136,7 @@ def _check_names(params: Params) -> None:
             training.schedule.peak_epoch,
             f"at most training.{dataset}.epochs, {training.epochs}",
         )
+        find("models", training.model, f"training.{dataset}.model")
     if run.semi_methods:
         _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {', '.join(run.methods)}")
     for teacher in run.teachers:
@@ -142,6 +144,8 @@ def _check_names(params: Params) -> None:
         _demand(teacher in run.methods, "run.teachers", teacher, allowed)
     for name, method in params.methods.items():
         check_entry(f"methods.{name}", "methods", "kind", method)
+        if method.model is not None:
+            find("models", method.model, f"methods.{name}.model")
     for suite, settings in params.evaluation.items():
         for i, attack in enumerate(settings.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
@@ -149,8 +153,7 @@ def _check_names(params: Params) -> None:
 
 def _check_source(path: str, source: DataConfig) -> None:
     """Refuses a loader that does not exist, and settings that it does not read."""
-    known = kinds("data/loaders")
-    _demand(source.loader in known, f"{path}.loader", source.loader, f"one of {', '.join(known)}")
+    find("data/loaders", source.loader, f"{path}.loader")
     read = keys_read("data/loaders", source.loader)
     for key in ("classes", "size"):
         if getattr(source, key) is not None and key not in read:
@@ -162,13 +165,26 @@ def _check_source(path: str, source: DataConfig) -> None:
 def check_entry(path: str, folder: str, selector: str, entry: Closed) -> None:
     """Refuses an entry whose kind does not exist, or whose keys are not just those that its kind reads."""
     kind = getattr(entry, selector)
-    _demand(kind in kinds(folder), f"{path}.{selector}", kind, f"one of {', '.join(kinds(folder))}")
-    read = keys_read(folder, kind) & set(type(entry).model_fields)
+    find(folder, kind, f"{path}.{selector}")
+    keys = keys_read(folder, kind)
+    read = keys & set(type(entry).model_fields)
     always = {selector, "norm"}
     stated = entry.model_fields_set - always
     for key in sorted(stated - read):
         raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {', '.join(sorted(read)) or 'no further key'}")
     for key in sorted(read - stated - always):
+        raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
+    if "options" in read:
+        _check_options(f"{path}.options", getattr(entry, "options", None) or {}, kind, keys)
+
+
+def _check_options(path: str, stated: dict[str, Any], kind: str, keys: set[str]) -> None:
+    """Refuses options that the kind does not read, and those missing that it reads."""
+    read = {key.removeprefix("options.") for key in keys if key.startswith("options.")}
+    unread = sorted(stated.keys() - read) if "*" not in read else []
+    if unread:
+        raise ParamsError(f"{path}.{unread[0]}: not read by {kind}; allowed: {', '.join(sorted(read))}")
+    for key in sorted(read - stated.keys() - {"*"}):
         raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
 
 

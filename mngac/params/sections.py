@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from mngac.params.errors import ParamsError
 from mngac.params.inheritance import Heir, merged
-from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Seed, Share
+from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
 
 
 class Run(Closed):
@@ -44,7 +44,7 @@ class DataConfig(Heir):
     """Where a data set comes from, and which of its images are held out."""
 
     loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
-    """A loader: a file of mngac/data/loaders."""
+    """A loader: a file of mngac/data/loaders, or package.module:function of one's own."""
     source: Place | None = None
     """A folder or archive to read; null: what the loader embeds or downloads."""
     validation: Share
@@ -147,8 +147,8 @@ class Semi(Closed):
 class Training(Closed):
     """One training: model, budget, optimizer, attacks."""
 
-    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
-    """Classifier, such as wrn_28_10 (depth 28, width 10)."""
+    model: str
+    """Classifier, such as wrn_28_10 (depth 28, width 10), or package.module:function of one's own."""
     epochs: Positive
     """Passes over the labelled training images."""
     steps_per_epoch: Positive | None
@@ -191,7 +191,7 @@ class MethodConfig(Heir):
     """Keys of a method's entry. An entry states exactly the keys that its kind reads."""
 
     kind: str
-    """A file of mngac/methods."""
+    """A file of mngac/methods, or package.module:Class of one's own."""
     norms: Annotated[list[Norm], Field(min_length=1)] | None = None
     """Norms that it trains against."""
     attack_mode: Literal["train", "eval"] | None = None
@@ -212,13 +212,15 @@ class MethodConfig(Heir):
     """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None
     """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
+    options: dict[Name, Scalar] | None = None
+    """Keys of one's own method that have no name here, read as `self.config.options["key"]`."""
 
 
 class AttackConfig(Closed):
     """One attack of a suite. An entry states exactly the keys that its adapter reads, but for name and norm."""
 
     attack: str
-    """A file of mngac/evaluation/attacks."""
+    """A file of mngac/evaluation/attacks, or package.module:function of one's own."""
     norm: Norm
     """Norm of the ball."""
     steps: Positive = UNSTATED
@@ -237,6 +239,8 @@ class AttackConfig(Closed):
     """Values tried for the constant that weighs misclassification against distance."""
     repeats: Positive = UNSTATED
     """Random draws."""
+    options: dict[Name, Scalar] = UNSTATED
+    """Keys of one's own attack that have no name here, read as `config.options["key"]`."""
 
 
 class Suite(Closed):

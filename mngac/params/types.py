@@ -39,6 +39,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Place = Annotated[str, Field(min_length=1, max_length=4096)]
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
+Scalar = bool | int | float | str
 Share = Annotated[float, Field(ge=0, lt=1)]
 UNSTATED: Any = None
 """Default of a key that only some kinds read; `check_entry` sees to it that those find it stated."""

@@ -23,7 +23,8 @@ def provenance(key: str, parts: dict[str, Any], device: str) -> dict[str, Any]:
 
     `code` leaves the classifier's model out, so that tables can compare it between models.
     """
-    code = {root: digest for root, digest in parts["code"].items() if ".models." not in root}
+    attacks = {entry["attack"] for entry in parts["params"]["suite"]["attacks"]}
+    code = {r: digest for r, digest in parts["code"].items() if r.startswith("mngac.evaluation.") or r in attacks}
     return {
         "key": key,
         "code": key_of(code),

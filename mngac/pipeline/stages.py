@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mngac.params.errors import DataError, ParamsError
-from mngac.params.registry import model_family
+from mngac.params.registry import find
 from mngac.params.sections import Params
 from mngac.pipeline.files import identity
 from mngac.pipeline.fingerprint import ROOT, file_digest
@@ -92,13 +92,12 @@ def _train_values(p: Params, w: Wildcards) -> dict[str, Any]:
     return found
 
 
-def _family(p: Params, w: Wildcards) -> str:
-    return model_family(p.methods[w["method"]].model or p.training_for(w["dataset"]).model)
+def _model(p: Params, w: Wildcards) -> str:
+    return find("models", p.methods[w["method"]].model or p.training_for(w["dataset"]).model).root
 
 
 def _train_code(p: Params, w: Wildcards) -> list[str]:
-    family = _family(p, w)
-    return ["mngac.training.trainer", f"mngac.methods.{p.methods[w['method']].kind}", f"mngac.models.{family}"]
+    return ["mngac.training.trainer", find("methods", p.methods[w["method"]].kind).root, _model(p, w)]
 
 
 def _train_outputs(p: Params, w: Wildcards) -> dict[str, str]:
@@ -115,9 +114,8 @@ def _evaluate_values(p: Params, w: Wildcards) -> dict[str, Any]:
 
 
 def _evaluate_code(p: Params, w: Wildcards) -> list[str]:
-    family = _family(p, w)
-    adapters = {f"mngac.evaluation.attacks.{a.attack}" for a in p.evaluation[w["suite"]].attacks}
-    return ["mngac.evaluation.loop", f"mngac.models.{family}", *sorted(adapters)]
+    adapters = {find("evaluation/attacks", a.attack).root for a in p.evaluation[w["suite"]].attacks}
+    return ["mngac.evaluation.loop", _model(p, w), *sorted(adapters)]
 
 
 def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
@@ -153,8 +151,7 @@ def _model_figure_outputs(p: Params, w: Wildcards) -> dict[str, str]:
 
 
 def _model_figure_code(p: Params, w: Wildcards) -> list[str]:
-    families = {_family(p, {**w, "method": m}) for m in drawn_methods(p)}
-    return ["mngac.figures.from_models", *sorted(f"mngac.models.{family}" for family in families)]
+    return ["mngac.figures.from_models", *sorted({_model(p, {**w, "method": m}) for m in drawn_methods(p)})]
 
 
 def _report_values(p: Params, w: Wildcards) -> dict[str, Any]:
@@ -179,7 +176,7 @@ STAGES = {
             ("dataset",),
             reads=("data.{dataset}",),
             values=_data_values,
-            code=lambda p, w: ["mngac.data.prepare", f"mngac.data.loaders.{p.data[w['dataset']].loader}"],
+            code=lambda p, w: ["mngac.data.prepare", find("data/loaders", p.data[w["dataset"]].loader).root],
             inputs=lambda p, w: {},
             outputs=lambda p, w: {"data": data_path(w["dataset"])},
             run="mngac.data.prepare:run",
@@ -200,10 +197,7 @@ STAGES = {
             TRAIN,
             reads=("pseudo_label", *MACHINE),
             values=lambda p, w: {"pseudo_label": p.pseudo_label.model_dump()},
-            code=lambda p, w: [
-                "mngac.data.pseudo_labels",
-                f"mngac.models.{_family(p, w)}",
-            ],
+            code=lambda p, w: ["mngac.data.pseudo_labels", _model(p, w)],
             inputs=lambda p, w: {
                 "data": data_path(w["dataset"]),
                 "teacher": f"{trained(w)}/classifier.safetensors",

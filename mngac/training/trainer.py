@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib
 import json
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from mngac.data.pseudo_labels import load_pseudo_labels
 from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
+from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Radii, Schedule, Training
 from mngac.params.types import NORMS, number
 from mngac.pipeline.cache import atomic, write_text
@@ -119,7 +119,7 @@ class Trainer:
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        return importlib.import_module(f"mngac.methods.{entry.kind}").Method(entry, setup)
+        return find("methods", entry.kind).load()(entry, setup)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""

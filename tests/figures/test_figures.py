@@ -149,7 +149,7 @@ def test_the_landscape_at_its_middle_is_the_clean_loss(looked):
 
 def test_features_are_what_the_last_layer_is_given(looked):
     classifier = looked.classifiers["nat"]
-    seen, weights = features.penultimate(classifier, looked.x)
+    seen, weights = features.penultimate(classifier, features.last_layer(classifier, 10), looked.x)
     assert torch.allclose(seen, classifier.features(looked.x), atol=1e-5) and weights.shape == (10, 64)
     _, basis = features.template_plane(weights[[1, 3, 8]])
     assert torch.allclose(basis.T @ basis, torch.eye(2), atol=1e-5)

@@ -10,7 +10,8 @@ from helpers import ROOT, raw_params
 
 from mngac.params.checks import load, parse, schema_text
 from mngac.params.errors import ParamsError
-from mngac.params.registry import keys_read, kinds
+from mngac.params.keys import keys_read
+from mngac.params.registry import kinds
 from mngac.params.types import number
 from mngac.params.yaml_file import read
 
