@@ -146,9 +146,19 @@ def _check_names(params: Params) -> None:
         check_entry(f"methods.{name}", "methods", "kind", method)
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
+    _check_tables(params)
     for suite, settings in params.evaluation.items():
         for i, attack in enumerate(settings.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
+
+
+def _check_tables(params: Params) -> None:
+    known = f"one of {', '.join(params.methods)}"
+    for key, value in params.tables.model_dump().items():
+        names = {key: value} if isinstance(value, str) else {f"{key}.{i}": name for i, name in enumerate(value)}
+        for path, name in names.items():
+            _demand(name in params.methods, f"tables.{path}", name, known)
+        _demand(isinstance(value, str) or len(set(value)) == len(value), f"tables.{key}", value, "no name twice")
 
 
 def _check_source(path: str, source: DataConfig) -> None:

@@ -288,6 +288,31 @@ class FigureParams(Closed):
     """Images whose perturbations are shown."""
 
 
+Shown = Annotated[list[Name], Field(min_length=1)]
+
+
+class TableParams(Closed):
+    """Methods that the tables show, in this order, and those that the others are held against: names of `methods`.
+
+    The table `all` shows the methods of the run.
+    """
+
+    reference: Name
+    """Method against whose union p is computed; figures draw it in black."""
+    baseline: Name
+    """Method whose cost of training is the unit of the others'."""
+    single_perturbation: Shown
+    """Against methods for one perturbation."""
+    multi_perturbation: Shown
+    """Against methods for several perturbations."""
+    semi_supervised: Shown
+    """With pseudo-labelled images."""
+    components: Shown
+    """Components of MNG-AC, one added at a time; the figure of that name shows the same."""
+    motivation: Shown
+    """Trained on one norm, attacked in all."""
+
+
 def _partial(model: type[BaseModel], base: type[Closed] = Closed) -> type[BaseModel]:
     """The same section with every key optional: what a data set overrides."""
     fields: dict[str, Any] = {}
@@ -330,6 +355,8 @@ class Params(Closed):
     """Methods, by a name of one's choice: one kind may stand in several entries."""
     evaluation: dict[Name, Suite]
     """Attack suites, by a name of one's choice that names their records too."""
+    tables: TableParams
+    """What tables show, and against what."""
     figures: FigureParams
     """What figures of classifiers look at."""
 
@@ -342,6 +369,10 @@ class Params(Closed):
         override = (self.training.__pydantic_extra__ or {}).get(dataset)
         stated: dict[str, Any] = override.model_dump(exclude_unset=True) if override is not None else {}
         return Training.model_validate(merged(self.training.default.model_dump(), stated))
+
+    def shown_in(self, table: str) -> list[str]:
+        """The methods of a table, in its order."""
+        return self.run.all_methods if table == "all" else getattr(self.tables, table)
 
     def radii_for(self, profile: str, dataset: str) -> Radii:
         """Radii of a profile on a data set."""

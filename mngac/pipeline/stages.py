@@ -122,6 +122,7 @@ def _rows(p: Params, w: Wildcards) -> dict[str, Any]:
     return {
         "run": p.run.model_dump(exclude={"device", "threads"}),
         "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
+        "tables": p.tables.model_dump(),
         "held out": {d: p.data[d].held_out for d in p.run.datasets},
         "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
         "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
@@ -142,6 +143,7 @@ def _model_figure_values(p: Params, w: Wildcards) -> dict[str, Any]:
         "figures": p.figures.model_dump(),
         "radii": p.radii_for(p.run.profiles[0], w["dataset"]).model_dump(),
         "split": p.run.split,
+        "reference": p.tables.reference,
     }
 
 
@@ -237,7 +239,7 @@ STAGES = {
         Stage(
             "metrics",
             ("suite", "profile"),
-            reads=("run", "radii", "data"),
+            reads=("run", "radii", "data", "tables"),
             values=_rows,
             code=lambda p, w: ["mngac.results.tables"],
             inputs=lambda p, w: records_of(p, w["suite"], w["profile"]),
@@ -247,7 +249,7 @@ STAGES = {
         Stage(
             "tables",
             (),
-            reads=("run", "radii", "data"),
+            reads=("run", "radii", "data", "tables"),
             values=_rows,
             code=lambda p, w: ["mngac.results.tables"],
             inputs=lambda p, w: records_of(p),
@@ -260,7 +262,7 @@ STAGES = {
         Stage(
             "figures",
             (),
-            reads=("run", "radii", "data", "training", "methods"),
+            reads=("run", "radii", "data", "tables", "training", "methods"),
             values=lambda p, w: {
                 **_rows(p, w),
                 "norms": {m: p.methods[m].norms for m in p.run.all_methods},
@@ -275,7 +277,7 @@ STAGES = {
         Stage(
             "model_figures",
             ("dataset",),
-            reads=("run", "radii", "figures"),
+            reads=("run", "radii", "tables", "figures"),
             values=_model_figure_values,
             code=_model_figure_code,
             inputs=lambda p, w: {"data": data_path(w["dataset"]), **models_of(p, w["dataset"])},
@@ -287,7 +289,7 @@ STAGES = {
         Stage(
             "report",
             (),
-            reads=("run", "data", "radii", "training", "pseudo_label", "methods", "evaluation", "figures"),
+            reads=("run", "data", "radii", "training", "pseudo_label", "methods", "evaluation", "tables", "figures"),
             values=_report_values,
             code=lambda p, w: ["mngac.report.page"],
             inputs=lambda p, w: {**records_of(p), **images_of(p)},

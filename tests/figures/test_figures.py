@@ -274,7 +274,9 @@ def test_lines_differ_in_grey_by_dashes_and_markers():
     for looks in (NORM_LOOKS.values(), OTHERS):
         assert len({look.marker for look in looks}) == len(looks)
     assert len({str(look.dashes) for look in OTHERS}) == len(OTHERS)
-    assert luminance(method_looks(["nat", "mng_ac"])["mng_ac"].colour) < min(luminance(o.colour) for o in OTHERS)
+    assert luminance(method_looks(["nat", "mng_ac"], "mng_ac")["mng_ac"].colour) < min(
+        luminance(o.colour) for o in OTHERS
+    )
 
 
 def test_labels_move_apart_keep_their_order_and_stay_inside():

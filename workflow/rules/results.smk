@@ -10,6 +10,7 @@ rule metrics:
         run=config["run"],
         radii=config["radii"],
         data=config["data"],
+        tables=config["tables"],
     shell:
         "mngac metrics --suite {wildcards.suite} --profile {wildcards.profile}"
 
@@ -32,6 +33,7 @@ rule tables:
         run=config["run"],
         radii=config["radii"],
         data=config["data"],
+        tables=config["tables"],
     shell:
         "mngac tables"
 
@@ -51,6 +53,7 @@ rule figures:
         run=config["run"],
         radii=config["radii"],
         data=config["data"],
+        tables=config["tables"],
         training=config["training"],
         methods=config["methods"],
     shell:
@@ -74,6 +77,7 @@ rule model_figures:
     params:
         run=config["run"],
         radii=config["radii"],
+        tables=config["tables"],
         figures=config["figures"],
     shell:
         "mngac model_figures --dataset {wildcards.dataset}"
@@ -96,6 +100,7 @@ rule report:
         pseudo_label=config["pseudo_label"],
         methods=config["methods"],
         evaluation=config["evaluation"],
+        tables=config["tables"],
         figures=config["figures"],
     shell:
         "mngac report"
