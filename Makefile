@@ -40,6 +40,8 @@ format: $(VENV)/ready
 	ruff check --fix .
 	ruff format .
 	snakefmt Snakefile workflow
+	@# DVC drops a comment that follows a list: put it after a key with one value.
+	python -c 'from dvc.utils.hydra import apply_overrides; apply_overrides("params.yaml", [])'
 
 $(VENV)/ready: export BARE := $(BARE)
 $(VENV)/ready: requirements.lock pyproject.toml

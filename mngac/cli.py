@@ -34,7 +34,7 @@ def _add_stages(
 
 def _add_own_data(parser: argparse.ArgumentParser) -> None:
     own = parser.add_argument_group("a tensor file outside the DAG, from --source to --out")
-    own.add_argument("--loader", help="file of mngac/data/loaders, such as folder")
+    own.add_argument("--loader", help="file of mngac/data/loaders, such as folder, or package.module:function")
     own.add_argument("--source", help="folder or archive to read")
     own.add_argument("--out", help="the .safetensors file to write")
     own.add_argument("--validation", type=float, default=0.1, help="share of train to hold out (default: 0.1)")
@@ -44,7 +44,9 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
 def _add_any_classifier(parser: argparse.ArgumentParser) -> None:
     outside = parser.add_argument_group("any classifier, outside the DAG")
     outside.add_argument("--checkpoint", help="safetensors, a state dict, the authors' or RobustBench's form")
-    outside.add_argument("--model", help="such as wrn_28_10; may be left out where the file names it")
+    outside.add_argument(
+        "--model", help="such as wrn_28_10, or package.module:function; may be left out where the file names it"
+    )
     outside.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
     outside.add_argument("--out", help="the file to write the record to")
 
@@ -69,7 +71,7 @@ def _add_released_commands(commands: argparse._SubParsersAction[argparse.Argumen
     every.add_argument("--suite", required=True)
     every.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
     for parser, out in ((one, "the .safetensors file to write"), (every, "folder of the records")):
-        parser.add_argument("--model", required=True, help="such as wrn_28_10")
+        parser.add_argument("--model", required=True, help="such as wrn_28_10, or package.module:function")
         parser.add_argument("--dataset", required=True)
         parser.add_argument("--out", required=True, help=out)
 

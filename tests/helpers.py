@@ -14,6 +14,7 @@ from torch import nn
 from mngac.attacks.pgd import Attack
 from mngac.methods.base import Setup
 from mngac.params.checks import parse
+from mngac.params.inheritance import resolved
 from mngac.params.sections import MethodConfig, Params
 
 ROOT = Path(__file__).parent.parent
@@ -108,4 +109,4 @@ def setup(channels: int = 1, seed: int = 0, **kwargs) -> Setup:
 
 def entry(name: str, **changes) -> MethodConfig:
     """A method's entry of params.yaml, changed."""
-    return MethodConfig.model_validate({**raw_params()["methods"][name], **changes})
+    return MethodConfig.model_validate({**resolved(raw_params())["methods"][name], **changes})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from mngac.data.pool import read_pool
 from mngac.data.store import RawData, Split, empty_like, save
 from mngac.data.workspace import Workspace
 from mngac.params.errors import DataError
+from mngac.params.registry import find
 from mngac.params.sections import DataConfig
 from mngac.pipeline.cache import cache_root
 from mngac.pipeline.jobs import Context
@@ -90,9 +90,9 @@ def prepare(name: str, source: DataConfig, path: str | Path, log: Log) -> dict[s
     Raises:
         DataError: one line on what is wrong with the source; no file is left then.
     """
-    loader = importlib.import_module(f"mngac.data.loaders.{source.loader}")
+    load = find("data/loaders", source.loader).load()
     with tempfile.TemporaryDirectory(prefix="mngac-") as scratch:
-        raw = loader.load(source, Workspace(name, log, cache_root() / "downloads", Path(scratch)))
+        raw = load(source, Workspace(name, log, cache_root() / "downloads", Path(scratch)))
     if isinstance(source.unlabelled, str) and raw.pool is None:
         raw = replace(
             raw, pool=read_pool(source.unlabelled, raw.train_images.shape[1:], len(raw.classes), source.size, log)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from mngac.params.registry import find
 from mngac.params.sections import Suite
 from mngac.results import red_flags
 from mngac.results.intervals import wilson
@@ -35,7 +36,7 @@ def flags_of(suite: Suite, clean: Tensor, attacks: Sequence[AttackRecord], class
 
 
 def _black_box(attack: str) -> bool:
-    return getattr(importlib.import_module(f"mngac.evaluation.attacks.{attack}"), "BLACK_BOX", False)
+    return getattr(importlib.import_module(find("evaluation/attacks", attack).module), "BLACK_BOX", False)
 
 
 def fewer_targets(suite: Suite, classes: int) -> list[str]:

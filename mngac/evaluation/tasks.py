@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import threading
@@ -21,6 +20,7 @@ from mngac.data.batches import to_unit
 from mngac.evaluation.acceptance import Pool, Target, run_attack
 from mngac.evaluation.outcome import Outcome
 from mngac.params.errors import UserError
+from mngac.params.registry import find
 from mngac.params.sections import AttackConfig
 from mngac.pipeline.cache import write_text
 
@@ -90,7 +90,7 @@ class Runner:
         x, y = self.batch(task.positions)
         pool = Pool(self.images, self.predictions)
         target = Target(task.config.norm, task.radius, self.classes, self.seed, self.device, pool)
-        attack = importlib.import_module(f"mngac.evaluation.attacks.{task.config.attack}").attack
+        attack = find("evaluation/attacks", task.config.attack).load()
         with guarded(task.name, task.positions):
             outcomes, forwards = run_attack(attack, self.classifier, x, y, target, task.config)
         return Finding(task.name, task.positions, outcomes, forwards, round(time.monotonic() - started, 3))

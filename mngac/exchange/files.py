@@ -95,7 +95,8 @@ def job_of(params: Params, request: Request) -> FileJob:
 def _model(request: Request) -> str:
     model = request.model or model_named_in(request.checkpoint)
     if model is None:
-        raise ParamsError(f"--model: missing; {request.checkpoint} does not name its model; allowed: such as wrn_28_10")
+        allowed = "such as wrn_28_10, or package.module:function"
+        raise ParamsError(f"--model: missing; {request.checkpoint} does not name its model; allowed: {allowed}")
     return model
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,10 +12,14 @@ from mngac.figures.style import INK, NORM_LABELS, PAPER, measured, percent, say,
 from mngac.params.sections import Params
 from mngac.params.types import NORMS
 from mngac.results.rows import Row, collect
-from mngac.results.tables import ROWS
 
 COLUMNS = ("clean", *NORMS, "union")
-FACES = (("#ffffff", ""), ("#d0d0d0", "////"), ("#8f8f8f", ""), ("#1a1a1a", ""))
+BLACK = ("#1a1a1a", "")
+FACES = (
+    *(("#ffffff", ""), ("#d0d0d0", "////"), ("#8f8f8f", "")),
+    *(("#ffffff", "...."), ("#d0d0d0", ""), ("#8f8f8f", "xxxx")),
+)
+"""Bars but for the reference's, which is black; after the last they start again."""
 NAMES = {
     "sat": "sat: one norm a batch",
     "sat_ac": "sat_ac: + consistency",
@@ -25,9 +31,9 @@ NAMES = {
 def draw(params: Params) -> Figure:
     """Accuracy of each component's step in percent, a group of bars a column of the tables, a panel a data set."""
     suite, profile = params.run.suites[0], params.run.profiles[0]
-    datasets = params.run.datasets
-    figure, axes = plt.subplots(len(datasets), 1, figsize=(7.2, 2.5 * len(datasets) + 0.9), squeeze=False)
-    wanted = ROWS["components"] or ()
+    datasets, wanted = params.run.datasets, params.tables.components
+    size = (max(7.2, 1.8 * len(wanted)), 2.5 * len(datasets) + 0.9)
+    figure, axes = plt.subplots(len(datasets), 1, figsize=size, squeeze=False)
     drawn: list[Row] = []
     notes = []
     for axis, dataset in zip(axes[:, 0], datasets, strict=True):
@@ -39,16 +45,17 @@ def draw(params: Params) -> Figure:
         if len(missing) == len(rows):
             say(axis, f"{dataset}: none of {', '.join(wanted)} was measured")
             continue
-        _bars(axis, rows)
+        _bars(axis, rows, params.tables.reference)
         axis.set_title(dataset if len(datasets) > 1 else "", loc="left")
     note = f"Under {suites(drawn)}; whiskers: {spread(drawn)}, not paired. {'; '.join(notes)}; {seeds(drawn)}."
     title(figure, "Components of MNG-AC, one added at a time", note)
     return figure
 
 
-def _bars(axis: Axes, rows: list[Row]) -> None:
+def _bars(axis: Axes, rows: list[Row], reference: str) -> None:
     width = 0.8 / len(rows)
-    faces = dict(zip(ROWS["components"] or (), FACES, strict=True))
+    others = [row.method for row in rows if row.method != reference]
+    faces = {**dict(zip(others, itertools.cycle(FACES), strict=False)), reference: BLACK}
     for i, row in enumerate(rows):
         for j, column in enumerate(COLUMNS):
             bounds = row.bounds(column)
@@ -60,11 +67,20 @@ def _bars(axis: Axes, rows: list[Row]) -> None:
             face, hatch = faces[row.method]
             axis.bar(place, centre, 0.9 * width, color=face, hatch=hatch, edgecolor=INK, lw=0.6)
             axis.plot([place, place], [low, high], color=INK, lw=1.0, solid_capstyle="butt", zorder=3)
-            axis.plot([place, place], [low, centre], color="#ffffff" if face == "#1a1a1a" else INK, lw=1.0, zorder=4)
+            axis.plot([place, place], [low, centre], color="#ffffff" if face == BLACK[0] else INK, lw=1.0, zorder=4)
             axis.text(place, high + 1.5, f"{centre:.0f}", ha="center", fontsize=6.5)
             if j == 0:
                 box = dict(facecolor=PAPER, edgecolor="none", pad=1.0)
-                axis.text(place, 4, NAMES[row.method], rotation=90, ha="center", va="bottom", fontsize=6.5, bbox=box)
+                axis.text(
+                    place,
+                    4,
+                    NAMES.get(row.method, row.method),
+                    rotation=90,
+                    ha="center",
+                    va="bottom",
+                    fontsize=6.5,
+                    bbox=box,
+                )
     percent(axis, "accuracy (%)")
     axis.set_ylim(0, 109)
     axis.set_xticks(range(len(COLUMNS)), [NORM_LABELS[c] for c in COLUMNS], color=INK, fontsize=9)

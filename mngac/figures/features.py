@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from mngac.figures.style import INK, empty, title
+from mngac.figures.style import INK, empty, say, title
 from mngac.figures.subjects import Subjects, logits_of
 from mngac.params.types import NORMS
 
@@ -18,9 +18,14 @@ MARKERS = "os^"
 FACES = ("#e3a23c", "#2b74b8", "#1f1f1f")
 
 
-def penultimate(classifier: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """What the last Linear layer is given, and its weights: features (n, width), weights (classes, width)."""
-    last = [m for m in classifier.modules() if isinstance(m, nn.Linear)][-1]
+def last_layer(classifier: nn.Module, classes: int) -> nn.Linear | None:
+    """The last Linear layer, where it gives the logits; None for a classifier of another make."""
+    linear = [m for m in classifier.modules() if isinstance(m, nn.Linear)]
+    return linear[-1] if linear and linear[-1].out_features == classes else None
+
+
+def penultimate(classifier: nn.Module, last: nn.Linear, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What the last layer is given, and its weights: features (n, width), weights (classes, width)."""
     seen: list[Tensor] = []
     hook = last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().float()))
     with torch.no_grad():
@@ -74,9 +79,14 @@ def draw(subjects: Subjects) -> Figure:
 
 
 def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y: Tensor) -> None:
+    last = last_layer(subjects.classifiers[method], len(subjects.classes))
+    if last is None:
+        for axis in axes:
+            say(axis, "no last linear layer")
+        return
     x_adv = worst_of_norms(subjects, method, x, y)
     for axis, images in zip(axes, (x, x_adv), strict=True):
-        features, weights = penultimate(subjects.classifiers[method], images)
+        features, weights = penultimate(subjects.classifiers[method], last, images)
         right = (logits_of(subjects.classifiers[method], images).argmax(1) == y).cpu()
         _, basis = template_plane(weights[subjects.params.classes])
         points = (features @ basis).cpu()

@@ -57,7 +57,7 @@ def draw(subjects: Subjects, curves: Curves) -> Figure:
 def _panel(axis: Axes, subjects: Subjects, curves: Curves, norm: str) -> None:
     radius = subjects.radii[norm]
     across = [f * radius for f in subjects.params.radius_factors]
-    looks = method_looks(list(subjects.classifiers))
+    looks = method_looks(list(subjects.classifiers), subjects.reference)
     percent(axis)
     axis.axvline(radius, color=QUIET, lw=0.8)
     axis.set_xlim(0, across[-1])

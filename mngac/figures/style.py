@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from mngac.results import wording
 from mngac.results.records import Record
-from mngac.results.rows import REFERENCE, Row
+from mngac.results.rows import Row
 
 INK, QUIET, RULE, PAPER = "#1a1a1a", "#6b6b6b", "#d4d4d4", "#ffffff"
 NORM_LABELS = {"clean": "clean", "linf": r"$\ell_\infty$", "l1": r"$\ell_1$", "l2": r"$\ell_2$", "union": "union"}
@@ -79,11 +79,11 @@ OTHERS = (
 )
 
 
-def method_looks(methods: Sequence[str]) -> dict[str, Look]:
+def method_looks(methods: Sequence[str], reference: str) -> dict[str, Look]:
     """A look a method: the reference in solid black, the others in the order given."""
-    others = [m for m in methods if m != REFERENCE]
+    others = [m for m in methods if m != reference]
     looks = {m: OTHERS[i % len(OTHERS)] for i, m in enumerate(others)}
-    return looks | {REFERENCE: Look("#000000", "-", "o", 1.9)}
+    return looks | {reference: Look("#000000", "-", "o", 1.9)}
 
 
 def title(figure: Figure, text: str, note: str) -> None:

@@ -36,6 +36,8 @@ class Subjects:
     classes: list[str]
     radii: Mapping[str, float]
     params: FigureParams
+    reference: str
+    """The method that is drawn in black."""
     split: str
     seed: int
     device: str
@@ -70,6 +72,7 @@ def load(params: Params, dataset: str, device: str) -> Subjects:
         classes=data.classes,
         radii={norm: number(getattr(radii, norm)) for norm in ("linf", "l1", "l2")},
         params=params.figures,
+        reference=params.tables.reference,
         split=params.run.split,
         seed=seed,
         device=device,

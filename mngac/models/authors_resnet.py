@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from mngac.params.errors import ParamsError
 
+NAMES = "authors_resnet"
+EXAMPLE = "authors_resnet"
+
 
 class DoublingBlock(nn.Module):
     """Two 3x3 convolutions with batch norm; plus a 1x1 shortcut where the shape changes, else plus itself."""
@@ -55,8 +58,8 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     """The model called `authors_resnet`.
 
     Raises:
-        ParamsError: for another name, or for images that are not 64 px.
+        ParamsError: for images that are not 64 px.
     """
-    if name != "authors_resnet" or size != 64:
+    if size != 64:
         raise ParamsError(f"model: found {name!r} for {size} px; allowed: authors_resnet for 64 px")
     return AuthorsResNet(classes, channels)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mngac import tensors
-from mngac.params.errors import UserError
-from mngac.params.registry import model_family
+from mngac.params.errors import ParamsError, UserError
+from mngac.params.modules import told
+from mngac.params.registry import Found, find
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,51 @@ class Architecture:
         """The classifier with fresh weights from the global random generator.
 
         Raises:
-            ParamsError: for a model that is not defined.
+            ParamsError: for a model that is not defined, or where the user's own function or module raises or returns
+                something else than a module and logits (batch, classes).
         """
-        family = importlib.import_module(f"mngac.models.{model_family(self.model)}")
-        classifier: nn.Module = family.build(self.model, self.classes, self.channels, self.size)
+        found = find("models", self.model)
+        classifier: nn.Module = self._own(found) if found.own else found.load()(self.model, *self._sizes)
         classifier.register_forward_pre_hook(self._check_shape)
         for weight in classifier.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         return classifier
 
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        return self.classes, self.channels, self.size
+
+    def _own(self, found: Found) -> nn.Module:
+        """What the user's own function builds, tried on two black images."""
+        function, x = found.load(), torch.zeros(2, self.channels, self.size, self.size)
+        call = f"{self.model}(classes={self.classes}, channels={self.channels}, size={self.size})"
+        with _explained(call):
+            classifier = function(*self._sizes)
+        if not isinstance(classifier, nn.Module):
+            raise ParamsError(f"{call}: found {type(classifier).__name__}; allowed: a torch.nn.Module")
+        with _explained(f"{call}, on images {tuple(x.shape)}"), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            logits = classifier.eval()(x)
+        wanted, shape = (2, self.classes), tuple(getattr(logits, "shape", ()))
+        if shape != wanted:
+            what = f"logits {shape}" if isinstance(logits, Tensor) else type(logits).__name__
+            raise ParamsError(f"{call}, on images {tuple(x.shape)}: found {what}; allowed: logits {wanted}")
+        return classifier.train()
+
     def _check_shape(self, classifier: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         expected = (self.channels, self.size, self.size)
         if tuple(inputs[0].shape[1:]) != expected:
             shapes = f"(batch, {', '.join(map(str, expected))}), not {tuple(inputs[0].shape)}"
             raise ValueError(f"{self.model} was built for images of shape {shapes}")
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """One line on what the user's own code raises."""
+    try:
+        yield
+    except Exception as error:
+        raise ParamsError(f"{what}: raised {told(error)}") from error
 
 
 def save_classifier(path: str | Path, classifier: nn.Module, architecture: Architecture) -> None:

@@ -33,7 +33,8 @@ def open_classifier(path: str | Path, model: str | None, classes: int, shape: tu
         _check_images(path, classes, shape)
         return load_classifier(path, "cpu")
     if model is None:
-        raise ParamsError(f"--model: missing; {path} does not name its model; allowed: such as wrn_28_10")
+        allowed = "such as wrn_28_10, or package.module:function"
+        raise ParamsError(f"--model: missing; {path} does not name its model; allowed: {allowed}")
     return load_foreign(path, model, classes, shape[0], shape[1])
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mngac.params.errors import ParamsError
+NAMES = "preact_resnet_18"
+EXAMPLE = "preact_resnet_18"
 
 
 class PreActBlock(nn.Module):
@@ -55,11 +56,5 @@ class PreActResNet(nn.Module):
 
 
 def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
-    """The model called `preact_resnet_18`.
-
-    Raises:
-        ParamsError: for another name.
-    """
-    if name != "preact_resnet_18":
-        raise ParamsError(f"model: found {name!r}; allowed: preact_resnet_18")
+    """The model called `preact_resnet_18`: images (batch, channels, h, w) in [0, 1] -> logits (batch, classes)."""
     return PreActResNet((2, 2, 2, 2), classes, channels)

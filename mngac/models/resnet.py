@@ -5,17 +5,12 @@ from __future__ import annotations
 from torch import nn
 from torchvision.models import resnet50
 
-from mngac.params.errors import ParamsError
+NAMES = "resnet_50"
+EXAMPLE = "resnet_50"
 
 
 def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
-    """The model called `resnet_50`: logits (batch, classes) of images (batch, channels, size, size) in [0, 1].
-
-    Raises:
-        ParamsError: for another name.
-    """
-    if name != "resnet_50":
-        raise ParamsError(f"model: found {name!r}; allowed: resnet_50")
+    """The model called `resnet_50`: logits (batch, classes) of images (batch, channels, size, size) in [0, 1]."""
     classifier = resnet50(weights=None, num_classes=classes)
     classifier.conv1 = nn.Conv2d(channels, 64, 3, 1, padding=1, bias=False)
     classifier.maxpool = nn.Identity()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mngac.params.errors import ParamsError
+
+NAMES = r"wrn_\d+_\d+"
+EXAMPLE = "wrn_28_10"
 
 
 class BasicBlock(nn.Module):
@@ -84,9 +85,7 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     """The model called `wrn_<depth>_<width>`.
 
     Raises:
-        ParamsError: for a name of another form.
+        ParamsError: for a depth that is not 6 n + 4.
     """
-    match = re.fullmatch(r"wrn_(\d+)_(\d+)", name)
-    if match is None:
-        raise ParamsError(f"model: found {name!r}; allowed: wrn_<depth>_<width>, such as wrn_28_10")
-    return WideResNet(int(match[1]), int(match[2]), classes, channels)
+    _, depth, width = name.split("_")
+    return WideResNet(int(depth), int(width), classes, channels)

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from mngac.params.errors import ParamsError, shown
-from mngac.params.registry import keys_read, kinds
+from mngac.params.inheritance import resolved
+from mngac.params.keys import keys_read
+from mngac.params.registry import find
 from mngac.params.sections import DataConfig, Params
 from mngac.params.types import Closed
 from mngac.params.yaml_file import key_path, read
@@ -29,7 +31,8 @@ def load(path: str = "params.yaml") -> Params:
 
 
 def parse(raw: object) -> Params:
-    """Checks the content of params.yaml, names across sections included."""
+    """Checks the content of params.yaml, names across sections included, after each `like` has been followed."""
+    raw = resolved(raw)
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
@@ -128,6 +131,7 @@ def _check_names(params: Params) -> None:
             training.schedule.peak_epoch,
             f"at most training.{dataset}.epochs, {training.epochs}",
         )
+        find("models", training.model, f"training.{dataset}.model")
     if run.semi_methods:
         _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {', '.join(run.methods)}")
     for teacher in run.teachers:
@@ -135,15 +139,26 @@ def _check_names(params: Params) -> None:
         _demand(teacher in run.methods, "run.teachers", teacher, allowed)
     for name, method in params.methods.items():
         check_entry(f"methods.{name}", "methods", "kind", method)
+        if method.model is not None:
+            find("models", method.model, f"methods.{name}.model")
+    _check_tables(params)
     for suite, settings in params.evaluation.items():
         for i, attack in enumerate(settings.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
 
 
+def _check_tables(params: Params) -> None:
+    known = f"one of {', '.join(params.methods)}"
+    for key, value in params.tables.model_dump().items():
+        names = {key: value} if isinstance(value, str) else {f"{key}.{i}": name for i, name in enumerate(value)}
+        for path, name in names.items():
+            _demand(name in params.methods, f"tables.{path}", name, known)
+        _demand(isinstance(value, str) or len(set(value)) == len(value), f"tables.{key}", value, "no name twice")
+
+
 def _check_source(path: str, source: DataConfig) -> None:
     """Refuses a loader that does not exist, and settings that it does not read."""
-    known = kinds("data/loaders")
-    _demand(source.loader in known, f"{path}.loader", source.loader, f"one of {', '.join(known)}")
+    find("data/loaders", source.loader, f"{path}.loader")
     read = keys_read("data/loaders", source.loader)
     for key in ("classes", "size"):
         if getattr(source, key) is not None and key not in read:
@@ -155,13 +170,26 @@ def _check_source(path: str, source: DataConfig) -> None:
 def check_entry(path: str, folder: str, selector: str, entry: Closed) -> None:
     """Refuses an entry whose kind does not exist, or whose keys are not just those that its kind reads."""
     kind = getattr(entry, selector)
-    _demand(kind in kinds(folder), f"{path}.{selector}", kind, f"one of {', '.join(kinds(folder))}")
-    read = keys_read(folder, kind) & set(type(entry).model_fields)
+    find(folder, kind, f"{path}.{selector}")
+    keys = keys_read(folder, kind)
+    read = keys & set(type(entry).model_fields)
     always = {selector, "norm"}
     stated = entry.model_fields_set - always
     for key in sorted(stated - read):
         raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {', '.join(sorted(read)) or 'no further key'}")
     for key in sorted(read - stated - always):
+        raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
+    if "options" in read:
+        _check_options(f"{path}.options", getattr(entry, "options", None) or {}, kind, keys)
+
+
+def _check_options(path: str, stated: dict[str, Any], kind: str, keys: set[str]) -> None:
+    """Refuses options that the kind does not read, and those missing that it reads."""
+    read = {key.removeprefix("options.") for key in keys if key.startswith("options.")}
+    unread = sorted(stated.keys() - read) if "*" not in read else []
+    if unread:
+        raise ParamsError(f"{path}.{unread[0]}: not read by {kind}; allowed: {', '.join(sorted(read))}")
+    for key in sorted(read - stated.keys() - {"*"}):
         raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
 
 

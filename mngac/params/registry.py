@@ -1,46 +1,124 @@
-"""Registries are folders: what can be named is a file that defines what is asked for, found without importing it."""
+"""What params.yaml can name: a file of a registry folder, or `package.module:name` of the user's own.
+
+Either is found, and the keys that it reads are known, from its syntax tree alone: nothing is imported before it is run.
+"""
 
 from __future__ import annotations
 
 import ast
 import functools
+import importlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mngac.params.errors import ParamsError, shown
+from mngac.params.modules import definitions, module_file, told, tree_of
 
 PACKAGE = Path(__file__).parent.parent
 DEFINES = {"methods": "Method", "evaluation/attacks": "attack", "data/loaders": "load", "models": "build"}
 """Registry folders of the package, and the class or function that makes a file of theirs one of the kinds."""
+SELECTORS = {"methods": "kind", "evaluation/attacks": "attack", "data/loaders": "loader", "models": "model"}
+"""The key that names one of them."""
+OWN = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
+"""How a thing of one's own is named: `package.module:name`."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something that params.yaml names: its module, its name there, and the module's file."""
+
+    module: str
+    name: str
+    path: Path
+    own: bool = False
+    """Whether it is the user's own rather than a file of the package."""
+
+    @property
+    def root(self) -> str:
+        """How keys name its code: the module, for one's own with the name in it."""
+        return f"{self.module}:{self.name}" if self.own else self.module
+
+    def load(self) -> Any:
+        """Imports the class or function.
+
+        Raises:
+            ParamsError: where the import of one's own module raises; one line that says what and where.
+        """
+        try:
+            return getattr(importlib.import_module(self.module), self.name)
+        except Exception as error:
+            if not self.own:
+                raise
+            raise ParamsError(f"{self.root}: importing it raised {told(error)}") from error
+
+
+def find(folder: str, name: str, key: str | None = None) -> Found:
+    """What a name of a registry folder stands for.
+
+    Args:
+        folder: a key of DEFINES.
+        name: a file of the folder, for `models` a name that one of its files builds, or `package.module:name`.
+        key: path of the key that says it, for the error.
+
+    Raises:
+        ParamsError: where there is no such file, module or definition.
+    """
+    key = key or SELECTORS[folder]
+    own = OWN.fullmatch(name)
+    if own:
+        return _find_own(folder, own[1], own[2], key)
+    file = _builder(name) if folder == "models" else name if name in kinds(folder) else None
+    if file is None:
+        known = f"such as {', '.join(_examples())}" if folder == "models" else f"one of {', '.join(kinds(folder))}"
+        raise ParamsError(f"{key}: found {shown(name)}; allowed: {known}, or package.module:name of your own")
+    module = ".".join(["mngac", *folder.split("/"), file])
+    return Found(module, DEFINES[folder], PACKAGE / folder / f"{file}.py")
 
 
 @functools.cache
 def kinds(folder: str) -> list[str]:
     """Names that a registry folder of the package offers, without importing any of its files."""
-    return sorted(p.stem for p in (PACKAGE / folder).glob("*.py") if DEFINES[folder] in _definitions(_tree(p)))
+    return sorted(p.stem for p in (PACKAGE / folder).glob("*.py") if DEFINES[folder] in definitions(tree_of(p)))
+
+
+def _find_own(folder: str, module: str, name: str, key: str) -> Found:
+    path = module_file(module)
+    if path is None:
+        where = "a module of a package on PYTHONPATH, or installed by pip"
+        raise ParamsError(f"{key}: found {shown(f'{module}:{name}')}, but no module {module}; allowed: {where}")
+    try:
+        there = definitions(tree_of(path))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{key}: {path}: not Python ({error}); allowed: a module that can be read") from None
+    if name not in there:
+        what = "a class" if folder == "methods" else "a function"
+        listed = f", such as {', '.join(sorted(there))}" if there else ""
+        raise ParamsError(f"{key}: found {shown(f'{module}:{name}')}; allowed: {what} that {path} defines{listed}")
+    return Found(module, name, path, own=True)
+
+
+def _builder(model: str) -> str | None:
+    """The file of mngac/models that builds a model of this name."""
+    return next((file for file in kinds("models") if re.fullmatch(_constant(file, "NAMES"), model)), None)
+
+
+def _examples() -> list[str]:
+    return [_constant(file, "EXAMPLE") for file in kinds("models")]
 
 
 @functools.cache
-def keys_read(folder: str, kind: str) -> set[str]:
-    """The keys that a registry file reads, as `config.key` in its syntax tree; so no key is stated in vain."""
+def _constant(file: str, name: str) -> str:
+    """A text that a file of mngac/models states: NAMES, a pattern of the names that it builds, or EXAMPLE, one of them.
+
+    Raises:
+        KeyError: where it states none.
+    """
+    assigned = [node for node in tree_of(PACKAGE / "models" / f"{file}.py").body if isinstance(node, ast.Assign)]
     return {
-        node.attr
-        for node in ast.walk(_tree(PACKAGE / folder / f"{kind}.py"))
-        if isinstance(node, ast.Attribute) and getattr(node.value, "attr", getattr(node.value, "id", "")) == "config"
-    }
-
-
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _definitions(tree: ast.Module) -> set[str]:
-    return {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-
-
-def model_family(name: str) -> str:
-    """The file of mngac/models that builds a model, from its name: `wrn_28_10` -> wide_resnet."""
-    families = {"wrn": "wide_resnet", "preact": "preact_resnet", "resnet": "resnet", "authors": "authors_resnet"}
-    family = families.get(name.split("_")[0])
-    if family not in kinds("models"):
-        raise ParamsError(f"model: found {shown(name)}; allowed: wrn_<depth>_<width>, preact_resnet_18, resnet_50")
-    return family
+        target.id: node.value.value
+        for node in assigned
+        for target in node.targets
+        if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }[name]

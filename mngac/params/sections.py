@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from mngac.params.errors import ParamsError
-from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Seed, Share
+from mngac.params.inheritance import Heir, merged
+from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
 
 
 class Run(Closed):
@@ -42,11 +43,11 @@ class Run(Closed):
         return [*self.methods, *self.semi_methods]
 
 
-class DataConfig(Closed):
+class DataConfig(Heir):
     """Where a data set comes from, and which of its images are held out."""
 
     loader: Annotated[str, Field(json_schema_extra={"examples": ["digits", "cifar10", "folder"]})]
-    """A loader: a file of mngac/data/loaders."""
+    """A loader: a file of mngac/data/loaders, or package.module:function of one's own."""
     source: Place | None = None
     """A folder or archive to read; null: what the loader embeds or downloads."""
     validation: Share
@@ -81,7 +82,7 @@ class DataConfig(Closed):
         return text + (f"; of the rest {self.train_images:,} used" if self.train_images else "")
 
 
-class Radii(Closed):
+class Radii(Heir):
     """Radius of each norm's ball, on images in [0, 1]."""
 
     linf: Ratio
@@ -149,8 +150,8 @@ class Semi(Closed):
 class Training(Closed):
     """One training: model, budget, optimizer, attacks."""
 
-    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
-    """Classifier, such as wrn_28_10 (depth 28, width 10)."""
+    model: str
+    """Classifier, such as wrn_28_10 (depth 28, width 10), or package.module:function of one's own."""
     epochs: Positive
     """Passes over the labelled training images."""
     steps_per_epoch: Positive | None
@@ -189,11 +190,11 @@ class PseudoLabel(Closed):
     """Validation accuracy under which a teacher is refused."""
 
 
-class MethodConfig(Closed):
+class MethodConfig(Heir):
     """Keys of a method's entry. An entry states exactly the keys that its kind reads."""
 
     kind: str
-    """A file of mngac/methods."""
+    """A file of mngac/methods, or package.module:Class of one's own."""
     norms: Annotated[list[Norm], Field(min_length=1)] | None = None
     """Norms that it trains against."""
     attack_mode: Literal["train", "eval"] | None = None
@@ -214,13 +215,15 @@ class MethodConfig(Closed):
     """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None
     """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
+    options: dict[Name, Scalar] | None = None
+    """Keys of one's own method that have no name here, read as `self.config.options["key"]`."""
 
 
 class AttackConfig(Closed):
     """One attack of a suite. An entry states exactly the keys that its adapter reads, but for name and norm."""
 
     attack: str
-    """A file of mngac/evaluation/attacks."""
+    """A file of mngac/evaluation/attacks, or package.module:function of one's own."""
     norm: Norm
     """Norm of the ball."""
     steps: Positive = UNSTATED
@@ -239,6 +242,8 @@ class AttackConfig(Closed):
     """Values tried for the constant that weighs misclassification against distance."""
     repeats: Positive = UNSTATED
     """Random draws."""
+    options: dict[Name, Scalar] = UNSTATED
+    """Keys of one's own attack that have no name here, read as `config.options["key"]`."""
 
 
 class Suite(Closed):
@@ -286,7 +291,32 @@ class FigureParams(Closed):
     """Images whose perturbations are shown."""
 
 
-def _partial(model: type[BaseModel]) -> type[BaseModel]:
+Shown = Annotated[list[Name], Field(min_length=1)]
+
+
+class TableParams(Closed):
+    """Methods that the tables show, in this order, and those that the others are held against: names of `methods`.
+
+    The table `all` shows the methods of the run.
+    """
+
+    reference: Name
+    """Method against whose union p is computed; figures draw it in black."""
+    baseline: Name
+    """Method whose cost of training is the unit of the others'."""
+    single_perturbation: Shown
+    """Against methods for one perturbation."""
+    multi_perturbation: Shown
+    """Against methods for several perturbations."""
+    semi_supervised: Shown
+    """With pseudo-labelled images."""
+    components: Shown
+    """Components of MNG-AC, one added at a time; the figure of that name shows the same."""
+    motivation: Shown
+    """Trained on one norm, attacked in all."""
+
+
+def _partial(model: type[BaseModel], base: type[Closed] = Closed) -> type[BaseModel]:
     """The same section with every key optional: what a data set overrides."""
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
@@ -296,10 +326,10 @@ def _partial(model: type[BaseModel]) -> type[BaseModel]:
         rest = [m for m in field.metadata if m is not None]
         typed = Annotated[(kind, *rest)] if rest else kind
         fields[name] = (typed, Field(default=None, description=field.description))
-    return create_model(f"{model.__name__}Override", __base__=Closed, __doc__=model.__doc__, **fields)
+    return create_model(f"{model.__name__}Override", __base__=base, __doc__=model.__doc__, **fields)
 
 
-TrainingOverride = _partial(Training)
+TrainingOverride = _partial(Training, Heir)
 
 
 class Trainings(BaseModel):
@@ -328,6 +358,8 @@ class Params(Closed):
     """Methods, by a name of one's choice: one kind may stand in several entries."""
     evaluation: dict[Name, Suite]
     """Attack suites, by a name of one's choice that names their records too."""
+    tables: TableParams
+    """What tables show, and against what."""
     figures: FigureParams
     """What figures of classifiers look at."""
 
@@ -338,10 +370,12 @@ class Params(Closed):
             ParamsError: where the override's values do not fit together with the default's.
         """
         override = (self.training.__pydantic_extra__ or {}).get(dataset)
-        merged = self.training.default.model_dump()
-        if override is not None:
-            _merge(merged, override.model_dump(exclude_unset=True))
-        return Training.model_validate(merged)
+        stated: dict[str, Any] = override.model_dump(exclude_unset=True) if override is not None else {}
+        return Training.model_validate(merged(self.training.default.model_dump(), stated))
+
+    def shown_in(self, table: str) -> list[str]:
+        """The methods of a table, in its order."""
+        return self.run.all_methods if table == "all" else getattr(self.tables, table)
 
     def radii_for(self, profile: str, dataset: str) -> Radii:
         """Radii of a profile on a data set."""
@@ -349,11 +383,3 @@ class Params(Closed):
             return self.radii[profile][dataset]
         except KeyError:
             raise ParamsError(f"radii.{profile}.{dataset}: missing; allowed: linf, l1 and l2 radii") from None
-
-
-def _merge(base: dict[str, Any], override: dict[str, Any]) -> None:
-    for key, value in override.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value

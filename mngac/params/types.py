@@ -35,10 +35,19 @@ Ratio = Annotated[
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^\\d+/[1-9]\\d*$"}]}
     ),
 ]
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, (bool, int, float, str)) or value in (inf, -inf) or value != value:
+        raise ValueError("a finite number, a text, true or false")
+    return value
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Place = Annotated[str, Field(min_length=1, max_length=4096)]
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
+Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 UNSTATED: Any = None
 """Default of a key that only some kinds read; `check_entry` sees to it that those find it stated."""

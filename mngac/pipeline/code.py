@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mngac.params.registry import model_family
+from mngac.params.registry import find
 from mngac.pipeline.paths import Wildcards, drawn_methods
 
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 def data(p: Params, w: Wildcards) -> list[str]:
     """The data set's loader."""
-    return ["mngac.data.prepare", f"mngac.data.loaders.{p.data[w['dataset']].loader}"]
+    return ["mngac.data.prepare", find("data/loaders", p.data[w["dataset"]].loader).root]
 
 
 def train(p: Params, w: Wildcards) -> list[str]:
     """The method and its model."""
-    return ["mngac.training.stage", f"mngac.methods.{p.methods[w['method']].kind}", _model(p, w)]
+    return ["mngac.training.stage", find("methods", p.methods[w["method"]].kind).root, _model(p, w)]
 
 
 def pseudo_label(p: Params, w: Wildcards) -> list[str]:
@@ -33,7 +33,7 @@ def evaluate(p: Params, w: Wildcards) -> list[str]:
 
 def measuring(suite: Suite) -> list[str]:
     """What computes a suite's attacks and accepts their results: where it is alike, records are comparable."""
-    attacks = {f"mngac.evaluation.attacks.{config.attack}" for config in suite.attacks}
+    attacks = {find("evaluation/attacks", config.attack).root for config in suite.attacks}
     return ["mngac.evaluation.acceptance", *sorted(attacks)]
 
 
@@ -43,4 +43,4 @@ def model_figures(p: Params, w: Wildcards) -> list[str]:
 
 
 def _model(p: Params, w: Wildcards) -> str:
-    return f"mngac.models.{model_family(p.methods[w['method']].model or p.training_for(w['dataset']).model)}"
+    return find("models", p.methods[w["method"]].model or p.training_for(w["dataset"]).model).root

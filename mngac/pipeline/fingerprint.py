@@ -2,7 +2,8 @@
 
 The code digest of a module is the digest of the syntax trees, without docstrings, of the module and of all package
 modules that it imports, wherever in the file the import stands. Registries import by name at run time, which a
-syntax tree does not show: so a new method or attack changes no digest but its own.
+syntax tree does not show: so a new method or attack changes no digest but its own. For a module of the user's own,
+what it imports of its own top-level package counts, too.
 """
 
 import ast
@@ -10,6 +11,8 @@ import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+
+from mngac.params.modules import absolute, module_file
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -24,13 +27,13 @@ def file_digest(path: str | Path) -> str:
 
 
 def code_digest(modules: Iterable[str]) -> str:
-    """SHA-256 over `modules` and everything of the package that they import.
+    """SHA-256 over `modules`, which may be said as `module:name`, and everything of their packages that they import.
 
     Raises:
-        FileNotFoundError: for a module that the package does not have.
+        FileNotFoundError: for a module that does not exist.
     """
     digest = hashlib.sha256()
-    for module in sorted(_closure(frozenset(modules))):
+    for module in sorted(_closure(frozenset(module.partition(":")[0] for module in modules))):
         digest.update(f"{module}\n{_stripped(module)}\n".encode())
     return digest.hexdigest()
 
@@ -49,7 +52,7 @@ def _closure(modules: frozenset[str]) -> frozenset[str]:
         if module not in found and not _outside(module):
             found.add(module)
             todo += _imports(module)
-    return frozenset(found | {parent for module in found for parent in _parents(module)})
+    return frozenset(found | {parent for module in found for parent in _parents(module) if _path(parent)})
 
 
 def _outside(module: str) -> bool:
@@ -58,10 +61,12 @@ def _outside(module: str) -> bool:
 
 def _parents(module: str) -> list[str]:
     parts = module.split(".")
-    return [".".join(parts[:i]) for i in range(2, len(parts))]
+    return [".".join(parts[:i]) for i in range(1 + (parts[0] == "mngac"), len(parts))]
 
 
 def _path(module: str) -> Path | None:
+    if module.split(".")[0] != "mngac":
+        return module_file(module)
     base = ROOT.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.exists():
@@ -74,7 +79,7 @@ def _tree(module: str) -> ast.Module:
     """The module's syntax tree, docstrings and other bare strings taken out."""
     path = _path(module)
     if path is None:
-        raise FileNotFoundError(f"no module {module} in {ROOT}")
+        raise FileNotFoundError(f"no module {module}")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -98,10 +103,13 @@ def _is_string(statement: ast.stmt) -> bool:
 @functools.cache
 def _imports(module: str) -> tuple[str, ...]:
     names: list[str] = []
+    path = _path(module)
+    is_package = path is not None and path.name == "__init__.py"
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    ours = [n for n in names if n.split(".")[0] == "mngac" and _path(n)]
+        elif isinstance(node, ast.ImportFrom):
+            source = absolute(node, module, is_package)
+            names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
+    ours = [n for n in names if n.split(".")[0] in ("mngac", module.split(".")[0]) and _path(n)]
     return tuple(dict.fromkeys(ours))

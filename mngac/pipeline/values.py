@@ -70,6 +70,7 @@ def rows(p: Params, w: Wildcards) -> dict[str, Any]:
     return {
         "run": p.run.model_dump(exclude={"device", "threads"}),
         "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
+        "tables": p.tables.model_dump(),
         "held out": {d: p.data[d].held_out for d in p.run.datasets},
         "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
         "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
@@ -81,7 +82,6 @@ def figures(p: Params, w: Wildcards) -> dict[str, Any]:
     return {
         **rows(p, w),
         "norms": {m: p.methods[m].norms for m in p.run.all_methods},
-        "monitor": {d: p.training_for(d).monitor.model_dump() for d in p.run.datasets},
     }
 
 
@@ -91,6 +91,7 @@ def model_figures(p: Params, w: Wildcards) -> dict[str, Any]:
         "figures": p.figures.model_dump(),
         "radii": p.radii_for(p.run.profiles[0], w["dataset"]).model_dump(),
         "split": p.run.split,
+        "reference": p.tables.reference,
     }
 
 

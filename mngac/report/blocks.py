@@ -156,6 +156,7 @@ def parameter_blocks(params: Params) -> list[Block]:
         shown[f"radii, {d}"] = {p: params.radii_for(p, d).model_dump() for p in run.profiles}
     shown["methods"] = {m: params.methods[m].model_dump(exclude_none=True) for m in run.all_methods}
     shown["evaluation"] = {s: params.evaluation[s].model_dump(exclude_none=True) for s in run.suites}
+    shown["tables"] = params.tables.model_dump()
     shown["figures"] = params.figures.model_dump()
     blocks = []
     for i, (name, value) in enumerate(shown.items()):

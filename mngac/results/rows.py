@@ -25,7 +25,6 @@ from mngac.results.statistics import holm, spread
 from mngac.results.together import check_alike
 
 COLUMNS = ("clean", *NORMS, "union", "avg")
-REFERENCE = "mng_ac"
 PAPER = Path(__file__).with_name("paper_tables.yaml")
 SPREAD = Path(__file__).with_name("seed_spread.yaml")
 
@@ -163,12 +162,12 @@ def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     return found
 
 
-def p_values(rows: Sequence[Row]) -> dict[str, float]:
-    """P-values of each row's union against mng_ac's, paired: those of `mngac compare`, then corrected by Holm.
+def p_values(rows: Sequence[Row], reference_method: str) -> dict[str, float]:
+    """P-values of each row's union against the reference's, paired: those of `mngac compare`, then corrected by Holm.
 
     One seed in common: exact McNemar over images. Several: paired t over the seeds that both have.
     """
-    reference = next((row for row in rows if row.method == REFERENCE and row.shares("union")), None)
+    reference = next((row for row in rows if row.method == reference_method and row.shares("union")), None)
     if reference is None:
         return {}
     raw: dict[str, float] = {}

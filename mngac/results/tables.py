@@ -14,7 +14,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from mngac.params.sections import Params
+from mngac.params.sections import Params, TableParams
 from mngac.params.types import NORMS
 from mngac.pipeline.cache import write_text
 from mngac.pipeline.jobs import Context
@@ -22,7 +22,6 @@ from mngac.pipeline.paths import TABLES
 from mngac.results import wording
 from mngac.results.rows import (
     COLUMNS,
-    REFERENCE,
     Row,
     collect,
     flags_of,
@@ -34,22 +33,8 @@ from mngac.results.rows import (
 )
 
 DASH = "–"
-BASELINE = "adv_linf"
-COST = f"cost (x {BASELINE})"
 COSTS = ("seconds", "process_seconds", "flops", "forward_equivalents", "images_seen")
 """Keys of train.json that the CSV carries."""
-
-ROWS: dict[str, tuple[str, ...] | None] = {
-    "all": None,
-    "single_perturbation": ("nat", "adv_linf", "adv_l1", "adv_l2", "trades_linf", "mng_ac"),
-    "multi_perturbation": (
-        *("nat", "adv_linf", "adv_l1", "adv_l2", "trades_linf", "adv_avg", "adv_max", "msd"),
-        *("mng_ac",),
-    ),
-    "semi_supervised": ("rst_linf", "mng_ac", "mng_ac_rst_linf"),
-    "components": ("sat", "sat_ac", "sat_ac_noise", "mng_ac"),
-    "motivation": ("nat", "adv_linf", "adv_l1", "adv_l2", "sat", "mng_ac"),
-}
 PAPER_DATASETS = ("cifar10", "svhn", "tiny_imagenet")
 TITLES = {
     "all": "All methods",
@@ -75,10 +60,12 @@ def _p(value: float | None) -> str:
     return DASH if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def cells(row: Row, baseline: float | None, dataset: str, table: str, p: dict[str, float]) -> dict[str, str]:
+def cells(
+    row: Row, names: TableParams, baseline: float | None, dataset: str, table: str, p: dict[str, float]
+) -> dict[str, str]:
     """A row as printed: header -> text. Data sets of the paper get `paper | ours`.
 
-    `baseline` counts the operations of adv_linf's training, in units of which the cost is given.
+    `baseline` counts the operations of the training of `names.baseline`, in units of which the cost is given.
     """
     paper = paper_row(dataset, table, row.method)
     printed = {"method": row.method}
@@ -90,22 +77,23 @@ def cells(row: Row, baseline: float | None, dataset: str, table: str, p: dict[st
     if table == "motivation":
         return printed
     flops = row.training("flops")
-    printed[COST] = f"{flops / baseline:.2f}" if flops and baseline else DASH
+    cost = f"{flops / baseline:.2f}" if flops and baseline else DASH
     if dataset in PAPER_DATASETS:
-        printed[COST] = f"{_hours_of_paper(dataset, table, row.method)} | {printed[COST]}"
+        cost = f"{_hours_of_paper(dataset, table, row.method, names.baseline)} | {cost}"
+    printed[f"cost (x {names.baseline})"] = cost
     printed["images seen"] = _images(row.training("images_seen"))
-    printed[f"p (vs {REFERENCE})"] = _p(p.get(row.method))
+    printed[f"p (vs {names.reference})"] = _p(p.get(row.method))
     return printed
 
 
-def _hours_of_paper(dataset: str, table: str, method: str) -> str:
-    """The paper's hours over its hours of adv_linf.
+def _hours_of_paper(dataset: str, table: str, method: str, baseline: str) -> str:
+    """The paper's hours over its hours of the baseline.
 
     Tables without adv_linf repeat mng_ac's row of the second table, so that its hours are theirs too.
     """
     paper = paper_row(dataset, table, method)
-    baseline = paper_row(dataset, table, BASELINE) or paper_row(dataset, "multi_perturbation", BASELINE)
-    return f"{paper['hours'] / baseline['hours']:.2f}" if paper and baseline else DASH
+    unit = paper_row(dataset, table, baseline) or paper_row(dataset, "multi_perturbation", baseline)
+    return f"{paper['hours'] / unit['hours']:.2f}" if paper and unit else DASH
 
 
 def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, tested: bool) -> str:
@@ -122,7 +110,7 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
         f"{wording.images(found)}; {params.data[dataset].held_out}; {wording.suites(found)}; radii "
         f"{wording.radii(found)} ({wording.profiles(found)}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} "
         f"({', '.join(map(str, seeds))}).",
-        *_uncertainty(rows, dataset, tested),
+        *_uncertainty(rows, dataset, params.tables.reference if tested else None),
         f"Trained on {wording.trained_on(found)}. Commit {wording.commits(found)}.",
     ]
     if len({str(r.provenance.get("code")) for r in found}) > 1:
@@ -135,8 +123,8 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
     return " ".join(lines)
 
 
-def _uncertainty(rows: Sequence[Row], dataset: str, tested: bool) -> list[str]:
-    """What the intervals and tests of the rows are, and what they concern."""
+def _uncertainty(rows: Sequence[Row], dataset: str, reference: str | None) -> list[str]:
+    """What the intervals of the rows are, and their tests where there is a reference, and what they concern."""
     counts = {row.method: len(row.records) for row in rows if row.records}
     single = [method for method, count in counts.items() if count == 1]
     several = len(single) < len(counts)
@@ -148,10 +136,10 @@ def _uncertainty(rows: Sequence[Row], dataset: str, tested: bool) -> list[str]:
     else:
         lines.append("±: 95 % interval over images (Wilson).")
         test = "exact McNemar on the same images"
-    if tested:
-        lines.append(f"p: union against {REFERENCE}, {test}, Holm.")
+    if reference:
+        lines.append(f"p: union against {reference}, {test}, Holm.")
     if single:
-        what = "± and p concern" if tested else "± concerns"
+        what = "± and p concern" if reference else "± concerns"
         lines.append(f"One seed: {what} these trained classifiers; another training seed {_moves(dataset)}.")
     return lines
 
@@ -179,15 +167,14 @@ class Section:
 
 def sections(params: Params, table: str) -> list[Section]:
     """A section a data set, profile and suite: they never mix in one."""
-    found = []
+    found, names = [], params.tables
     for dataset in params.run.datasets:
         for suite in params.run.suites:
             for profile in params.run.profiles:
-                wanted = ROWS[table] or tuple(params.run.all_methods)
-                rows = collect(params, dataset, wanted, suite, profile)
-                p = {} if table == "motivation" else p_values(rows)
-                baseline = Row(BASELINE, of_seeds(params, dataset, BASELINE, suite, profile)).training("flops")
-                printed = [cells(row, baseline, dataset, table, p) for row in rows]
+                rows = collect(params, dataset, params.shown_in(table), suite, profile)
+                p = {} if table == "motivation" else p_values(rows, names.reference)
+                unit = Row(names.baseline, of_seeds(params, dataset, names.baseline, suite, profile))
+                printed = [cells(row, names, unit.training("flops"), dataset, table, p) for row in rows]
                 title = f"{TITLES[table]}: {dataset}, {suite}, {profile}"
                 where = {"dataset": dataset, "suite": suite, "profile": profile}
                 found.append(Section(title, rows, printed, caption(rows, params, dataset, suite, bool(p)), where))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib
 import json
 import time
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from mngac.data.batches import Batches, to_unit
 from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
+from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Radii, Schedule, Training
 from mngac.params.types import NORMS, number
 from mngac.pipeline.cache import atomic, write_text
@@ -134,7 +134,7 @@ class Trainer:
             weight_decay=self.training.weight_decay,
         )
         config = self.plan.method
-        return importlib.import_module(f"mngac.methods.{config.kind}").Method(config, setup)
+        return find("methods", config.kind).load()(config, setup)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""

@@ -7,12 +7,13 @@ import pytest
 import torch
 from helpers import FIXTURES, ROOT
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from mngac import cli
 from mngac.data import store
 from mngac.data.batches import to_unit
 from mngac.evaluation.loop import AttackFailed
-from mngac.models.files import Architecture, save_classifier
+from mngac.models.files import Architecture, architecture_of, save_classifier
 from mngac.models.foreign import ForeignError, load_foreign
 from mngac.params.checks import load
 from mngac.pipeline.cache import key_of
@@ -204,3 +205,31 @@ def test_an_attack_that_raises_leaves_no_record_and_keeps_its_traceback(project,
         evaluate(*FILE, "--out", "r.json")
     assert str(failed.value.__cause__) == "no more memory"
     assert not Path("r.json").exists()
+
+
+NET = """
+from torch import nn
+
+def flat(classes, channels, size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, classes))
+"""
+
+
+def test_a_file_of_ones_own_model_is_evaluated_imported_and_evaluated_again(project, monkeypatch, capsys):
+    (project / "lib").mkdir()
+    (project / "lib/net_from_outside.py").write_text(NET)
+    monkeypatch.syspath_prepend(str(project / "lib"))
+    own = ("--model", "net_from_outside:flat", "--dataset", "digits")
+    (project / "files").mkdir()
+    torch.save({"state_dict": nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).state_dict()}, "files/flat.pt")
+    assert evaluate("--checkpoint", "files/flat.pt", *own, "--n", "4", "--out", "r.json") == 0
+    assert cli.main(["import-checkpoint", "files/flat.pt", *own, "--out", "own.safetensors"]) == 0
+    assert architecture_of("own.safetensors").model == "net_from_outside:flat"
+    assert evaluate("--checkpoint", "own.safetensors", "--n", "4", "--out", "again.json") == 0
+    assert records.read("again.json").clean == records.read("r.json").clean
+    assert cli.main(["reevaluate", "files", *own, "--suite", "pgd", "--n", "4", "--out", "out"]) == 0
+    assert records.read("out/flat-pgd-standard.json").clean == records.read("r.json").clean
+    capsys.readouterr()
+    assert evaluate("--checkpoint", "files/flat.pt", "--model", "net_from_outside:deep", "--out", "r.json") == 2
+    said = capsys.readouterr().err
+    assert said.startswith('mngac: model: found "net_from_outside:deep"; allowed: a function') and said.count("\n") == 1

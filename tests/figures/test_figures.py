@@ -149,7 +149,7 @@ def test_the_landscape_at_its_middle_is_the_clean_loss(looked):
 
 def test_features_are_what_the_last_layer_is_given(looked):
     classifier = looked.classifiers["nat"]
-    seen, weights = features.penultimate(classifier, looked.x)
+    seen, weights = features.penultimate(classifier, features.last_layer(classifier, 10), looked.x)
     assert torch.allclose(seen, classifier.features(looked.x), atol=1e-5) and weights.shape == (10, 64)
     _, basis = features.template_plane(weights[[1, 3, 8]])
     assert torch.allclose(basis.T @ basis, torch.eye(2), atol=1e-5)
@@ -274,7 +274,9 @@ def test_lines_differ_in_grey_by_dashes_and_markers():
     for looks in (NORM_LOOKS.values(), OTHERS):
         assert len({look.marker for look in looks}) == len(looks)
     assert len({str(look.dashes) for look in OTHERS}) == len(OTHERS)
-    assert luminance(method_looks(["nat", "mng_ac"])["mng_ac"].colour) < min(luminance(o.colour) for o in OTHERS)
+    assert luminance(method_looks(["nat", "mng_ac"], "mng_ac")["mng_ac"].colour) < min(
+        luminance(o.colour) for o in OTHERS
+    )
 
 
 def test_labels_move_apart_keep_their_order_and_stay_inside():

@@ -9,6 +9,7 @@ from helpers import attacks, entry, raw_params, setup
 from torch import nn
 
 from mngac.methods.base import Batch, Step
+from mngac.params.checks import parse
 from mngac.params.registry import kinds
 from mngac.params.types import number
 
@@ -38,7 +39,7 @@ STEP = Step(5, 0.05, 0, "cpu")
 
 
 def test_every_kind_has_an_entry_and_every_entry_a_kind():
-    assert {raw_params()["methods"][m]["kind"] for m in METHODS} | {"imported"} == set(kinds("methods"))
+    assert {parse(raw_params()).methods[m].kind for m in METHODS} | {"imported"} == set(kinds("methods"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -10,7 +10,8 @@ from helpers import ROOT, raw_params
 
 from mngac.params.checks import load, parse, schema_text
 from mngac.params.errors import ParamsError
-from mngac.params.registry import keys_read, kinds
+from mngac.params.keys import keys_read
+from mngac.params.registry import kinds
 from mngac.params.types import number
 from mngac.params.yaml_file import read
 
@@ -47,6 +48,12 @@ WRONG = [
     ("run.semi_methods", ["rst_linf", "nat"], ["run.semi_methods.1", "nat", "not in run.methods too"]),
     ("run.teachers", [], ["run.teachers", "one of"]),
     ("run.teachers", ["sat_linf_l1"], ["run.teachers", "sat_linf_l1"]),
+    ("tables.reference", "mng", ["tables.reference", "mng", "one of nat"]),
+    ("tables.baseline", 3, ["tables.baseline", "3", "string"]),
+    ("tables.components", ["sat", "mng"], ["tables.components.1", "mng", "one of nat"]),
+    ("tables.motivation", ["nat", "nat"], ["tables.motivation", "no name twice"]),
+    ("tables.motivation", [], ["tables.motivation", "at least 1 item"]),
+    ("tables.all", ["nat"], ["tables.all", "unknown key", "single_perturbation"]),
     ("run.device", "tpu", ["run.device", "tpu", "'cpu'"]),
     ("run.threads", 0, ["run.threads", "0"]),
     ("run.seeds", [0, 0], ["run.seeds", "twice"]),
@@ -150,7 +157,7 @@ UNREADABLE = [
         ['run."xxx', "(100,002 characters): unknown"],
     ),
     (b"split: test", b"split: " + LONG, ['run.split: found "xxx', "(100,002 characters)"]),
-    (b"seeds: [0]", b"seeds: [" + b"[" * 3000, ["nested too deeply"]),
+    (b"seeds:\n  - 0", b"seeds: [" + b"[" * 3000, ["nested too deeply"]),
     (b"split: test", b"split: !!bool x", ["run.split: found x; allowed: true or false"]),
     (b"split: test", b"split: !!int ''", ["run.split: found nothing; allowed: an integer"]),
     (b"split: test", b"split: !!timestamp x", ["run.split: found x; allowed: a date that exists"]),
