@@ -124,6 +124,10 @@ def _check_names(params: Params) -> None:
     )
     for name, source in params.data.items():
         _check_source(f"data.{name}", source)
+    for name, override in {"default": params.training.default, **(params.training.__pydantic_extra__ or {})}.items():
+        model: str | None = getattr(override, "model", None)
+        if model is not None:
+            find("models", model, f"training.{name}.model")
     for dataset in run.datasets:
         profile = params.training_for(dataset).profile
         _demand(profile in params.radii, f"training.{dataset}.profile", profile, f"one of {', '.join(params.radii)}")
@@ -136,7 +140,6 @@ def _check_names(params: Params) -> None:
             training.schedule.peak_epoch,
             f"at most training.{dataset}.epochs, {training.epochs}",
         )
-        find("models", training.model, f"training.{dataset}.model")
     if run.semi_methods:
         _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {', '.join(run.methods)}")
     for teacher in run.teachers:

@@ -38,7 +38,7 @@ STEP = Step(5, 0.05, 0, "cpu")
 
 
 def test_every_kind_has_an_entry_and_every_entry_a_kind():
-    assert {raw_params()["methods"][m]["kind"] for m in METHODS} | {"imported"} == set(kinds("methods"))
+    assert {entry(m).kind for m in METHODS} | {"imported"} == set(kinds("methods"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
