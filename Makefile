@@ -18,7 +18,7 @@ report: $(VENV)/ready
 	snakemake --cores $(CORES) results/report.html
 
 test: $(VENV)/ready
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest
 
 check: $(VENV)/ready
 	ruff check .
@@ -30,7 +30,7 @@ check: $(VENV)/ready
 	! snakemake --lint 2>&1 | grep '^    \*' | grep -Ev 'a conda environment or container|uses variable rule from outside'
 	mngac schema | diff - workflow/schemas/params.schema.json
 	mngac suites | diff - mngac/params/suites.yaml
-	pytest tests/test_layers.py
+	pytest -n 0 tests/test_layers.py
 
 schema: $(VENV)/ready
 	mngac schema --out workflow/schemas/params.schema.json

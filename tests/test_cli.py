@@ -82,6 +82,7 @@ def trained(folder, error):
     return run(folder, sys.executable, "-m", "mngac", *train, check=False), log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error", ["RuntimeError('no such luck')", "ValueError('no such luck')", "KeyError('no such luck')"]
 )
@@ -92,6 +93,7 @@ def test_a_bug_in_a_method_keeps_its_traceback_on_the_terminal_and_in_the_log(ow
         assert "Traceback" in text and 'methods/own.py", line 6, in loss' in text and "no such luck" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [
@@ -106,6 +108,7 @@ def test_what_the_user_can_mend_is_one_line_on_the_terminal_and_in_the_log(own, 
         assert text.count("\n") == 1 and text.endswith("no such luck\n")
 
 
+@pytest.mark.slow
 def test_an_oserror_is_one_line_on_the_terminal_and_a_traceback_in_the_log(own):
     done, log = trained(own, "FileNotFoundError('no such luck')")
     assert done.returncode == 2 and done.stderr == "mngac: no such luck\n"

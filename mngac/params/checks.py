@@ -119,19 +119,7 @@ def _check_names(params: Params) -> None:
         _demand(name not in run.methods, f"run.semi_methods.{i}", name, "a method that is not in run.methods too")
     for name, source in params.data.items():
         _check_source(f"data.{name}", source)
-    for dataset in run.datasets:
-        profile = params.training_for(dataset).profile
-        _demand(profile in params.radii, f"training.{dataset}.profile", profile, f"one of {', '.join(params.radii)}")
-        for needed in {profile, *run.profiles}:
-            params.radii_for(needed, dataset)
-        training = params.training_for(dataset)
-        _demand(
-            training.schedule.peak_epoch <= training.epochs,
-            f"training.{dataset}.schedule.peak_epoch",
-            training.schedule.peak_epoch,
-            f"at most training.{dataset}.epochs, {training.epochs}",
-        )
-        find("models", training.model, f"training.{dataset}.model")
+    _check_trainings(params)
     if run.semi_methods:
         _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {', '.join(run.methods)}")
     for teacher in run.teachers:
@@ -145,6 +133,26 @@ def _check_names(params: Params) -> None:
     for suite, settings in params.evaluation.items():
         for i, attack in enumerate(settings.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
+
+
+def _check_trainings(params: Params) -> None:
+    """Refuses models that nothing builds, and radii and schedules of the run that do not fit."""
+    for name, override in {"default": params.training.default, **(params.training.__pydantic_extra__ or {})}.items():
+        model: str | None = getattr(override, "model", None)
+        if model is not None:
+            find("models", model, f"training.{name}.model")
+    for dataset in params.run.datasets:
+        training = params.training_for(dataset)
+        profile = training.profile
+        _demand(profile in params.radii, f"training.{dataset}.profile", profile, f"one of {', '.join(params.radii)}")
+        for needed in {profile, *params.run.profiles}:
+            params.radii_for(needed, dataset)
+        _demand(
+            training.schedule.peak_epoch <= training.epochs,
+            f"training.{dataset}.schedule.peak_epoch",
+            training.schedule.peak_epoch,
+            f"at most training.{dataset}.epochs, {training.epochs}",
+        )
 
 
 def _check_tables(params: Params) -> None:

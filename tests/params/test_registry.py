@@ -126,11 +126,12 @@ def test_what_can_not_be_found_is_refused_in_one_line(package, section, key, nam
     assert text.startswith(f"{section}.{entry}.{key}: ") and said.format(package[0]) in text and "\n" not in text
 
 
-def test_a_model_of_the_run_is_checked_before_anything_is_started():
+@pytest.mark.parametrize("name", ["digits", "default", "tiny_imagenet"])
+def test_a_model_that_no_file_builds_is_refused_wherever_it_stands(name):
     raw = raw_params()
-    raw["training"]["digits"]["model"] = "wrm_10_1"
+    raw["training"][name]["model"] = "wrm_10_1"
     with pytest.raises(
-        ParamsError, match=r'^training.digits.model: found "wrm_10_1"; allowed: such as .*wrn_28_10, or'
+        ParamsError, match=rf'^training.{name}.model: found "wrm_10_1"; allowed: such as .*wrn_28_10, or'
     ):
         parse(raw)
 

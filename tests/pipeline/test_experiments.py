@@ -1,4 +1,4 @@
-"""`dvc exp run -S` changes one line, and what is like the changed entry changes with it."""
+"""`dvc exp run -S` changes one line, and what is like the changed entry changes with it, in a used workspace too."""
 
 import pytest
 from dvc.utils.hydra import apply_overrides
@@ -19,9 +19,9 @@ def test_one_beta_set_for_one_run_reaches_both_methods(tmp_path):
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "Start"]):
         run(folder, *GIT, *command)
     targets = ("train@digits-mng_ac-0", "train_semi@digits-mng_ac_rst_linf-0")
-    run(folder, "dvc", "exp", "run", "-S", "methods.mng_ac.beta=8", *targets, cache=cache)
-    resolved = [entry.about["parts"]["params"] for entry in Cache(cache).entries() if entry.name.startswith("train")]
-    betas = [params["method"]["beta"] for params in resolved if params["method"]["kind"] == "mng_ac"]
-    assert betas == [8, 8]
+    for beta, betas in ((8, [8, 8]), (6, [6, 6, 8, 8])):
+        run(folder, "dvc", "exp", "run", "-S", f"methods.mng_ac.beta={beta}", *targets, cache=cache)
+        trainings = [e.about["parts"]["params"] for e in Cache(cache).entries() if e.name.startswith("train")]
+        assert sorted(p["method"]["beta"] for p in trainings if p["method"]["kind"] == "mng_ac") == betas
     changed = run(folder, "git", "diff", "--numstat", "params.yaml").stdout.split()
     assert changed == ["1", "1", "params.yaml"]

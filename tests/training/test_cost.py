@@ -250,6 +250,7 @@ def test_a_training_says_its_operations_its_passes_and_its_processor_time(params
     assert found["process_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_a_resumed_training_counts_what_an_uninterrupted_one_does(params, tmp_path, monkeypatch):
     whole = summary(params, "mng_ac")
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
@@ -271,6 +272,7 @@ def test_a_resumed_training_counts_what_an_uninterrupted_one_does(params, tmp_pa
     assert resumed["process_seconds"] > laps[0] > 0
 
 
+@pytest.mark.slow
 def test_a_training_that_looks_at_its_generator_more_often_costs_the_same(params, tmp_path, monkeypatch):
     once = summary(params, "mng_ac")["flops"]
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))

@@ -74,6 +74,7 @@ def test_two_trainings_with_one_seed_are_equal_bytes_and_two_seeds_are_not(tmp_p
     assert Path(j.outputs["classifier.safetensors"]).read_bytes() != first["classifier.safetensors"]
 
 
+@pytest.mark.slow
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     params = prepared(tmp_path, monkeypatch, epochs=3)
     whole = train(params)
@@ -87,6 +88,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     assert without_timing(resumed["train.jsonl"]) == without_timing(whole["train.jsonl"])
 
 
+@pytest.mark.slow
 def test_changed_parameters_never_resume_another_run(tmp_path, monkeypatch):
     params = prepared(tmp_path, monkeypatch, epochs=2)
     raw = small(epochs=2)
@@ -159,6 +161,7 @@ def test_a_teacher_under_the_floor_stops_the_stage(tmp_path, monkeypatch):
     assert not Path("trained/digits/pseudo_labels").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_and_ends_with_the_same_bytes(tmp_path):
     """kill -9 in the middle, with a checkpoint every epoch; then the same command again."""
     raw = small(methods=("adv_linf",), epochs=6)
@@ -188,6 +191,7 @@ def test_a_killed_training_resumes_and_ends_with_the_same_bytes(tmp_path):
     assert out.read_bytes() == resumed
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_resume(tmp_path):
     folder = workspace(tmp_path / "w", small(methods=("adv_linf",), epochs=40))
     env = {**os.environ, "PYTHONPATH": str(folder), "MNGAC_CACHE": str(tmp_path / "a")}
