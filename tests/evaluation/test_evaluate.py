@@ -143,6 +143,7 @@ def test_finished_units_are_not_run_again(tmp_path):
     assert file.read_text().splitlines(keepends=True)[:3] == lines[:3]
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives():
     x, y = digits()
     one = evaluate(trained(), x, y, suite("apgd_ce linf", "pgd linf", batch_size=10), RADII)
@@ -168,7 +169,8 @@ def many_tasks(file: Path | None):
     return evaluate(trained(), x, y, suite(*attacks, batch_size=4), RADII, resume=file)
 
 
-def test_killed_in_the_middle_it_goes_on_and_finds_the_same(tmp_path):
+@pytest.mark.slow
+def test_killed_in_the_middle_it_resumes_and_finds_the_same(tmp_path):
     here, file = Path(__file__).parent, tmp_path / "tasks.jsonl"
     code = KILLED.format(folders=[str(here), str(here.parent)], file=str(file))
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)})

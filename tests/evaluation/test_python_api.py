@@ -55,6 +55,7 @@ def site(tmp_path_factory):
     return folder / "site"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("document", "given"), [("README.md", GIVEN), ("docs/evaluation.md", "")])
 def test_the_documents_example_runs_outside_the_checkout(site, tmp_path, document, given):
     code = f"{given}\n{code_of(document)}\nimport mngac\nprint(mngac.__file__)\n"

@@ -3,6 +3,7 @@
 from helpers import run, small, workspace
 
 
+@pytest.mark.slow
 def test_a_wrong_parameter_stops_either_engine_with_the_same_line(tmp_path):
     raw = small()
     raw["training"]["default"]["epochz"] = 3
@@ -16,6 +17,7 @@ def test_a_wrong_parameter_stops_either_engine_with_the_same_line(tmp_path):
         assert done.returncode != 0 and line in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_a_key_that_stands_twice_stops_either_engine(tmp_path):
     folder = workspace(tmp_path / "w", small())
     run(folder, "git", "init", "-q")
@@ -30,12 +32,14 @@ def test_a_key_that_stands_twice_stops_either_engine(tmp_path):
     assert not (folder / ".mngac").exists()
 
 
+@pytest.mark.slow
 def test_snakemakes_config_options_are_refused(tmp_path):
     folder = workspace(tmp_path / "w", small())
     done = run(folder, "snakemake", "-n", "--config", "extra=1", check=False)
     assert done.returncode != 0 and "one source of truth" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_default_profile_is_found(tmp_path):
     folder = workspace(tmp_path / "w", small())
     assert "profiles/default" in run(folder, "snakemake", "-n").stderr
