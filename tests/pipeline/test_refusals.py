@@ -1,5 +1,6 @@
 """Either engine refuses what is wrong with one line, and takes params.yaml alone."""
 
+import pytest
 from helpers import run, small, workspace
 
 
