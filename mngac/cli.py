@@ -56,7 +56,9 @@ def _add_records_commands(commands: argparse._SubParsersAction[argparse.Argument
     compare.add_argument("records", nargs="+", metavar="RECORD", help="A and B; with --against, all of A's seeds")
     compare.add_argument("--against", nargs="+", metavar="RECORD", help="all of B's seeds")
     compare.add_argument("--mixed", action="store_true", help="admit attacks computed by different code")
-    compare.add_argument("--images", action="store_true", help="list the images that one side alone has right, too")
+    compare.add_argument(
+        "--images", action="store_true", help="list the images that one side alone classifies correctly, too"
+    )
     export = commands.add_parser("export", help="a classifier with its records, as a folder for others")
     export.add_argument("--checkpoint", required=True, help="a classifier.safetensors of this project")
     export.add_argument("--record", required=True, action="append", metavar="RECORD", help="may be repeated")

@@ -105,6 +105,26 @@ def test_these_tests_can_fail():
     assert ring({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
 
 
+def walks(text):
+    """The stations of each reader's walk: (file, function), a file alone as (file, None)."""
+    part = text.split("\n## A reader's walk\n")[1].split("\n## ")[0]
+    found = []
+    for number, file, function in re.findall(r"^(\d+)\. `([^`]+)`:(?: `(\w+)`)?", part, re.M):
+        if number == "1":
+            found.append([])
+        found[-1].append((file, function))
+    return found
+
+
+def test_the_readers_walks_lead_through_what_exists_in_at_most_twelve_stations():
+    one, other = walks((ROOT / "ARCHITECTURE.md").read_text())
+    for walk in (one, other):
+        assert 10 <= len(walk) <= 12
+        for file, function in walk:
+            text = (ROOT / file).read_text()
+            assert not function or re.search(rf"^ *def {function}\b", text, re.M), (file, function)
+
+
 def modules_after(code):
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True

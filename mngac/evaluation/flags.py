@@ -48,15 +48,15 @@ def fewer_targets(suite: Suite, classes: int) -> list[str]:
     ]
 
 
-def at_chance(right: int, n: int, classes: int) -> list[str]:
+def at_chance(correct: int, n: int, classes: int) -> list[str]:
     """A flag where the clean accuracy cannot be told from chance: Wilson's 95 % interval holds one in `classes`."""
-    if wilson(right, n)[0] > 1 / classes:
+    if wilson(correct, n)[0] > 1 / classes:
         return []
-    return [f"clean accuracy is {100 * right / n:.1f} % of {n} images: at chance level for {classes} classes"]
+    return [f"clean accuracy is {100 * correct / n:.1f} % of {n} images: at chance level for {classes} classes"]
 
 
 def black_box_wins(attacks: Sequence[AttackRecord], black_box: Sequence[bool], n: int) -> list[str]:
-    """Flags where an attack without gradients broke images that the norm's gradient attacks had left right.
+    """Flags where an attack without gradients broke images that the norm's gradient attacks had left correct.
 
     Args:
         attacks: of one evaluation.

@@ -39,16 +39,16 @@ def draw(subjects: Subjects) -> Figure:
         f"{subjects.note} Each method's own plane: across, its {NORM_LABELS['linf']} perturbation; up, its "
         f"{NORM_LABELS['l1']} perturbation made orthogonal to it; ±{span * radius:g} in {NORM_LABELS['l2']} length, "
         f"pixels clamped to [0, 1]. Circle: the {NORM_LABELS['l2']} ball ({radius:g}); square and triangle: the "
-        f"attacked images. Images that every method has right, the first {len(rows)}."
+        f"attacked images. Images that every method classifies correctly, the first {len(rows)}."
     )
     title(figure, "Decision regions around test images", note)
     return figure
 
 
 def chosen(subjects: Subjects) -> list[int]:
-    """The first images that every method has right; the first ones where there are too few."""
-    right = torch.stack([logits_of(c, subjects.x).argmax(1) == subjects.y for c in subjects.classifiers.values()])
-    first = right.all(0).nonzero().flatten().tolist()
+    """The first images that every method classifies correctly; the first ones where there are too few."""
+    correct = torch.stack([logits_of(c, subjects.x).argmax(1) == subjects.y for c in subjects.classifiers.values()])
+    first = correct.all(0).nonzero().flatten().tolist()
     rest = [i for i in range(len(subjects.y)) if i not in first]
     return (first + rest)[: subjects.params.planes]
 

@@ -87,12 +87,12 @@ def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y:
     x_adv = worst_of_norms(subjects, method, x, y)
     for axis, images in zip(axes, (x, x_adv), strict=True):
         features, weights = penultimate(subjects.classifiers[method], last, images)
-        right = (logits_of(subjects.classifiers[method], images).argmax(1) == y).cpu()
+        correct = (logits_of(subjects.classifiers[method], images).argmax(1) == y).cpu()
         _, basis = template_plane(weights[subjects.params.classes])
         points = (features @ basis).cpu()
         for c, marker, face in zip(subjects.params.classes, MARKERS, FACES, strict=True):
             of_class = (y == c).cpu()
-            for shown, fill in ((right, face), (~right, "none")):
+            for shown, fill in ((correct, face), (~correct, "none")):
                 across, up = points[of_class & shown].T.numpy()
                 axis.scatter(across, up, s=16, marker=marker, facecolor=fill, edgecolor=face if fill == "none" else INK)
         axis.set(xticks=[], yticks=[])

@@ -32,9 +32,9 @@ class Method(Base):
         with frozen_statistics(classifier, self.config.attack_mode):
             x_adv = apgd(classifier, batch.x, batch.y, norm, attack.radius, attack.steps, step.stream(f"attack {norm}"))
         logits = classifier(x_adv)
-        right = (logits.detach().argmax(1) == batch.y).float().mean().item()
+        correct = (logits.detach().argmax(1) == batch.y).float().mean().item()
         kept = self.config.momentum
-        self.accuracy[norm] = kept * self.accuracy[norm] + (1 - kept) * right
+        self.accuracy[norm] = kept * self.accuracy[norm] + (1 - kept) * correct
         return F.cross_entropy(logits, batch.y)
 
     def draw(self, step: Step) -> str:

@@ -1,1 +1,1 @@
-"""Classifiers of [0, 1] images, and the noise generator."""
+"""One file a family of classifiers: `build(name, classes, channels, size)`, `NAMES`, `EXAMPLE`; and the noise generator."""

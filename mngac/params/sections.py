@@ -252,7 +252,7 @@ class Suite(Closed):
     attacks: Annotated[list[AttackConfig], Field(min_length=1)]
     """In the order in which they run: cheapest first, so that costly ones see few images."""
     mode: Literal["survivors", "all"] = "survivors"
-    """survivors: an attack sees the images that its norm's earlier attacks left right; all: then the others too, so
+    """survivors: an attack sees the images that its norm's earlier attacks left correct; all: then the others too, so
     that its column is complete. Worst cases and union are the same in both."""
     processes: Positive = 1
     """Worker processes that share the batches, on the CPU; a CUDA device is one worker. Results do not depend on it."""

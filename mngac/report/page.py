@@ -86,8 +86,8 @@ def page(params: Params) -> str:
 <main>
 <header><h1>Robustness to several perturbations</h1>
 <p class="lead">{escape(lead(records_of_run(params)))}</p>
-<p>Numbers are percent of images still classified rightly. Where the paper has a table of the same kind, cells read
-<b>paper | ours</b>. A dash was not measured. All is derived from the records, one flag an image and attack.</p>
+<p>Numbers are percent of images still classified correctly. Where the paper has a table of the same kind, cells read
+<b>paper | ours</b>. A dash was not measured. All is derived from the records, one outcome an image and attack.</p>
 </header>
 {chr(10).join(c.html for c in found)}
 </main>

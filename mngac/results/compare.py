@@ -15,12 +15,12 @@ from mngac.results.together import check_alike
 
 @dataclass(frozen=True)
 class Difference:
-    """One column: shares right in percent on either side, first minus second with its 95 % interval in points, and p.
+    """One column: shares correct in percent on either side, first minus second with its 95 % interval in points, and p.
 
     Interval and p are None where the differences of several seeds are all alike.
 
-    `only_first` and `only_second` are the data set's indices of the images that more of one side's records have right
-    than of the other's; with one record a side, those that it alone has right.
+    `only_first` and `only_second` are the data set's indices of the images that more of one side's records classify
+    correctly than of the other's; with one record a side, those that it alone does.
     """
 
     column: str
@@ -115,12 +115,12 @@ def _method(seeds: int) -> str:
     if seeds == 1:
         return (
             "Interval: score interval of a paired difference (Tango 1998). p: exact McNemar, two-sided. Both concern "
-            "these two trained classifiers: other training seeds give other differences. only: images that one has "
-            "right and the other has not."
+            "these two trained classifiers: other training seeds give other differences. only: images that one "
+            "classifies correctly and the other does not."
         )
     return (
-        f"Interval and p: paired t over {seeds} seeds. only: images that more of one side's classifiers have right "
-        "than of the other's."
+        f"Interval and p: paired t over {seeds} seeds. only: images that more of one side's classifiers classify "
+        "correctly than of the other's."
     )
 
 

@@ -22,7 +22,7 @@ class RecordError(UserError):
 
 
 def worst_case(*columns: str) -> list[bool]:
-    """Per image: right in every column; `.` is not right, since something broke the image before.
+    """Per image: correct in every column; `.` is not correct, since something broke the image before.
 
     Raises:
         ValueError: for columns of different length.
@@ -37,7 +37,7 @@ class Strict(BaseModel):
 
 
 class AttackRecord(Strict):
-    """What one attack did: `correct` holds 1 still right, 0 broken, `.` not attacked since already broken."""
+    """What one attack did: `correct` holds 1 still correct, 0 broken, `.` not attacked since already broken."""
 
     name: str
     norm: Norm
@@ -58,7 +58,7 @@ class PerImage:
 
     @property
     def clean_correct(self) -> list[bool]:
-        """Per image: right without any attack."""
+        """Per image: correct without any attack."""
         return [c == "1" for c in self.clean]
 
     def norms(self) -> list[str]:
@@ -66,11 +66,11 @@ class PerImage:
         return list(dict.fromkeys(a.norm for a in self.attacks))
 
     def robust(self, norm: str) -> list[bool]:
-        """Per image: right on the clean image and under every attack of the norm (worst case)."""
+        """Per image: correct on the clean image and under every attack of the norm (worst case)."""
         return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
 
     def union(self) -> list[bool]:
-        """Per image: right on the clean image and under every attack of every norm."""
+        """Per image: correct on the clean image and under every attack of every norm."""
         return worst_case(self.clean, *(a.correct for a in self.attacks))
 
     def column(self, name: str) -> list[bool]:

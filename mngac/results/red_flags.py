@@ -135,7 +135,7 @@ def _more_steps(first: Record, second: Record) -> list[str]:
 
 
 def _complete(record: Record) -> list[tuple[AttackRecord, dict]]:
-    """Attacks whose column covers every image that was right, with their settings."""
+    """Attacks whose column covers every image that was correct, with their settings."""
     found = zip(record.attacks, record.configs, strict=True)
     return [
         (attack, settings)

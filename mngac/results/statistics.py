@@ -10,7 +10,7 @@ from mngac.results.intervals import LEVEL
 
 
 def discordant(first: Sequence[bool], second: Sequence[bool]) -> tuple[int, int]:
-    """Images that only the first, and only the second classifier has right.
+    """Images that only the first, and only the second classifier has correct.
 
     Raises:
         ValueError: for sequences of different length.

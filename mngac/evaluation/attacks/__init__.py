@@ -1,4 +1,4 @@
-"""One file an evaluation attack: `attack(classifier, x, y, target, settings) -> x_adv`; entries of suites name it.
+"""One file an evaluation attack: `attack(classifier, x, y, target, config) -> x_adv`; entries of suites name it.
 
 A file may say `BLACK_BOX = True`: it uses no gradients, so that it should never beat those that do.
 """
