@@ -1,1 +1,1 @@
-"""One file a family of classifiers: `build(name, classes, channels, size)`, `NAMES`, `EXAMPLE`; and the noise generator."""
+"""One file a family: `build(name, classes, channels, size)`, `NAMES`, `EXAMPLE`; beside them the noise generator."""
