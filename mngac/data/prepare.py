@@ -104,7 +104,7 @@ def prepare(name: str, source: DataConfig, path: str | Path, log: Log) -> dict[s
     splits = limited(splits, source.train_images, source.test_images, ordered)
     if not len(splits["train"]):
         raise DataError(f"data.{name}: no training images are left; hold out less")
-    save(path, splits, classes)
+    save(path, splits, classes, source.held_out)
     counts = ", ".join(f"{split} {len(splits[split]):,}" for split in splits)
     log.line(f"data {name}: {len(classes)} classes; {counts}")
     return splits

@@ -56,6 +56,8 @@ class DataSet:
     splits: dict[str, Split]
     classes: list[str]
     digest: str
+    held_out: str = ""
+    """What of the source's training images is not trained on, in words."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,8 +87,14 @@ def digest_of(splits: dict[str, Split]) -> str:
     return digest.hexdigest()
 
 
-def save(path: str | Path, splits: dict[str, Split], classes: list[str]) -> None:
+def save(path: str | Path, splits: dict[str, Split], classes: list[str], held_out: str = "") -> None:
     """Writes the tensor file atomically, from the memory that the tensors have.
+
+    Args:
+        path: of the file.
+        splits: all four.
+        classes: names of the classes.
+        held_out: what of the source's training images is not trained on, in words.
 
     Raises:
         DataError: where there is no room or no permission; nothing is left then.
@@ -94,7 +102,7 @@ def save(path: str | Path, splits: dict[str, Split], classes: list[str]) -> None
     content = {f"{name}.{field}": getattr(split, field) for name, split in splits.items() for field in FIELDS}
     try:
         with explained(path):
-            tensors.write(path, content, classes=classes, digest=digest_of(splits))
+            tensors.write(path, content, classes=classes, digest=digest_of(splits), held_out=held_out)
     except SafetensorError as error:
         raise DataError(f"{path}: {error}; free space or choose another place, then run again") from error
 
@@ -118,7 +126,7 @@ def load(path: str | Path, verify: bool = True) -> DataSet:
     splits = {name: Split(*(content[f"{name}.{field}"] for field in FIELDS)) for name in SPLITS}
     if verify and digest_of(splits) != about["digest"]:
         raise DataError(f"{path}: its content is not what was written; {again}")
-    return DataSet(splits, about["classes"], about["digest"])
+    return DataSet(splits, about["classes"], about["digest"], about.get("held_out", ""))
 
 
 def empty_like(images: Tensor) -> Split:

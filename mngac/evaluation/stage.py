@@ -48,7 +48,10 @@ def run(context: Context) -> None:
         attacks=found.attacks,
         flags=found.flags,
         timing={"seconds": found.seconds, **training},
-        provenance=provenance(context.key, context.key_parts, context.device, suite),
+        provenance={
+            **provenance(context.key, context.key_parts, context.device, suite),
+            "held_out": data.held_out,
+        },
         **{**w, "seed": int(w["seed"])},  # type: ignore[arg-type]
     )
     write_text(job.outputs["record"], record.to_json())

@@ -69,9 +69,7 @@ def rows(p: Params, w: Wildcards) -> dict[str, Any]:
     """What a row of a table says beside its record."""
     return {
         "run": p.run.model_dump(exclude={"device", "threads"}),
-        "radii": {d: {q: p.radii_for(q, d).model_dump() for q in p.run.profiles} for d in p.run.datasets},
         "tables": p.tables.model_dump(),
-        "held out": {d: p.data[d].held_out for d in p.run.datasets},
         "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
         "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
     }

@@ -107,8 +107,8 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
     seeds = sorted({r.seed for r in found})
     rejected = sum(attack.rejected for r in found for attack in r.attacks)
     lines = [
-        f"{wording.images(found)}; {params.data[dataset].held_out}; {wording.suites(found)}; radii "
-        f"{wording.radii(found)} ({wording.profiles(found)}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} "
+        f"{wording.images(found)}; {wording.held_out(found)}{wording.suites(found)}; radii {wording.radii(found)} "
+        f"({wording.profiles(found)}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} "
         f"({', '.join(map(str, seeds))}).",
         *_uncertainty(rows, dataset, params.tables.reference if tested else None),
         f"Trained on {wording.trained_on(found)}. Commit {wording.commits(found)}.",

@@ -15,6 +15,12 @@ def images(found: Sequence[Record]) -> str:
     return " or ".join(dict.fromkeys(f"{r.n} {r.split} images" for r in found)) or "no images"
 
 
+def held_out(found: Sequence[Record]) -> str:
+    """What of the source's training images was not trained on, with a semicolon; empty where no record says it."""
+    said = dict.fromkeys(text for r in found if (text := r.provenance.get("held_out")))
+    return "".join(f"{text}; " for text in said)
+
+
 def radii(found: Sequence[Record], labels: Mapping[str, str] = LABELS) -> str:
     """The radius of each norm attacked, in the order of `NORMS`."""
     known = {norm: radius for record in found for norm, radius in record.radii().items()}
