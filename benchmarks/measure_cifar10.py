@@ -1,9 +1,9 @@
 """Trains and evaluates methods on a folder of CIFAR-10 images on one GPU, and writes down what was measured.
 
-    python scripts/measure_cifar10.py --archive cifar10-jpeg.tar.xz --out measured
+    python benchmarks/measure_cifar10.py --archive cifar10-jpeg.tar.xz --out measured
 
 Every method is trained by the pipeline's own commands, in the order given, until the time is up; what is finished is
-kept, with its record, so that a stopped run resumes. `--try` does the same on a CPU with few images and one epoch.
+saved, with its record, so that a stopped run resumes. `--try` does the same on a CPU with few images and one epoch.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ import sys
 
 from torch.profiler import ProfilerActivity, profile
 
-from mngac.pipeline import progress
-from mngac.pipeline.jobs import Context, job
+from mngac.data import store
 from mngac.params.checks import load
+from mngac.pipeline.device import device_type
+from mngac.pipeline.jobs import job
+from mngac.training.stage import plan_of
 from mngac.training.trainer import Trainer
 
 one = job(load(), "train", dataset=sys.argv[1], method="mng_ac", seed="0")
-trainer = Trainer(Context(one, "profile", {}, pathlib.Path("."), progress.Log()))
+device = device_type(one.params.run.device)
+trainer = Trainer(store.load(one.inputs["data"]), plan_of(one, device), pathlib.Path("profile"))
 trainer.classifier.train()
 for number in range(1, 4):
     trainer._step(number, 0.05)

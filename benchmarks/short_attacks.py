@@ -1,4 +1,4 @@
-"""Few long attacks or many short ones? Images left right by APGD after 1, 2, 5 ... starts, by number of steps.
+"""Few long attacks or many short ones? Images left correct by APGD after 1, 2, 5 ... starts, by number of steps.
 
     python benchmarks/short_attacks.py trained/digits/mng_ac/seed10 trained/digits/adv_linf/seed10
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mngac.attacks.apgd import Problem, cross_entropy, targeted_margin
 from mngac.data import store
 from mngac.data.batches import to_unit
-from mngac.evaluation.acceptance import right
+from mngac.evaluation.acceptance import is_correct
 from mngac.evaluation.apgd_until_broken import apgd_until_broken
 from mngac.evaluation.loop import frozen
 from mngac.models.files import load_classifier
@@ -47,17 +47,17 @@ SHOWN = (1, 2, 5, 9, 10, 20)
 
 
 def left(problem: Problem, x: Tensor, y: Tensor, aims: Tensor) -> Tensor:
-    """bool (starts, n): what each start leaves right on its own."""
+    """bool (starts, n): what each start leaves correct on its own."""
     rows = [apgd_until_broken(problem, x, y, aim[None], 100 + k) for k, aim in enumerate(aims)]
     with torch.no_grad():
-        return torch.stack([right(problem.classifier(x_adv), y) for x_adv in rows])
+        return torch.stack([is_correct(problem.classifier(x_adv), y) for x_adv in rows])
 
 
 def lines(classifier: nn.Module, x: Tensor, y: Tensor, norm: str, radius: float) -> list[list[object]]:
     """A line an attack: norm, loss, steps, and images left after so many starts."""
     with torch.no_grad():
         logits = classifier(x)
-    whole = right(logits, y)
+    whole = is_correct(logits, y)
     x, y = x[whole], y[whole]
     aims = logits[whole].scatter(1, y[:, None], -torch.inf).topk(9, dim=1).indices.T
     found, everything = [], torch.ones(len(x), dtype=torch.bool)

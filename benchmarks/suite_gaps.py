@@ -1,11 +1,11 @@
 """How much a suite overstates: its records beside those of a stronger suite, classifier by classifier.
 
     python benchmarks/suite_gaps.py --reference autoattack --beside aa records/digits/*/seed0/quick-standard.json
-    python benchmarks/suite_gaps.py --make quick autoattack --parts validation unlabelled --seeds 10 11 --out selection
+    python benchmarks/suite_gaps.py --make quick autoattack --splits validation unlabelled --seeds 10 11 --out selection
 
 The first form prints a table of records that exist: l_inf, l_1, l_2 and union of both suites, and the difference. The
 second evaluates classifiers under `trained/` and writes records for the first: on images to choose with, or, once a
-suite is chosen, on `--parts test`. With --compile classifiers run through torch.compile, which is 1.4 times as fast
+suite is chosen, on `--splits test`. With --compile classifiers run through torch.compile, which is 1.4 times as fast
 and moves logits by 2e-6.
 """
 
@@ -20,6 +20,7 @@ from tabulate import tabulate
 
 from mngac.data import store
 from mngac.evaluation.loop import evaluate
+from mngac.evaluation.stage import record_of
 from mngac.models.files import load_classifier
 from mngac.params.checks import load
 from mngac.pipeline.paths import data_path
@@ -70,8 +71,8 @@ def make(a: argparse.Namespace) -> None:
 def attack(a: argparse.Namespace, path: Path, suite: str, target: Path) -> None:
     """Writes one record."""
     params, data = load(), store.load(data_path(a.dataset))
-    parts = [data.split(name) for name in a.parts]
-    images, labels, indices = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "index"))
+    splits = [data.split(name) for name in a.splits]
+    images, labels, indices = (torch.cat([getattr(s, name) for s in splits]) for name in ("images", "labels", "index"))
     classifier = load_classifier(path, "cpu")
     if a.compile:
         classifier = torch.compile(classifier, dynamic=True)
@@ -81,7 +82,7 @@ def attack(a: argparse.Namespace, path: Path, suite: str, target: Path) -> None:
     seconds = time.process_time() - started
     who = dict(dataset=a.dataset, method=path.parts[-3], seed=int(path.parts[-2].removeprefix("seed")), suite=suite)
     about = {"commit": commit(), "params": {"suite": chosen.model_dump(exclude_none=True)}}
-    record = found.record(indices.tolist(), about, split=" and ".join(a.parts), profile="standard", **who)
+    record = record_of(found, indices.tolist(), about, None, split=" and ".join(a.splits), profile="standard", **who)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(record.to_json())
     print(f"{target}  {seconds:.0f} s  {[round(v, 1) for v in shares(record)]}", flush=True)
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("--beside", default="records", help="folder of its records")
     parser.add_argument("--make", nargs="+", metavar="SUITE", help="evaluate with these suites instead")
     parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--parts", nargs="+", default=["validation", "unlabelled"], help="of the data set")
+    parser.add_argument("--splits", nargs="+", default=["validation", "unlabelled"], help="of the data set")
     parser.add_argument("--methods", nargs="+", help="by default all that are trained")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the trainings")
     parser.add_argument("--attack-seed", type=int, default=0)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mngac.data import store
-from mngac.evaluation.loop import evaluate
+from mngac.evaluation.loop import Evaluation, evaluate
 from mngac.models.opened import open_classifier
 from mngac.pipeline.cache import write_text
 from mngac.pipeline.jobs import Context
@@ -38,25 +38,37 @@ def run(context: Context) -> None:
         resume=context.work / "tasks.jsonl",
         log=context.log,
     )
-    training = _training(job.inputs.get("training"))
-    record = Record(
-        schema_=SCHEMA,
-        split=params.run.split,
-        n=n,
-        indices=split.index[:n].tolist(),
-        clean=found.clean,
-        attacks=found.attacks,
-        flags=found.flags,
-        timing={"seconds": found.seconds, **training},
-        provenance={
-            **provenance(context.key, context.key_parts, context.device, suite),
-            "held_out": data.held_out,
-        },
-        **{**w, "seed": int(w["seed"])},  # type: ignore[arg-type]
-    )
+    about = {**provenance(context.key, context.key_parts, context.device, suite), "held_out": data.held_out}
+    who = {**w, "seed": int(w["seed"]), "split": params.run.split}
+    record = record_of(found, split.index[:n].tolist(), about, _training(job.inputs.get("training")), **who)
     write_text(job.outputs["record"], record.to_json())
 
 
-def _training(path: str | None) -> dict[str, Any]:
-    """What the training cost, from its train.json; empty where that is not known."""
-    return {"training": json.loads(Path(path).read_text())} if path else {}
+def record_of(
+    found: Evaluation, indices: list[int], about: dict[str, Any], training: dict[str, Any] | None, **who: Any
+) -> Record:
+    """The record of an evaluation.
+
+    Args:
+        found: what became of each image.
+        indices: of the images, in their source's split.
+        about: the record's provenance.
+        training: what the training cost, where that is known.
+        who: dataset, split, method, seed, suite, profile.
+    """
+    return Record(
+        schema_=SCHEMA,
+        n=len(found.clean),
+        indices=indices,
+        clean=found.clean,
+        attacks=found.attacks,
+        flags=found.flags,
+        timing={"seconds": found.seconds, **({"training": training} if training else {})},
+        provenance=about,
+        **who,
+    )
+
+
+def _training(path: str | None) -> dict[str, Any] | None:
+    """What the training cost, from its train.json; None where that is not known."""
+    return json.loads(Path(path).read_text()) if path else None
