@@ -10,7 +10,8 @@ import torch
 from mngac.data import store
 from mngac.data.pseudo_labels import load_pseudo_labels
 from mngac.pipeline.jobs import Context, Job
-from mngac.training.trainer import Plan, Trainer
+from mngac.training.plan import Plan
+from mngac.training.trainer import Trainer
 
 
 def plan_of(job: Job, device: str) -> Plan:

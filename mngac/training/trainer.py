@@ -16,38 +16,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mngac import tensors
-from mngac.attacks.pgd import Attack, pgd
 from mngac.data import store
 from mngac.data.batches import Batches, to_unit
 from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
 from mngac.params.registry import find
-from mngac.params.sections import MethodConfig, Radii, Schedule, Training
-from mngac.params.types import NORMS, number
 from mngac.pipeline.cache import atomic, write_text
 from mngac.pipeline.progress import Log
 from mngac.streams import stream, stream_seed
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
+from mngac.training.monitor import look
+from mngac.training.plan import Plan, learning_rate, training_attacks
 
 CHECKPOINT_SECONDS = 60.0
-
-
-def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
-    """The training attack of each norm, step sizes turned from shares of the radius into lengths."""
-    attacks: dict[str, Attack] = {}
-    for norm in NORMS:
-        settings, radius = getattr(training.attack, norm), number(getattr(radii, norm))
-        top = getattr(settings, "top", 1)
-        attacks[norm] = Attack(norm, radius, number(settings.step_size) * radius, settings.steps, top)
-    return attacks
-
-
-def learning_rate(schedule: Schedule, epoch: float, epochs: int) -> float:
-    """The rate at a fractional epoch: 0 -> peak at `peak_epoch` -> 0 at the end."""
-    if epoch < schedule.peak_epoch:
-        return schedule.peak * epoch / schedule.peak_epoch
-    return schedule.peak * (epochs - epoch) / max(epochs - schedule.peak_epoch, 1e-9)
 
 
 @dataclass
@@ -61,17 +43,6 @@ class Progress:
     lines: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     process_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is trained: the resolved section `training`, the radii of its attacks, the method's entry, seed, device."""
-
-    training: Training
-    radii: Radii
-    method: MethodConfig
-    seed: int
-    device: str = "cpu"
 
 
 class Trainer:
@@ -94,7 +65,12 @@ class Trainer:
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, plan.radii)
-        self.validation = data.split("validation")
+        count = self.training.monitor.images
+        x, y = (
+            tensor[:count].to(self.device)
+            for tensor in (data.split("validation").images, data.split("validation").labels)
+        )
+        self.watched = Batch(to_unit(x), y)
         self.batches = self._batches(data, pseudo_labels)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
@@ -209,21 +185,9 @@ class Trainer:
         return loss.detach()
 
     def _monitor(self, epoch: int) -> dict[str, float]:
-        """Clean and per-norm robust accuracy in percent on the first validation images: shows overfitting to a norm."""
-        count = self.training.monitor.images
-        x = to_unit(self.validation.images[:count].to(self.device))
-        y = self.validation.labels[:count].to(self.device)
-        found: dict[str, float] = {"validation_images": len(y), "validation_steps": self.training.monitor.steps}
-        with frozen_statistics(self.classifier, "eval"), self.precision():
-            for name, attack in {"clean": None, **self.attacks}.items():
-                seen = x
-                if attack:
-                    shorter = replace(attack, steps=self.training.monitor.steps)
-                    seen = pgd(self.classifier, x, y, shorter, stream(self.seed, "monitor", epoch, device=self.device))
-                with torch.no_grad():
-                    correct = self.classifier(seen).argmax(1) == y
-                found[f"validation_{name}"] = round(100 * correct.float().mean().item(), 2)
-        return found
+        generators = {name: stream(self.seed, "monitor", epoch, device=self.device) for name in self.attacks}
+        with self.precision():
+            return look(self.classifier, self.watched, self.attacks, self.training.monitor.steps, generators)
 
     def _say(self, line: dict[str, Any]) -> None:
         share = line["epoch"] / self.training.epochs

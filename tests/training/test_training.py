@@ -18,7 +18,8 @@ from mngac.params.checks import parse
 from mngac.params.sections import Schedule
 from mngac.pipeline.jobs import job
 from mngac.training import trainer as training
-from mngac.training.trainer import Plan, Trainer, learning_rate
+from mngac.training.plan import Plan, learning_rate
+from mngac.training.trainer import Trainer
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero():

@@ -1,0 +1,37 @@
+"""What is trained: the resolved parameters of one training, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mngac.attacks.pgd import Attack
+from mngac.params.sections import MethodConfig, Radii, Schedule, Training
+from mngac.params.types import NORMS, number
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained: the resolved section `training`, the radii of its attacks, the method's entry, seed, device."""
+
+    training: Training
+    radii: Radii
+    method: MethodConfig
+    seed: int
+    device: str = "cpu"
+
+
+def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
+    """The training attack of each norm, step sizes turned from shares of the radius into lengths."""
+    attacks: dict[str, Attack] = {}
+    for norm in NORMS:
+        settings, radius = getattr(training.attack, norm), number(getattr(radii, norm))
+        top = getattr(settings, "top", 1)
+        attacks[norm] = Attack(norm, radius, number(settings.step_size) * radius, settings.steps, top)
+    return attacks
+
+
+def learning_rate(schedule: Schedule, epoch: float, epochs: int) -> float:
+    """The rate at a fractional epoch: 0 -> peak at `peak_epoch` -> 0 at the end."""
+    if epoch < schedule.peak_epoch:
+        return schedule.peak * epoch / schedule.peak_epoch
+    return schedule.peak * (epochs - epoch) / max(epochs - schedule.peak_epoch, 1e-9)
