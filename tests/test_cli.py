@@ -137,3 +137,12 @@ def test_records_that_can_not_share_a_table_are_the_users_to_mend(project, capsy
     monkeypatch.setattr("mngac.pipeline.jobs.Job.run", mixed)
     assert main(["tables"]) == 2
     assert capsys.readouterr().err == "mngac: records of different n can't stand in one table\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "method", "other"), [("train", "rst_linf", "train_semi"), ("train_semi", "nat", "train")]
+)
+def test_a_method_is_trained_by_the_stage_that_the_run_trains_it_with(project, capsys, stage, method, other):
+    write_params(project, small(methods=("nat",), semi=("rst_linf",)))
+    assert main([stage, "--dataset", "digits", "--method", method, "--seed", "0"]) == 2
+    assert capsys.readouterr().err.endswith(f"; allowed: mngac {other} for it\n")

@@ -181,14 +181,18 @@ def _architecture(model: str) -> str:
     return f"WideResNet-{match[1]}-{match[2]}" if match else model
 
 
-def _gpu_seconds(what: Export) -> dict[str, float]:
-    """Seconds on a GPU, zero on a CPU."""
+def _gpu_seconds(what: Export) -> dict[str, float | None]:
+    """Seconds on a GPU, zero on a CPU, None where that is not known."""
+    if not what.cost:
+        return {"training": None, "evaluation": _gpu_seconds_of_attacks(what)}
     trained_on_gpu = what.cost.get("device", "cpu") != "cpu"
+    seconds = float(what.cost.get("seconds") or 0) if trained_on_gpu else 0.0
+    return {"training": seconds, "evaluation": _gpu_seconds_of_attacks(what)}
+
+
+def _gpu_seconds_of_attacks(what: Export) -> float:
     attacked = [sum(r.timing.get("seconds", {}).values()) for r in what.found if r.provenance.get("device") == "cuda"]
-    return {
-        "training": float(what.cost.get("seconds") or 0) if trained_on_gpu else 0.0,
-        "evaluation": round(sum(attacked, 0.0), 3),
-    }
+    return round(sum(attacked, 0.0), 3)
 
 
 def autoattack_log(record: Record) -> str:

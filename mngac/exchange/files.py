@@ -14,7 +14,7 @@ from mngac.models.opened import model_named_in
 from mngac.params.errors import ParamsError
 from mngac.params.sections import MethodConfig, Params
 from mngac.pipeline.jobs import Job, job
-from mngac.pipeline.paths import data_path, record_wildcards
+from mngac.pipeline.paths import data_path, record_wildcards, trained_wildcards
 from mngac.results import records
 from mngac.results.records import Record
 
@@ -83,8 +83,9 @@ def job_of(params: Params, request: Request) -> FileJob:
     if not Path(data_path(request.dataset)).exists() and request.dataset in params.data:
         source = data_path(request.dataset)
         raise ParamsError(f"{source}: not found; make it with: mngac data --dataset {request.dataset}")
-    if not Path(request.checkpoint).exists():
-        raise ParamsError(f"--checkpoint: {request.checkpoint}: not found; allowed: a file of weights")
+    if not Path(request.checkpoint).is_file():
+        what = "found a folder" if Path(request.checkpoint).is_dir() else "not found"
+        raise ParamsError(f"--checkpoint: {request.checkpoint}: {what}; allowed: a file of weights")
     entry = MethodConfig(kind="imported", checkpoint=request.checkpoint, model=_model(request))
     known = params.model_copy(update={"methods": {**params.methods, method: entry}})
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)
@@ -110,10 +111,11 @@ def _with_suite(params: Params, request: Request) -> Params:
 
 
 def _who(request: Request, profile: str) -> tuple[str, int]:
-    """The record's method and training seed: from an `--out` under records/, else the file's name and 0."""
+    """The record's method and training seed: from an `--out` under records/, a file under trained/, or its name."""
     found = record_wildcards(request.out)
     if found is None:
-        return request.method or Path(request.checkpoint).stem, 0
+        trained = trained_wildcards(request.checkpoint) or {"method": Path(request.checkpoint).stem, "seed": "0"}
+        return request.method or trained["method"], int(trained["seed"])
     said = (request.dataset, request.method or found["method"], request.suite, profile)
     if said != (found["dataset"], found["method"], found["suite"], found["profile"]):
         raise ParamsError(f"--out: found {request.out}, which is the path of another record than {' '.join(said)}")

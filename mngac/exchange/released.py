@@ -33,6 +33,8 @@ def import_checkpoint(checkpoint: str, model: str, dataset: str, out: str) -> Ar
         ParamsError: where the data set was not prepared.
         ForeignError: listing every missing and unexpected key.
     """
+    if Path(out).suffix != ".safetensors":
+        raise ParamsError(f"--out: found {out}; allowed: a name that ends with .safetensors")
     if not Path(data_path(dataset)).exists():
         raise ParamsError(f"{data_path(dataset)}: not found; make it with: mngac data --dataset {dataset}")
     data = store.load(data_path(dataset))

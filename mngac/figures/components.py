@@ -48,7 +48,8 @@ def draw(params: Params) -> Figure:
         _bars(axis, rows, params.tables.reference)
         axis.set_title(dataset if len(datasets) > 1 else "", loc="left")
     note = f"Under {suites(drawn)}; whiskers: {spread(drawn)}, not paired. {'; '.join(notes)}; {seeds(drawn)}."
-    title(figure, "Components of MNG-AC, one added at a time", note)
+    known = set(wanted) <= set(NAMES)
+    title(figure, "Components of MNG-AC, one added at a time" if known else "Components", note)
     return figure
 
 
@@ -83,5 +84,6 @@ def _bars(axis: Axes, rows: list[Row], reference: str) -> None:
                 )
     percent(axis, "accuracy (%)")
     axis.set_ylim(0, 109)
+    axis.set_xlim(-0.5, len(COLUMNS) - 0.5)
     axis.set_xticks(range(len(COLUMNS)), [NORM_LABELS[c] for c in COLUMNS], color=INK, fontsize=9)
     axis.tick_params(axis="x", length=0)

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mngac.figures.style import NORM_LABELS, NORM_LOOKS, empty, percent, say, title
 from mngac.params.sections import Params
@@ -61,6 +62,7 @@ def _panel(axis: Axes, lines: list[dict[str, Any]]) -> None:
         every = max(len(epochs) // 4, 1)
         axis.plot(epochs, values, **look.line(), marker=look.marker, markersize=2.6, markevery=(i, every))
     percent(axis)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _key(figure: Figure) -> None:

@@ -130,6 +130,8 @@ def _check_names(params: Params) -> None:
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
     _check_tables(params)
+    for i, name in enumerate(params.figures.methods):
+        _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {', '.join(params.methods)}")
     for suite, settings in params.evaluation.items():
         for i, attack in enumerate(settings.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
@@ -151,7 +153,7 @@ def _check_trainings(params: Params) -> None:
             training.schedule.peak_epoch <= training.epochs,
             f"training.{dataset}.schedule.peak_epoch",
             training.schedule.peak_epoch,
-            f"at most training.{dataset}.epochs, {training.epochs}",
+            f"at most training.{dataset}.epochs, {training.epochs}; where it stands in training.default, state another",
         )
 
 

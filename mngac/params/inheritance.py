@@ -69,7 +69,8 @@ def _inherited(path: str, entries: dict[Any, Any], name: Any) -> dict[Any, Any]:
         others = [key for key, value in entries.items() if _mapping(value) and key not in chain]
         if wanted not in others:
             allowed = f"one of {', '.join(map(str, others))}" if others else "no like, since no other entry is left"
-            raise ParamsError(f"{path}.{key_path(here)}.{KEY}: found {shown(wanted)}; allowed: {allowed}")
+            ring = ", which is like it in turn" if wanted in chain else ""
+            raise ParamsError(f"{path}.{key_path(here)}.{KEY}: found {shown(wanted)}{ring}; allowed: {allowed}")
         chain.append(wanted)
     whole: dict[Any, Any] = {}
     for entry in reversed(chain):

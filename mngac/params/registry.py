@@ -87,14 +87,17 @@ def _find_own(folder: str, module: str, name: str, key: str) -> Found:
     path = module_file(module)
     if path is None:
         where = "a module of a package on PYTHONPATH, or installed by pip"
-        raise ParamsError(f"{key}: found {shown(f'{module}:{name}')}, but no module {module}; allowed: {where}")
+        raise ParamsError(
+            f"{key}: found {shown(f'{module}:{name}')}, but no file of a module {module}; allowed: {where}"
+        )
     try:
         there = definitions(tree_of(path))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise ParamsError(f"{key}: {path}: not Python ({error}); allowed: a module that can be read") from None
-    if name not in there:
-        what = "a class" if folder == "methods" else "a function"
-        listed = f", such as {', '.join(sorted(there))}" if there else ""
+    what, kind = ("a class", ast.ClassDef) if folder == "methods" else ("a function", ast.FunctionDef)
+    if not isinstance(there.get(name), kind):
+        fitting = sorted(other for other, node in there.items() if isinstance(node, kind))
+        listed = f", such as {', '.join(fitting)}" if fitting else ""
         raise ParamsError(f"{key}: found {shown(f'{module}:{name}')}; allowed: {what} that {path} defines{listed}")
     return Found(module, name, path, own=True)
 

@@ -216,6 +216,18 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     return Job(STAGES[stage], {name: str(wildcards[name]) for name in STAGES[stage].wildcards}, params)
 
 
+def check_kind_of_training(params: Params, stage: str, method: str) -> None:
+    """Refuses to train without pseudo-labels what the run trains with them, and the reverse: one path for both.
+
+    Raises:
+        ParamsError: with the command that the run trains it with.
+    """
+    other = {"train": ("semi_methods", "train_semi"), "train_semi": ("methods", "train")}.get(stage)
+    if other and method in getattr(params.run, other[0]):
+        found = f"{shown(method)}, a name of run.{other[0]}"
+        raise ParamsError(f"--method: found {found}; allowed: mngac {other[1]} for it")
+
+
 def jobs(params: Params) -> list[Job]:
     """Every job of the run, in an order in which each comes after what it reads."""
     return [found for stage in STAGES.values() for found in _jobs_of(stage, params)]

@@ -93,11 +93,26 @@ def model_figures(p: Params, w: Wildcards) -> dict[str, Any]:
     }
 
 
+def printed(p: Params) -> dict[str, Any]:
+    """The parameters that the report prints: what the run names, each data set's after its overrides."""
+    run = p.run
+    shown: dict[str, Any] = {"run": run.model_dump()}
+    for d in run.datasets:
+        shown[f"data.{d}"] = p.data[d].model_dump()
+        shown[f"training.{d}"] = p.training_for(d).model_dump()
+        shown[f"radii, {d}"] = {profile: p.radii_for(profile, d).model_dump() for profile in run.profiles}
+    shown["methods"] = {m: p.methods[m].model_dump(exclude_none=True) for m in run.all_methods}
+    if run.semi_methods:
+        shown["pseudo_label"] = p.pseudo_label.model_dump()
+    shown["evaluation"] = {s: p.evaluation[s].model_dump(exclude_none=True) for s in run.suites}
+    return {**shown, "tables": p.tables.model_dump(), "figures": p.figures.model_dump()}
+
+
 def report(p: Params, w: Wildcards) -> dict[str, Any]:
-    """All of params.yaml, which the report prints, and the files that its page is made of."""
+    """The parameters that the report prints, and the files that its page is made of."""
     captions = sorted((ROOT / "workflow/report").glob("*.rst"))
     return {
-        "params": p.model_dump(),
+        "params": printed(p),
         "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
         "style": file_digest(ROOT / "mngac/report/style.css"),
         "captions": {path.stem: file_digest(path) for path in captions},

@@ -15,6 +15,7 @@ import yaml
 from mngac.params.sections import Params
 from mngac.pipeline.fingerprint import ROOT
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path
+from mngac.pipeline.values import printed
 from mngac.results import wording
 from mngac.results.records import Record
 from mngac.results.rows import Row, collect, flags_of, of_seeds
@@ -147,19 +148,9 @@ def flag_blocks(params: Params) -> list[Block]:
 
 
 def parameter_blocks(params: Params) -> list[Block]:
-    """The parameters as resolved: each data set's training after its overrides, and what the run names."""
-    run = params.run
-    shown: dict[str, Any] = {"run": run.model_dump()}
-    for d in run.datasets:
-        shown[f"data.{d}"] = params.data[d].model_dump()
-        shown[f"training.{d}"] = params.training_for(d).model_dump()
-        shown[f"radii, {d}"] = {p: params.radii_for(p, d).model_dump() for p in run.profiles}
-    shown["methods"] = {m: params.methods[m].model_dump(exclude_none=True) for m in run.all_methods}
-    shown["evaluation"] = {s: params.evaluation[s].model_dump(exclude_none=True) for s in run.suites}
-    shown["tables"] = params.tables.model_dump()
-    shown["figures"] = params.figures.model_dump()
+    """The parameters as resolved: each data set's after its overrides, and what the run names."""
     blocks = []
-    for i, (name, value) in enumerate(shown.items()):
+    for i, (name, value) in enumerate(printed(params).items()):
         text = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=100)
         blocks.append((f"params-{i}", name, f'<pre class="scroll" tabindex="0">{escape(text)}</pre>'))
     return blocks

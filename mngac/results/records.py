@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mngac.params.errors import UserError, shown
+from mngac.params.errors import UserError, cut, shown
 from mngac.params.types import Norm
 
 SCHEMA: Literal[1] = 1
@@ -134,12 +134,15 @@ def read(path: str | Path) -> Record:
     Raises:
         RecordError: for another schema, a missing or unknown key, columns of different length.
     """
+    allowed = "allowed: a record as mngac evaluate writes it"
     try:
         content = json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise RecordError(f"{path}: not found; {allowed}") from None
     except RecursionError:
-        raise RecordError(f"{path}: nested too deeply; allowed: a record as mngac evaluate writes it") from None
+        raise RecordError(f"{path}: nested too deeply; {allowed}") from None
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: {error}") from None
+        raise RecordError(f"{path}: {cut(str(error))}; {allowed}") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
         raise RecordError(f"{path}: schema {shown(found)}; this version reads schema {SCHEMA}")

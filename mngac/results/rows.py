@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import yaml
 
 from mngac.params.sections import Params
 from mngac.params.types import NORMS
-from mngac.pipeline.paths import record_path
+from mngac.pipeline.paths import record_path, record_wildcards
 from mngac.results import records, red_flags
 from mngac.results.compare import tested
 from mngac.results.intervals import wilson
-from mngac.results.records import Record
+from mngac.results.records import Record, RecordError
 from mngac.results.statistics import holm, spread
 from mngac.results.together import check_alike
 
@@ -95,10 +97,27 @@ def paper_row(dataset: str, table: str, method: str) -> dict[str, float] | None:
 
 
 def of_seeds(params: Params, dataset: str, method: str, suite: str, profile: str) -> list[Record]:
-    """The records of a method that exist, one a seed."""
+    """The records of a method of the run that exist, one a seed; what an earlier run left of others is no row."""
+    if method not in params.run.all_methods:
+        return []
     wild = dict(dataset=dataset, method=method, suite=suite, profile=profile)
-    paths = [Path(record_path({**wild, "seed": str(k)})) for k in params.run.seeds]
-    return [records.read(path) for path in paths if path.exists()]
+    return _existing([record_path({**wild, "seed": str(k)}) for k in params.run.seeds])
+
+
+def _existing(paths: Sequence[str]) -> list[Record]:
+    """The records that exist, each at the path of what it says it is.
+
+    Raises:
+        RecordError: for a record of another evaluation than its path says.
+    """
+    found = []
+    for path in filter(os.path.exists, paths):
+        record = records.read(path)
+        said = {key: str(getattr(record, key)) for key in ("dataset", "method", "seed", "suite", "profile")}
+        if record_wildcards(path) != said:
+            raise RecordError(f"{path}: found the record of {record.name}; allowed: its own; evaluate it anew")
+        found.append(record)
+    return found
 
 
 def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
@@ -118,12 +137,8 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
 def _of_classifier(params: Params, dataset: str, method: str, seed: int) -> list[Record]:
     """The records of one classifier under all suites and profiles of the run."""
     wild = dict(dataset=dataset, method=method, seed=str(seed))
-    paths = [
-        Path(record_path({**wild, "suite": suite, "profile": profile}))
-        for suite in params.run.suites
-        for profile in params.run.profiles
-    ]
-    return [records.read(path) for path in paths if path.exists()]
+    names = product(params.run.suites, params.run.profiles)
+    return _existing([record_path({**wild, "suite": suite, "profile": profile}) for suite, profile in names])
 
 
 def _concerned(who: Sequence[tuple[str, int]], whole: Sequence[tuple[str, int]]) -> str:

@@ -60,15 +60,23 @@ def test_the_given_content_stays_as_it_is():
 
 REFUSED = [
     ("methods", {"x": {"like": "mng"}}, 'methods.x.like: found "mng"; allowed: one of nat, adv_linf'),
-    ("methods", {"x": {"like": "y"}, "y": {"like": "x"}}, 'methods.y.like: found "x"; allowed: one of nat'),
-    ("methods", {"x": {"like": "x"}}, 'methods.x.like: found "x"; allowed: one of nat'),
+    (
+        "methods",
+        {"x": {"like": "y"}, "y": {"like": "x"}},
+        'methods.y.like: found "x", which is like it in turn; allowed: one of nat',
+    ),
+    ("methods", {"x": {"like": "x"}}, 'methods.x.like: found "x", which is like it in turn; allowed: one of nat'),
     ("methods", {"x": {"like": "y"}, "y": [1]}, 'methods.x.like: found "y"; allowed: one of nat'),
     ("methods", {"x": {"like": ["nat"]}}, 'methods.x.like: found ["nat"]; allowed: one of nat'),
     ("methods", {"x": {"like": None}}, "methods.x.like: found null; allowed: one of nat"),
     ("data", {"x": {"like": 3}}, "data.x.like: found 3; allowed: one of digits"),
     ("training", {"x": {"like": "default"}}, 'training.x.like: found "default"; allowed: one of digits'),
     ("training", {"default": {"like": "digits"}}, "training.default.like: unknown key"),
-    ("radii", {"only": {"x": {"like": "x"}}}, 'radii.only.x.like: found "x"; allowed: no like'),
+    (
+        "radii",
+        {"only": {"x": {"like": "x"}}},
+        'radii.only.x.like: found "x", which is like it in turn; allowed: no like',
+    ),
     ("figures", {"like": "nat"}, "figures.like: unknown key"),
     ("pseudo_label", {"like": "nat"}, "pseudo_label.like: unknown key"),
 ]

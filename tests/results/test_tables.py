@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -281,3 +283,21 @@ def test_markdown_escapes_the_bar_of_paper_and_ours(written):
     written({**MNG, "dataset": "svhn"})
     text = tables.markdown(tables.sections(parse(source), "multi_perturbation"))
     assert r"34.2 \| 50.0 ±26.3" in text
+
+
+def test_what_an_earlier_run_left_of_a_method_that_this_one_does_not_train_is_no_row(written):
+    written(MNG, ADV, SAT)
+    source = raw_params()
+    source["run"] |= {"methods": ["nat", "mng_ac"], "semi_methods": [], "teachers": [], "suites": ["apgd"]}
+    printed, _ = rows(parse(source), "multi_perturbation")
+    assert printed["adv_linf"]["union"] == tables.DASH and printed["mng_ac"]["union"] != tables.DASH
+    assert printed["mng_ac"]["cost (x adv_linf)"] == tables.DASH
+
+
+def test_a_record_at_the_path_of_another_is_refused(written):
+    params = written(MNG, ADV)
+    path = record_path(dict(dataset="digits", method="sat", seed="0", suite="apgd", profile="standard"))
+    Path(path).parent.mkdir(parents=True)
+    shutil.copy(path.replace("sat", "mng_ac"), path)
+    with pytest.raises(RecordError, match=r"sat/seed0/apgd-standard\.json: found the record of digits/mng_ac/seed0"):
+        tables.sections(params, "all")
