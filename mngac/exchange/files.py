@@ -1,7 +1,7 @@
 """Evaluation outside the DAG: any classifier file -> a record to compare and export.
 
-It is the DAG's own stage on other paths, with the same cache. Tables hold the run's own methods alone; a file becomes
-one as a method of the kind `imported`.
+It is the DAG's own stage on other paths, with a key that names the model too. Tables hold the run's own methods alone;
+a file becomes one as a method of the kind `imported`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from mngac.models.opened import model_named_in
 from mngac.params.errors import ParamsError
+from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
 from mngac.pipeline.jobs import Job, job
 from mngac.pipeline.paths import data_path, record_wildcards
@@ -52,6 +53,10 @@ class FileJob(Job):
     def outputs(self) -> dict[str, str]:
         """The record."""
         return {"record": self.out}
+
+    def stated(self) -> dict[str, Any]:
+        """As in the DAG, and the model: a file of weights does not say it, and one file of models builds many."""
+        return {**super().stated(), "model": self.params.methods[self.wildcards["method"]].model}
 
     def write_stamp(self) -> None:
         """No rule reads one: a stamp here would tell Snakemake that a job of its own had changed."""
@@ -97,6 +102,7 @@ def _model(request: Request) -> str:
     if model is None:
         allowed = "such as wrn_28_10, or package.module:function"
         raise ParamsError(f"--model: missing; {request.checkpoint} does not name its model; allowed: {allowed}")
+    find("models", model, "--model")
     return model
 
 
