@@ -1,9 +1,9 @@
 """Trains and evaluates methods on a folder of CIFAR-10 images on one GPU, and writes down what was measured.
 
-    python scripts/measure_cifar10.py --archive cifar10-jpeg.tar.xz --out measured
+    python benchmarks/measure_cifar10.py --archive cifar10-jpeg.tar.xz --out measured
 
 Every method is trained by the pipeline's own commands, in the order given, until the time is up; what is finished is
-kept, with its record, so that a stopped run resumes. `--try` does the same on a CPU with few images and one epoch.
+saved, with its record, so that a stopped run resumes. `--try` does the same on a CPU with few images and one epoch.
 """
 
 from __future__ import annotations
@@ -31,27 +31,30 @@ import sys
 
 from torch.profiler import ProfilerActivity, profile
 
-from mngac.pipeline import progress
-from mngac.pipeline.jobs import Context, job
+from mngac.data import store
 from mngac.params.checks import load
+from mngac.pipeline.device import device_type
+from mngac.pipeline.jobs import job
+from mngac.training.stage import plan_of
 from mngac.training.trainer import Trainer
 
 one = job(load(), "train", dataset=sys.argv[1], method="mng_ac", seed="0")
-trainer = Trainer(Context(one, "profile", {}, pathlib.Path("."), progress.Log()))
+plan = plan_of(one, device_type(one.params.run.device))
+trainer = Trainer(store.load(one.inputs["data"]), plan, pathlib.Path("profile"))
 trainer.classifier.train()
 for number in range(1, 4):
     trainer._step(number, 0.05)
 cuda = trainer.device == "cuda"
-with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as found:
+with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as profiled:
     for number in range(4, 7):
         trainer._step(number, 0.05)
 key = "self_cuda_time_total" if cuda else "self_cpu_time_total"
-print(found.key_averages().table(sort_by=key, row_limit=12, max_name_column_width=60))
+print(profiled.key_averages().table(sort_by=key, row_limit=12, max_name_column_width=60))
 """
 
 
 def params(arguments: argparse.Namespace) -> dict:
-    """params.yaml with the folder as a data set, PreActResNet-18 and the paper's settings."""
+    """params.yaml with the folder as a data set, PreActResNet-18 and the paper's budget."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     methods = arguments.methods
     raw["run"] |= {

@@ -24,7 +24,7 @@ from mngac.models.files import load_classifier
 from mngac.params.checks import load
 from mngac.pipeline.paths import data_path
 from mngac.pipeline.provenance import commit
-from mngac.results.records import Record, read
+from mngac.results.records import SCHEMA, Record, read
 
 COLUMNS = ("linf", "l1", "l2", "union")
 
@@ -70,18 +70,30 @@ def make(a: argparse.Namespace) -> None:
 def attack(a: argparse.Namespace, path: Path, suite: str, target: Path) -> None:
     """Writes one record."""
     params, data = load(), store.load(data_path(a.dataset))
-    parts = [data.split(name) for name in a.parts]
-    images, labels, indices = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "index"))
-    classifier = load_classifier(path, "cpu")
-    if a.compile:
-        classifier = torch.compile(classifier, dynamic=True)
+    splits = [data.split(name) for name in a.parts]
+    images, labels, indices = (torch.cat([getattr(s, name) for s in splits]) for name in ("images", "labels", "index"))
+    loaded = load_classifier(path, "cpu")
+    classifier = torch.compile(loaded, dynamic=True) if a.compile else loaded
     chosen = params.evaluation[suite].model_copy(update={"seed": a.attack_seed})
     started = time.process_time()
-    found = evaluate(classifier, images, labels, chosen, params.radii_for("standard", a.dataset))
+    evaluation = evaluate(classifier, images, labels, chosen, params.radii_for("standard", a.dataset))
     seconds = time.process_time() - started
-    who = dict(dataset=a.dataset, method=path.parts[-3], seed=int(path.parts[-2].removeprefix("seed")), suite=suite)
-    about = {"commit": commit(), "params": {"suite": chosen.model_dump(exclude_none=True)}}
-    record = found.record(indices.tolist(), about, split=" and ".join(a.parts), profile="standard", **who)
+    record = Record(
+        schema_=SCHEMA,
+        dataset=a.dataset,
+        split=" and ".join(a.parts),
+        method=path.parts[-3],
+        seed=int(path.parts[-2].removeprefix("seed")),
+        suite=suite,
+        profile="standard",
+        n=len(images),
+        indices=indices.tolist(),
+        clean=evaluation.clean,
+        attacks=evaluation.attacks,
+        flags=evaluation.flags,
+        timing={"seconds": evaluation.seconds},
+        provenance={"commit": commit(), "params": {"suite": chosen.model_dump(exclude_none=True)}},
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(record.to_json())
     print(f"{target}  {seconds:.0f} s  {[round(v, 1) for v in shares(record)]}", flush=True)
