@@ -40,7 +40,7 @@ def probe(classifier: Classifier, x: Tensor, y: Tensor) -> list[str]:
         (not bool(logits.isfinite().all()), "some logits are not finite"),
     ]
     chosen = is_correct(logits, y)
-    return [text for found, text in flags if found] + _gradients(classifier, x[chosen], y[chosen])
+    return [text for raised, text in flags if raised] + _gradients(classifier, x[chosen], y[chosen])
 
 
 def _differ(first: Tensor, second: Tensor) -> bool:

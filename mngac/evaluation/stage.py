@@ -28,7 +28,7 @@ def run(context: Context) -> None:
     classifier = open_classifier(
         job.inputs["classifier"], params.methods[w["method"]].model, len(data.classes), data.shape
     )
-    found = evaluate(
+    evaluation = evaluate(
         classifier.to(context.device),
         split.images[:n],
         split.labels[:n],
@@ -44,10 +44,10 @@ def run(context: Context) -> None:
         split=params.run.split,
         n=n,
         indices=split.index[:n].tolist(),
-        clean=found.clean,
-        attacks=found.attacks,
-        flags=found.flags,
-        timing={"seconds": found.seconds, **training},
+        clean=evaluation.clean,
+        attacks=evaluation.attacks,
+        flags=evaluation.flags,
+        timing={"seconds": evaluation.seconds, **training},
         provenance=provenance(context.key, context.key_parts, context.device, suite),
         **{**w, "seed": int(w["seed"])},  # type: ignore[arg-type]
     )

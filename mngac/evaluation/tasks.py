@@ -115,13 +115,13 @@ class guarded:  # noqa: N801 (reads as a statement: with guarded(...))
 
 def ranges(positions: list[int]) -> str:
     """Positions as ranges: `0-3, 7`."""
-    parts: list[list[int]] = []
+    spans: list[list[int]] = []
     for i in sorted(positions):
-        if parts and i == parts[-1][1] + 1:
-            parts[-1][1] = i
+        if spans and i == spans[-1][1] + 1:
+            spans[-1][1] = i
         else:
-            parts.append([i, i])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+            spans.append([i, i])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
 @dataclass

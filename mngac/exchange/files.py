@@ -93,8 +93,8 @@ def job_of(params: Params, request: Request) -> FileJob:
     entry = MethodConfig(kind="imported", checkpoint=request.checkpoint, model=_model(request))
     known = params.model_copy(update={"methods": {**params.methods, method: entry}})
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)
-    found = job(known, "evaluate", **wild)
-    return FileJob(found.stage, found.wildcards, _with_suite(known, request), request.checkpoint, request.out)
+    in_dag = job(known, "evaluate", **wild)
+    return FileJob(in_dag.stage, in_dag.wildcards, _with_suite(known, request), request.checkpoint, request.out)
 
 
 def _model(request: Request) -> str:
@@ -117,10 +117,10 @@ def _with_suite(params: Params, request: Request) -> Params:
 
 def _who(request: Request, profile: str) -> tuple[str, int]:
     """The record's method and training seed: from an `--out` under records/, else the file's name and 0."""
-    found = record_wildcards(request.out)
-    if found is None:
+    said_by_path = record_wildcards(request.out)
+    if said_by_path is None:
         return request.method or Path(request.checkpoint).stem, 0
-    said = (request.dataset, request.method or found["method"], request.suite, profile)
-    if said != (found["dataset"], found["method"], found["suite"], found["profile"]):
+    said = (request.dataset, request.method or said_by_path["method"], request.suite, profile)
+    if said != (said_by_path["dataset"], said_by_path["method"], said_by_path["suite"], said_by_path["profile"]):
         raise ParamsError(f"--out: found {request.out}, which is the path of another record than {' '.join(said)}")
-    return found["method"], int(found["seed"])
+    return said_by_path["method"], int(said_by_path["seed"])

@@ -53,13 +53,13 @@ def reevaluate(params: Params, folder: str, model: str, dataset: str, suite: str
     if not files:
         raise ParamsError(f"{folder}: no file of weights; allowed: a folder of {', '.join(sorted(SUFFIXES))}")
     profile = params.run.profiles[0]
-    found = []
+    records = []
     for path in files:
         record = f"{out}/{path.stem}-{suite}-{profile}.json"
         request = Request(str(path), model, dataset, suite, profile, record, n=n, method=path.stem)
-        found.append(evaluate_file(params, request))
-    table = tabulate([_row(record) for record in found], headers="keys", tablefmt="github", floatfmt=".1f")
-    flags = red_flags.collected([red_flags.Suspect(record.method, record) for record in found])
+        records.append(evaluate_file(params, request))
+    table = tabulate([_row(record) for record in records], headers="keys", tablefmt="github", floatfmt=".1f")
+    flags = red_flags.collected([red_flags.Suspect(record.method, record) for record in records])
     return "\n".join([table, *(f"Red flag of {', '.join(who)}: {flag}" for flag, who in flags.items())])
 
 

@@ -130,8 +130,8 @@ def _check_names(params: Params) -> None:
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
     _check_tables(params)
-    for suite, settings in params.evaluation.items():
-        for i, attack in enumerate(settings.attacks):
+    for suite, config in params.evaluation.items():
+        for i, attack in enumerate(config.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
 
 
@@ -165,7 +165,7 @@ def _check_tables(params: Params) -> None:
 
 
 def _check_source(path: str, source: DataConfig) -> None:
-    """Refuses a loader that does not exist, and settings that it does not read."""
+    """Refuses a loader that does not exist, and keys that it does not read."""
     find("data/loaders", source.loader, f"{path}.loader")
     read = keys_read("data/loaders", source.loader)
     for key in ("classes", "size"):

@@ -40,26 +40,26 @@ def alike(first: Record, second: Record, wanted: Sequence[str]) -> bool:
     return all(one[name] == other[name] for name in wanted)
 
 
-def check_alike(found: Sequence[Record], mixed: bool = False, wanted: Sequence[str] = MEASUREMENT) -> None:
+def check_alike(records: Sequence[Record], mixed: bool = False, wanted: Sequence[str] = MEASUREMENT) -> None:
     """Refuses records that may not stand together.
 
     Args:
-        found: the records.
+        records: the records.
         mixed: admits attacks computed and accepted by different code.
         wanted: names of the facts in which all must agree.
 
     Raises:
         RecordError: naming two of them, and what differs.
     """
-    if not found:
+    if not records:
         return
-    first = facts(found[0])
-    for record in found:
+    first = facts(records[0])
+    for record in records:
         other = facts(record)
         for name in wanted:
             if other[name] != first[name] and not (mixed and name == "attack code"):
                 way = ", or run.mixed: true (compare: --mixed)" if name == "attack code" else ""
                 raise RecordError(
-                    f"{record.name} and {found[0].name} differ in their {name}; allowed: the same for all{way}; "
+                    f"{record.name} and {records[0].name} differ in their {name}; allowed: the same for all{way}; "
                     "evaluate them anew"
                 )

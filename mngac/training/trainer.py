@@ -37,9 +37,9 @@ def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
     """The training attack of each norm, step sizes turned from shares of the radius into lengths."""
     attacks: dict[str, Attack] = {}
     for norm in NORMS:
-        settings, radius = getattr(training.attack, norm), number(getattr(radii, norm))
-        top = getattr(settings, "top", 1)
-        attacks[norm] = Attack(norm, radius, number(settings.step_size) * radius, settings.steps, top)
+        config, radius = getattr(training.attack, norm), number(getattr(radii, norm))
+        top = getattr(config, "top", 1)
+        attacks[norm] = Attack(norm, radius, number(config.step_size) * radius, config.steps, top)
     return attacks
 
 
@@ -213,7 +213,7 @@ class Trainer:
         count = self.training.monitor.images
         x = to_unit(self.validation.images[:count].to(self.device))
         y = self.validation.labels[:count].to(self.device)
-        found: dict[str, float] = {"validation_images": len(y), "validation_steps": self.training.monitor.steps}
+        monitored: dict[str, float] = {"validation_images": len(y), "validation_steps": self.training.monitor.steps}
         with frozen_statistics(self.classifier, "eval"), self.precision():
             for name, attack in {"clean": None, **self.attacks}.items():
                 seen = x
@@ -222,8 +222,8 @@ class Trainer:
                     seen = pgd(self.classifier, x, y, shorter, stream(self.seed, "monitor", epoch, device=self.device))
                 with torch.no_grad():
                     correct = self.classifier(seen).argmax(1) == y
-                found[f"validation_{name}"] = round(100 * correct.float().mean().item(), 2)
-        return found
+                monitored[f"validation_{name}"] = round(100 * correct.float().mean().item(), 2)
+        return monitored
 
     def _say(self, line: dict[str, Any]) -> None:
         share = line["epoch"] / self.training.epochs
@@ -293,14 +293,14 @@ class Trainer:
 
     def _cost(self) -> dict[str, float | None]:
         """What repeats of the cost; None for what was not trained, or could not be counted."""
-        found: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_equivalents"))
+        cost: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_equivalents"))
         if self.method.trains:
-            found["process_seconds"] = round(self.progress.process_seconds, 3)
-            found["flops"] = flops = self.meter.total()
+            cost["process_seconds"] = round(self.progress.process_seconds, 3)
+            cost["flops"] = flops = self.meter.total()
             with frozen_statistics(self.classifier, "eval"):
                 forward = flops_of_a_forward(self.classifier, self.batch(0).x)
-            found["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
-        return found
+            cost["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
+        return cost
 
 
 def device_name(device: str) -> str:
