@@ -195,7 +195,7 @@ def autoattack_log(record: Record) -> str:
     """What AutoAttack prints, norm by norm, told from the record."""
     seconds = record.timing.get("seconds", {})
     versions = record.provenance.get("versions", {})
-    suite = record.provenance.get("params", {}).get("suite", {})
+    suite = record.suite_config
     lines = [f"pyautoattack {versions.get('pyautoattack', '?')}, torch {versions.get('torch', '?')}"]
     norms: list[Norm] = [norm for norm in NORMS if norm in record.norms()]
     for norm in norms:

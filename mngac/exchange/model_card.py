@@ -9,7 +9,6 @@ import yaml
 from tabulate import tabulate
 
 from mngac.exchange.exported import Export
-from mngac.params.types import NORMS
 from mngac.results import red_flags
 from mngac.results.intervals import wilson
 from mngac.results.records import Record
@@ -30,9 +29,8 @@ def red_flags_of(records: Sequence[Record]) -> list[str]:
 def results(record: Record) -> str:
     """Clean, each norm and the union as a table: percent with Wilson's 95 % interval."""
     radii = record.radii()
-    columns = ["clean", *record.norms(), *(["union"] if set(record.norms()) == set(NORMS) else [])]
     rows = []
-    for column in columns:
+    for column in record.columns():
         correct = record.column(column)
         low, high = wilson(sum(correct), record.n)
         rows.append(

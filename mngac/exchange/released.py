@@ -12,7 +12,6 @@ from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params.errors import ParamsError
 from mngac.params.sections import Params
-from mngac.params.types import NORMS
 from mngac.pipeline.paths import data_path
 from mngac.results import red_flags
 from mngac.results.records import Record
@@ -64,5 +63,5 @@ def reevaluate(params: Params, folder: str, model: str, dataset: str, suite: str
 
 
 def _row(record: Record) -> dict[str, object]:
-    shares = {name: 100 * sum(record.column(name)) / record.n for name in ("clean", *NORMS, "union")}
+    shares = {name: 100 * sum(record.column(name)) / record.n for name in record.columns()}
     return {"file": record.method, **shares, "n": record.n}

@@ -157,6 +157,7 @@ MIXED = [
     ({"indices": list(range(1, 11))}, "images"),
     ({"attacks": [{**a, "radius": "0.2"} for a in ADV["attacks"]]}, "radii"),
     ({"provenance": {"code": CODE, "params": {"suite": {"attacks": [{"steps": 7}] * 3}}}}, "attacks"),
+    ({"provenance": {"code": CODE, "params": {"suite": {"seed": 1}}}}, "seed and batch size of the attacks"),
 ]
 
 
