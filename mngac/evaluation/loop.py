@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct, reproducible
 from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
-from mngac.evaluation.tasks import AttackFailed, Classifier, Finding, Finished, Runner, Task, Workers, guarded
+from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, guarded
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Radii, Suite
 from mngac.params.suites import radii_of, suite_of

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
+from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct
-
-Classifier = Callable[[Tensor], Tensor]
 
 IMAGES = 128
 SAME = 1e-4
