@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -20,7 +21,7 @@ from mngac.pipeline.paths import record_path
 from mngac.results import records, red_flags
 from mngac.results.compare import tested
 from mngac.results.intervals import wilson
-from mngac.results.records import Record
+from mngac.results.records import Record, RecordError
 from mngac.results.statistics import holm, spread
 from mngac.results.together import check_alike
 
@@ -97,8 +98,21 @@ def paper_row(dataset: str, table: str, method: str) -> dict[str, float] | None:
 def of_seeds(params: Params, dataset: str, method: str, suite: str, profile: str) -> list[Record]:
     """The records of a method that exist, one a seed."""
     wild = dict(dataset=dataset, method=method, suite=suite, profile=profile)
-    paths = [Path(record_path({**wild, "seed": str(k)})) for k in params.run.seeds]
-    return [records.read(path) for path in paths if path.exists()]
+    return _existing([record_path({**wild, "seed": str(k)}) for k in params.run.seeds])
+
+
+def _existing(paths: Sequence[str]) -> list[Record]:
+    """The records of those paths that exist.
+
+    Raises:
+        RecordError: where one is another's than its path says.
+    """
+    there = {path: records.read(path) for path in paths if Path(path).exists()}
+    for path, record in there.items():
+        own = {name: str(getattr(record, name)) for name in ("dataset", "method", "seed", "suite", "profile")}
+        if path != record_path(own):
+            raise RecordError(f"{path}: found the record of {record.name}; allowed: that of its path")
+    return list(there.values())
 
 
 def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
@@ -118,12 +132,8 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
 def _of_classifier(params: Params, dataset: str, method: str, seed: int) -> list[Record]:
     """The records of one classifier under all suites and profiles of the run."""
     wild = dict(dataset=dataset, method=method, seed=str(seed))
-    paths = [
-        Path(record_path({**wild, "suite": suite, "profile": profile}))
-        for suite in params.run.suites
-        for profile in params.run.profiles
-    ]
-    return [records.read(path) for path in paths if path.exists()]
+    names = product(params.run.suites, params.run.profiles)
+    return _existing([record_path({**wild, "suite": suite, "profile": profile}) for suite, profile in names])
 
 
 def _concerned(who: Sequence[tuple[str, int]], whole: Sequence[tuple[str, int]]) -> str:

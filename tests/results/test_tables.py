@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -165,6 +166,13 @@ MIXED = [
 def test_records_that_differ_are_refused_in_one_table(written, change, what):
     params = written(MNG, {**ADV, **change})
     with pytest.raises(RecordError, match=rf"digits/\S+ and digits/adv_linf/\S+ differ in their {what}"):
+        tables.sections(params, "all")
+
+
+def test_a_record_at_anothers_path_is_refused(written):
+    params = written(MNG, ADV)
+    Path("records/digits/mng_ac/seed0/apgd-standard.json").write_text(json.dumps(ADV))
+    with pytest.raises(RecordError, match="found the record of digits/adv_linf/seed0/apgd-standard; allowed: that of"):
         tables.sections(params, "all")
 
 
