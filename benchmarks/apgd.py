@@ -1,4 +1,4 @@
-"""The project's own APGD against pyautoattack's: CPU seconds and images left right, in turns, at equal settings.
+"""The project's own APGD against pyautoattack's: CPU seconds and images still correct, in turns, at equal budgets.
 
     python benchmarks/apgd.py trained/digits/sat/seed0/classifier.safetensors [--turns 3]
 
@@ -18,8 +18,8 @@ from mngac.data import store
 from mngac.evaluation.loop import evaluate
 from mngac.models.files import load_classifier
 from mngac.params.checks import load
-from mngac.params.sections import Suite
-from mngac.params.types import NORMS
+from mngac.params.sections import AttackConfig, Suite
+from mngac.params.types import NORMS, Norm
 from mngac.pipeline.paths import data_path
 
 PAIRS = {
@@ -42,24 +42,25 @@ def main() -> None:
     a = parser.parse_args()
     torch.set_num_threads(1)
     radii, data = load().radii_for("standard", a.dataset), store.load(data_path(a.dataset))
-    parts = [data.split(name) for name in ("validation", "unlabelled")]
-    images, labels = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels"))
+    splits = [data.split(name) for name in ("validation", "unlabelled")]
+    images, labels = (torch.cat([getattr(s, name) for s in splits]) for name in ("images", "labels"))
     classifier = load_classifier(a.checkpoint, "cpu")
 
-    def measure(entry: dict, norm: str) -> tuple[float, int]:
-        suite = Suite(attacks=[{**entry, "norm": norm, "steps": STEPS}], batch_size=500, n=None, seed=0)
+    def measure(entry: dict, norm: Norm) -> tuple[float, int]:
+        attack = AttackConfig(**entry, norm=norm, steps=STEPS)
+        suite = Suite(attacks=[attack], batch_size=500, n=None, seed=0)
         started = time.process_time()
-        found = evaluate(classifier, images, labels, suite, radii)
-        return time.process_time() - started, sum(found.robust(norm))
+        evaluation = evaluate(classifier, images, labels, suite, radii)
+        return time.process_time() - started, sum(evaluation.robust(norm))
 
     lines = []
     for norm in NORMS:
         for kind, pair in PAIRS.items():
             turns = [[measure(entry, norm) for entry in pair] for _ in range(a.turns)]
             theirs, ours = (statistics.median(turn[i][0] for turn in turns) for i in (0, 1))
-            held = [turns[0][i][1] for i in (0, 1)]
-            lines.append([f"{norm}, {kind}", f"{theirs:.2f}", f"{ours:.2f}", f"{ours / theirs:.2f}", *held])
-    header = ["", "pyautoattack (s)", "own (s)", "ratio", "pyautoattack: right", "own: right"]
+            correct = [turns[0][i][1] for i in (0, 1)]
+            lines.append([f"{norm}, {kind}", f"{theirs:.2f}", f"{ours:.2f}", f"{ours / theirs:.2f}", *correct])
+    header = ["", "pyautoattack (s)", "own (s)", "ratio", "pyautoattack: correct", "own: correct"]
     print(tabulate(lines, header, tablefmt="github"))
     print(f"{len(labels)} images, {STEPS} steps, median of {a.turns} turns, one thread, torch {torch.__version__}")
 

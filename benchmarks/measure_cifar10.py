@@ -39,22 +39,22 @@ from mngac.training.stage import plan_of
 from mngac.training.trainer import Trainer
 
 one = job(load(), "train", dataset=sys.argv[1], method="mng_ac", seed="0")
-device = device_type(one.params.run.device)
-trainer = Trainer(store.load(one.inputs["data"]), plan_of(one, device), pathlib.Path("profile"))
+plan = plan_of(one, device_type(one.params.run.device))
+trainer = Trainer(store.load(one.inputs["data"]), plan, pathlib.Path("profile"))
 trainer.classifier.train()
 for number in range(1, 4):
     trainer._step(number, 0.05)
 cuda = trainer.device == "cuda"
-with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as found:
+with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as profiled:
     for number in range(4, 7):
         trainer._step(number, 0.05)
 key = "self_cuda_time_total" if cuda else "self_cpu_time_total"
-print(found.key_averages().table(sort_by=key, row_limit=12, max_name_column_width=60))
+print(profiled.key_averages().table(sort_by=key, row_limit=12, max_name_column_width=60))
 """
 
 
 def params(arguments: argparse.Namespace) -> dict:
-    """params.yaml with the folder as a data set, PreActResNet-18 and the paper's settings."""
+    """params.yaml with the folder as a data set, PreActResNet-18 and the paper's budget."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     methods = arguments.methods
     raw["run"] |= {

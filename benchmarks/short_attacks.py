@@ -1,4 +1,4 @@
-"""Few long attacks or many short ones? Images left correct by APGD after 1, 2, 5 ... starts, by number of steps.
+"""Few long attacks or many short ones? Images still correct under APGD after 1, 2, 5 ... starts, by number of steps.
 
     python benchmarks/short_attacks.py trained/digits/mng_ac/seed10 trained/digits/adv_linf/seed10
 
@@ -46,27 +46,28 @@ PLAN = {
 SHOWN = (1, 2, 5, 9, 10, 20)
 
 
-def left(problem: Problem, x: Tensor, y: Tensor, aims: Tensor) -> Tensor:
-    """bool (starts, n): what each start leaves correct on its own."""
+def still_correct(problem: Problem, x: Tensor, y: Tensor, aims: Tensor) -> Tensor:
+    """bool (starts, n): the images that each start by itself does not break."""
     rows = [apgd_until_broken(problem, x, y, aim[None], 100 + k) for k, aim in enumerate(aims)]
     with torch.no_grad():
         return torch.stack([is_correct(problem.classifier(x_adv), y) for x_adv in rows])
 
 
 def lines(classifier: nn.Module, x: Tensor, y: Tensor, norm: str, radius: float) -> list[list[object]]:
-    """A line an attack: norm, loss, steps, and images left after so many starts."""
+    """A line an attack: norm, loss, steps, and images still correct after so many starts."""
     with torch.no_grad():
         logits = classifier(x)
     whole = is_correct(logits, y)
     x, y = x[whole], y[whole]
     aims = logits[whole].scatter(1, y[:, None], -torch.inf).topk(9, dim=1).indices.T
-    found, everything = [], torch.ones(len(x), dtype=torch.bool)
+    rows: list[list[object]] = []
+    under_all = torch.ones(len(x), dtype=torch.bool)
     for loss, steps, starts in PLAN[norm]:
         goals = aims[:starts] if "targeted" in loss else y.expand(starts, -1)
-        held = left(Problem(classifier, norm, radius, steps, LOSSES[loss]), x, y, goals)
-        everything &= held.all(0)
-        found.append([norm, loss, steps, *(int(held[:k].all(0).sum()) if k <= starts else "" for k in SHOWN)])
-    return [*found, [norm, "all of these", "", *[int(everything.sum())] * len(SHOWN)]]
+        correct = still_correct(Problem(classifier, norm, radius, steps, LOSSES[loss]), x, y, goals)
+        under_all &= correct.all(0)
+        rows.append([norm, loss, steps, *(int(correct[:k].all(0).sum()) if k <= starts else "" for k in SHOWN)])
+    return [*rows, [norm, "all of these", "", *[int(under_all.sum())] * len(SHOWN)]]
 
 
 def main() -> None:
@@ -77,18 +78,18 @@ def main() -> None:
     a = parser.parse_args()
     torch.set_num_threads(1)
     radii, data = load().radii_for("standard", a.dataset), store.load(data_path(a.dataset))
-    parts = [data.split(name) for name in ("validation", "unlabelled")]
-    images, labels = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels"))
+    splits = [data.split(name) for name in ("validation", "unlabelled")]
+    images, labels = (torch.cat([getattr(s, name) for s in splits]) for name in ("images", "labels"))
     for folder in a.folders:
         classifier = load_classifier(Path(folder, "classifier.safetensors"), "cpu")
         with frozen(classifier):
-            found = [
+            rows = [
                 line
                 for norm in PLAN
                 for line in lines(classifier, to_unit(images), labels, norm, number(getattr(radii, norm)))
             ]
         header = ["norm", "loss", "steps", *(f"{k} starts" for k in SHOWN)]
-        print(f"\n{folder}: of {len(labels)} images\n\n{tabulate(found, header, tablefmt='github')}", flush=True)
+        print(f"\n{folder}: of {len(labels)} images\n\n{tabulate(rows, header, tablefmt='github')}", flush=True)
 
 
 if __name__ == "__main__":

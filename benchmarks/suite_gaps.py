@@ -73,16 +73,17 @@ def attack(a: argparse.Namespace, path: Path, suite: str, target: Path) -> None:
     params, data = load(), store.load(data_path(a.dataset))
     splits = [data.split(name) for name in a.splits]
     images, labels, indices = (torch.cat([getattr(s, name) for s in splits]) for name in ("images", "labels", "index"))
-    classifier = load_classifier(path, "cpu")
-    if a.compile:
-        classifier = torch.compile(classifier, dynamic=True)
+    loaded = load_classifier(path, "cpu")
+    classifier = torch.compile(loaded, dynamic=True) if a.compile else loaded
     chosen = params.evaluation[suite].model_copy(update={"seed": a.attack_seed})
     started = time.process_time()
-    found = evaluate(classifier, images, labels, chosen, params.radii_for("standard", a.dataset))
+    evaluation = evaluate(classifier, images, labels, chosen, params.radii_for("standard", a.dataset))
     seconds = time.process_time() - started
     who = dict(dataset=a.dataset, method=path.parts[-3], seed=int(path.parts[-2].removeprefix("seed")), suite=suite)
     about = {"commit": commit(), "params": {"suite": chosen.model_dump(exclude_none=True)}}
-    record = record_of(found, indices.tolist(), about, None, split=" and ".join(a.splits), profile="standard", **who)
+    record = record_of(
+        evaluation, indices.tolist(), about, None, split=" and ".join(a.splits), profile="standard", **who
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(record.to_json())
     print(f"{target}  {seconds:.0f} s  {[round(v, 1) for v in shares(record)]}", flush=True)

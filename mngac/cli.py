@@ -105,7 +105,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_stage(arguments: argparse.Namespace) -> None:
     """Runs a stage, or restores it from the cache."""
-    _job(arguments, arguments.command).run()
+    from mngac.pipeline.jobs import check_kind_of_training
+
+    job = _job(arguments, arguments.command)
+    check_kind_of_training(job)
+    job.run()
 
 
 def _job(arguments: argparse.Namespace, stage: str) -> Job:
@@ -178,15 +182,15 @@ def export(arguments: argparse.Namespace) -> None:
     from mngac.exchange.export import export
 
     what = export(arguments.checkpoint, arguments.record, arguments.out)
-    print(f"{what.name}: {len(what.found)} record(s), in {arguments.out}")
+    print(f"{what.name}: {len(what.records)} record(s), in {arguments.out}")
 
 
 def import_checkpoint(arguments: argparse.Namespace) -> None:
     """Imports one file."""
     from mngac.exchange.released import import_checkpoint
 
-    found = import_checkpoint(arguments.checkpoint, arguments.model, arguments.dataset, arguments.out)
-    print(f"{arguments.out}: {found.model}, {found.classes} classes")
+    architecture = import_checkpoint(arguments.checkpoint, arguments.model, arguments.dataset, arguments.out)
+    print(f"{arguments.out}: {architecture.model}, {architecture.classes} classes")
 
 
 def reevaluate(arguments: argparse.Namespace) -> None:

@@ -11,10 +11,10 @@ from helpers import ROOT
 PACKAGE = ROOT / "mngac"
 FILES = sorted(PACKAGE.rglob("*.py"))
 WITHOUT_TORCH = [
-    *(PACKAGE / "params").glob("*.py"),
-    *(PACKAGE / "pipeline").glob("*.py"),
-    *(PACKAGE / "results").glob("*.py"),
-    *(PACKAGE / "report").glob("*.py"),
+    *(PACKAGE / "params").rglob("*.py"),
+    *(PACKAGE / "pipeline").rglob("*.py"),
+    *(PACKAGE / "results").rglob("*.py"),
+    *(PACKAGE / "report").rglob("*.py"),
 ]
 
 

@@ -111,7 +111,7 @@ class Ascent:
         self.taken += 1
 
     def _back_to_best(self, chosen: Tensor) -> None:
-        """The chosen images go on from their best point."""
+        """The chosen images take their next steps from their best point."""
         self.point = torch.where(_like(chosen, self.x), self.best, self.point)
         self.gradient = torch.where(_like(chosen, self.x), self.best_gradient, self.gradient)
 
@@ -119,12 +119,12 @@ class Ascent:
 def _checkpoints(steps: int) -> set[int]:
     """Steps after which step sizes are looked at: 22 % of the steps, then ever shorter spans, at least 6 %."""
     span, least, shorter = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
-    found, at = set(), span
+    ends, at = set(), span
     while at <= steps:
-        found.add(at)
+        ends.add(at)
         span = max(span - shorter, least)
         at += span
-    return found
+    return ends
 
 
 class Halving(Ascent):

@@ -1,4 +1,4 @@
-"""Downloads that go on where they broke off and count only once their checksum is right."""
+"""Downloads that resume where they broke off and count only once their checksum is the published one."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def check(path: Path, expected: str, origin: str) -> None:
         DataError: where they differ, with the file, what was expected and what was found.
     """
     refuse_html(path, origin)
-    found = md5(path)
-    if found != expected:
-        raise DataError(f"{path}: MD5 expected {expected}, found {found}; delete it and get it again from {origin}")
+    digest = md5(path)
+    if digest != expected:
+        raise DataError(f"{path}: MD5 expected {expected}, found {digest}; delete it and get it again from {origin}")
 
 
 def fetch(url: str, path: Path, expected: str, log: Log) -> Path:
@@ -69,7 +69,7 @@ def fetch(url: str, path: Path, expected: str, log: Log) -> Path:
 
 def _patiently(url: str, part: Path, log: Log) -> None:
     """Attempts until the file is whole; an attempt that brought something does not count."""
-    left = ATTEMPTS
+    attempts = ATTEMPTS
     while True:
         before = _size(part)
         try:
@@ -83,9 +83,9 @@ def _patiently(url: str, part: Path, log: Log) -> None:
             ConnectionError,
             TimeoutError,
         ) as error:
-            left = left - 1 if _size(part) <= before else ATTEMPTS - 1
+            attempts = attempts - 1 if _size(part) <= before else ATTEMPTS - 1
             why = " ".join(str(getattr(error, "reason", error)).split())
-            if not left:
+            if not attempts:
                 raise DataError(
                     f"{url}: the connection broke after {_size(part):,} bytes ({why}); run again, it resumes from "
                     f"there; or {_by_hand(part)}"

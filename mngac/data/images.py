@@ -47,9 +47,9 @@ class Decoder:
                 "to grey"
             )
         if array.shape != self.shape:
-            found, wanted = (f"{w}x{h}" for _, h, w in (array.shape, self.shape))
+            size, wanted = (f"{w}x{h}" for _, h, w in (array.shape, self.shape))
             raise DataError(
-                f"{place}: {found} pixels, but {self.first} has {wanted}; make them alike, or state a size to resize to"
+                f"{place}: {size} pixels, but {self.first} has {wanted}; make them alike, or state a size to resize to"
             )
         return array
 

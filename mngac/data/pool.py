@@ -39,10 +39,10 @@ def read_pool(source: str, shape: Sequence[int], classes: int, size: int | None,
         images = _read_array(source, shape)
     else:
         decoder = Decoder(size, rgb=shape[0] == 3, first="the training set", shape=tuple(shape))
-        found = trees.read(source, _locate, decoder, log)
-        if not found:
+        splits = trees.read(source, _locate, decoder, log)
+        if not splits:
             raise DataError(f"{source}: no PNG or JPEG images in it; put them there, or correct the path")
-        images, _ = found["unlabelled"].tensors([""])
+        images, _ = splits["unlabelled"].tensors([""])
     return images, torch.full((len(images),), UNKNOWN)
 
 

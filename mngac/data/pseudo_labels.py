@@ -60,13 +60,13 @@ def brought_along(data: store.DataSet) -> Tensor:
 def label(classifier: torch.nn.Module, data: store.DataSet, device: str, params: PseudoLabel) -> tuple[Tensor, dict]:
     """Hard labels of the unlabelled split, and what is known of them and of the teacher."""
     accuracy = check_teacher(classifier, data, device, params.min_accuracy)
-    confidence, found = posteriors(classifier, data.split("unlabelled").images, device).max(1)
-    labels = found if params.labels == "teacher" else brought_along(data)
+    confidence, predicted = posteriors(classifier, data.split("unlabelled").images, device).max(1)
+    labels = predicted if params.labels == "teacher" else brought_along(data)
     return labels, {
         "labels": params.labels,
         "validation_accuracy": round(accuracy, 6),
         "validation_images": len(data.split("validation")),
-        "agreement_with_teacher": round((labels == found).float().mean().item(), 6),
+        "agreement_with_teacher": round((labels == predicted).float().mean().item(), 6),
         "confidence_histogram": torch.histc(confidence, bins=10, min=0, max=1).int().tolist(),
         "class_counts": torch.bincount(labels, minlength=len(data.classes)).tolist(),
     }

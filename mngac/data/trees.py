@@ -47,7 +47,7 @@ def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, T
     Raises:
         DataError: for a broken source or image, with its name, or a path that stands twice in an archive.
     """
-    found: dict[str, TreeSplit] = {}
+    splits: dict[str, TreeSplit] = {}
     seen: set[str] = set()
     with log.bar(0, 0, " images") as bar:
         for entry in entries(source):
@@ -58,12 +58,12 @@ def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, T
                 raise DataError(f"{entry.place}: stands twice in the archive; pack it anew")
             seen.add(entry.name)
             part, label = place
-            split = found.setdefault(part, TreeSplit())
+            split = splits.setdefault(part, TreeSplit())
             split.stack.add(decoder(entry.place, entry.read()))
             split.names.append(entry.name)
             split.labels.append(label)
             bar.update()
-    return found
+    return splits
 
 
 def numbers(split: TreeSplit) -> dict[str, int]:

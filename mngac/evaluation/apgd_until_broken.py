@@ -59,9 +59,9 @@ def _climb(ascent: Ascent, owner: Tensor, x_adv: Tensor) -> Tensor:
     broken = torch.zeros(len(x_adv), dtype=torch.bool, device=x_adv.device)
     while True:
         broken[_write(x_adv, owner, ascent.fooled, ascent.adversarial)] = True
-        left = ~broken[owner]
-        owner = owner[left]
-        ascent.keep(left)
+        whole = ~broken[owner]
+        owner = owner[whole]
+        ascent.keep(whole)
         if not len(owner) or ascent.taken >= ascent.problem.steps:
             _write(x_adv, owner, torch.ones_like(owner, dtype=torch.bool), ascent.point)
             return broken

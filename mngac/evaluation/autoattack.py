@@ -37,13 +37,13 @@ def autoattack(classifier: Classifier, target: Target) -> AutoAttack:
 
 
 @torch.no_grad()
-def perturb(part: object, x: Tensor, y: Tensor, target: Target, **settings: object) -> Tensor:
+def perturb(part: object, x: Tensor, y: Tensor, target: Target, **options: object) -> Tensor:
     """Runs one part on one batch, as the original does: seeded anew, without gradients outside the part.
 
     Raises:
         AttributeError: for a setting that the part does not have.
     """
-    for name, value in {"seed": target.seed, **settings}.items():
+    for name, value in {"seed": target.seed, **options}.items():
         if not hasattr(part, name):
             raise AttributeError(f"pyautoattack's {type(part).__name__} has no setting {name}")
         setattr(part, name, value)

@@ -68,8 +68,8 @@ def black_box_wins(attacks: Sequence[AttackRecord], black_box: Sequence[bool], n
         seeing = [a for a, b in zip(attacks, black_box, strict=True) if a.norm == attack.norm and not b]
         if not blind or not seeing:
             continue
-        left = worst_case(*(a.correct for a in seeing))
-        won = sum(held and flag == "0" for held, flag in zip(left, attack.correct, strict=True))
+        withstood = worst_case(*(a.correct for a in seeing))
+        won = sum(correct and outcome == "0" for correct, outcome in zip(withstood, attack.correct, strict=True))
         if won > BLACK_BOX_SHARE * n:
             flags.append(f"{attack.name} {attack.norm} broke {won} images that the gradient attacks had left")
     return flags

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct, reproducible
 from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
-from mngac.evaluation.tasks import AttackFailed, Classifier, Finding, Finished, Runner, Task, Workers, guarded
+from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, guarded
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Radii, Suite
 from mngac.params.suites import radii_of, suite_of
@@ -196,13 +197,13 @@ class _Run:
 
     def _findings(self, title: str, tasks: list[Task], robust: Tensor) -> list[Finding]:
         """Runs the tasks, and shows how the robust accuracy falls."""
-        findings, left = [], robust.clone()
+        findings, robust_now = [], robust.clone()
         with self.log.bar(sum(len(t.positions) for t in tasks), 0, " images") as bar:
             bar.set_description(f"{self.log.name} {title}")
             for finding in self.workers.run(tasks):
-                left[finding.positions] &= torch.tensor([o is not Outcome.BROKEN for o in finding.outcomes])
+                robust_now[finding.positions] &= torch.tensor([o is not Outcome.BROKEN for o in finding.outcomes])
                 bar.update(len(finding.positions))
-                bar.set_postfix(robust=f"{100 * left.float().mean():.1f} %")
+                bar.set_postfix(robust=f"{100 * robust_now.float().mean():.1f} %")
                 findings.append(finding)
         return findings
 

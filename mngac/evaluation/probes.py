@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
+from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct
-
-Classifier = Callable[[Tensor], Tensor]
 
 IMAGES = 128
 SAME = 1e-4
@@ -40,7 +37,7 @@ def probe(classifier: Classifier, x: Tensor, y: Tensor) -> list[str]:
         (not bool(logits.isfinite().all()), "some logits are not finite"),
     ]
     chosen = is_correct(logits, y)
-    return [text for found, text in flags if found] + _gradients(classifier, x[chosen], y[chosen])
+    return [text for raised, text in flags if raised] + _gradients(classifier, x[chosen], y[chosen])
 
 
 def _differ(first: Tensor, second: Tensor) -> bool:

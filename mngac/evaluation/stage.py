@@ -28,7 +28,7 @@ def run(context: Context) -> None:
     classifier = open_classifier(
         job.inputs["classifier"], params.methods[w["method"]].model, len(data.classes), data.shape
     )
-    found = evaluate(
+    evaluation = evaluate(
         classifier.to(context.device),
         split.images[:n],
         split.labels[:n],
@@ -40,7 +40,7 @@ def run(context: Context) -> None:
     )
     about = {**provenance(context.key, context.key_parts, context.device, suite), "held_out": data.held_out}
     who = {**w, "seed": int(w["seed"]), "split": params.run.split}
-    record = record_of(found, split.index[:n].tolist(), about, _training(job.inputs.get("training")), **who)
+    record = record_of(evaluation, split.index[:n].tolist(), about, _training(job.inputs.get("training")), **who)
     write_text(job.outputs["record"], record.to_json())
 
 

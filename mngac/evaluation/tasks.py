@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context, parent_process
@@ -16,6 +16,7 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
+from mngac.attacks.pgd import Classifier
 from mngac.data.batches import to_unit
 from mngac.evaluation.acceptance import Pool, Target, run_attack
 from mngac.evaluation.outcome import Outcome
@@ -23,8 +24,6 @@ from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.params.sections import AttackConfig
 from mngac.pipeline.cache import write_text
-
-Classifier = Callable[[Tensor], Tensor]
 
 
 class AttackFailed(RuntimeError):  # noqa: N818
@@ -115,13 +114,13 @@ class guarded:  # noqa: N801 (reads as a statement: with guarded(...))
 
 def ranges(positions: list[int]) -> str:
     """Positions as ranges: `0-3, 7`."""
-    parts: list[list[int]] = []
+    spans: list[list[int]] = []
     for i in sorted(positions):
-        if parts and i == parts[-1][1] + 1:
-            parts[-1][1] = i
+        if spans and i == spans[-1][1] + 1:
+            spans[-1][1] = i
         else:
-            parts.append([i, i])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+            spans.append([i, i])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
 @dataclass

@@ -43,17 +43,17 @@ def export(checkpoint: str, record_paths: Sequence[str], out: str) -> Export:
         RecordError: where there is no record, or one is not of this classifier.
         UserError: for a checkpoint of another form.
     """
-    found = sorted((records.read(path) for path in record_paths), key=lambda r: (_rank(r), r.profile))
-    _check_one_classifier(checkpoint, found)
+    evaluated = sorted((records.read(path) for path in record_paths), key=lambda r: (_rank(r), r.profile))
+    _check_one_classifier(checkpoint, evaluated)
     architecture = architecture_of(checkpoint)
     beside = Path(checkpoint).with_name("train.json")
     what = Export(
         Path(checkpoint),
         architecture,
-        found,
+        evaluated,
         _training_params(checkpoint),
         json.loads(beside.read_text()) if beside.exists() else {},
-        _verify(checkpoint, found),
+        _verify(checkpoint, evaluated),
     )
     folder = Path(out)
     (folder / "records").mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def export(checkpoint: str, record_paths: Sequence[str], out: str) -> Export:
     write_text(folder / "config.json", json.dumps(config(what), indent=1) + "\n")
     write_text(folder / "model_info.json", json.dumps(model_info(what), indent=2) + "\n")
     write_text(folder / "README.md", model_card.text(what, model_info(what)))
-    for record in found:
+    for record in evaluated:
         write_text(folder / "records" / f"{record.suite}-{record.profile}.json", record.to_json())
         if record.suite == "autoattack":
             write_text(folder / f"autoattack-{record.profile}.log", autoattack_log(record))
@@ -73,31 +73,31 @@ def _rank(record: Record) -> int:
     return STRENGTH.index(record.suite) if record.suite in STRENGTH else len(STRENGTH)
 
 
-def _check_one_classifier(checkpoint: str, found: Sequence[Record]) -> None:
-    if not found:
+def _check_one_classifier(checkpoint: str, evaluated: Sequence[Record]) -> None:
+    if not evaluated:
         raise RecordError("--record: missing; allowed: one record or more of the classifier")
     path = trained_wildcards(checkpoint)
-    for record in found:
+    for record in evaluated:
         own = (record.dataset, record.method, str(record.seed))
         if path and own != (path["dataset"], path["method"], path["seed"]):
             raise RecordError(f"{record.name} is not of {checkpoint}; allowed: its own records")
-    check_alike(found, wanted=CLASSIFIER)
-    names = [(r.suite, r.profile) for r in found]
+    check_alike(evaluated, wanted=CLASSIFIER)
+    names = [(r.suite, r.profile) for r in evaluated]
     if len(set(names)) < len(names):
         raise RecordError(f"two records of one suite and profile: {names}")
 
 
 @torch.no_grad()
-def _verify(checkpoint: str, found: Sequence[Record]) -> bool:
+def _verify(checkpoint: str, evaluated: Sequence[Record]) -> bool:
     """Classifies the first images again, where the data set is here.
 
     Raises:
         RecordError: where that is not what a record says.
     """
-    if not Path(data_path(found[0].dataset)).exists():
+    if not Path(data_path(evaluated[0].dataset)).exists():
         return False
-    data, classifier = store.load(data_path(found[0].dataset)), load_classifier(checkpoint, "cpu")
-    for record in found:
+    data, classifier = store.load(data_path(evaluated[0].dataset)), load_classifier(checkpoint, "cpu")
+    for record in evaluated:
         part = data.splits[record.split]
         n = min(CHECKED, record.n)
         same_images = part.index[: record.n].tolist() == record.indices
@@ -172,8 +172,8 @@ def model_info(what: Export) -> dict[str, Any]:
     }
 
 
-def _percent(flags: Sequence[bool]) -> float:
-    return round(100 * sum(flags) / len(flags), 2)
+def _percent(correct: Sequence[bool]) -> float:
+    return round(100 * sum(correct) / len(correct), 2)
 
 
 def _architecture(model: str) -> str:
@@ -191,7 +191,7 @@ def _gpu_seconds(what: Export) -> dict[str, float | None]:
 
 
 def _gpu_seconds_of_attacks(what: Export) -> float:
-    attacked = [sum(r.timing.get("seconds", {}).values()) for r in what.found if r.provenance.get("device") == "cuda"]
+    attacked = [sum(r.timing.get("seconds", {}).values()) for r in what.records if r.provenance.get("device") == "cuda"]
     return round(sum(attacked, 0.0), 3)
 
 
@@ -199,24 +199,24 @@ def autoattack_log(record: Record) -> str:
     """What AutoAttack prints, norm by norm, told from the record."""
     seconds = record.timing.get("seconds", {})
     versions = record.provenance.get("versions", {})
-    suite = record.provenance.get("params", {}).get("suite", {})
+    suite = record.suite_config
     lines = [f"pyautoattack {versions.get('pyautoattack', '?')}, torch {versions.get('torch', '?')}"]
     norms: list[Norm] = [norm for norm in NORMS if norm in record.norms()]
     for norm in norms:
-        parts = [a for a in record.attacks if a.norm == norm]
-        names = ", ".join(a.name.replace("_", "-") for a in parts)
+        attacks = [a for a in record.attacks if a.norm == norm]
+        names = ", ".join(a.name.replace("_", "-") for a in attacks)
         lines += [
             "",
-            f"{norm}, eps {parts[0].radius}, {record.n} images, batch size {suite.get('batch_size')}, "
+            f"{norm}, eps {attacks[0].radius}, {record.n} images, batch size {suite.get('batch_size')}, "
             f"seed {suite.get('seed')}",
             f"using standard version including {names}.",
             f"initial accuracy: {_percent(record.clean_correct):.2f}%",
         ]
         total = 0.0
-        for i, part in enumerate(parts):
-            total += seconds.get(f"{part.name} {norm}", 0.0)
-            left = _percent(records.worst_case(record.clean, *(a.correct for a in parts[: i + 1])))
-            shown = part.name.replace("_", "-").upper()
-            lines.append(f"robust accuracy after {shown}: {left:.2f}% (total time {total:.1f} s)")
+        for i, attack in enumerate(attacks):
+            total += seconds.get(f"{attack.name} {norm}", 0.0)
+            correct = _percent(records.worst_case(record.clean, *(a.correct for a in attacks[: i + 1])))
+            shown = attack.name.replace("_", "-").upper()
+            lines.append(f"robust accuracy after {shown}: {correct:.2f}% (total time {total:.1f} s)")
         lines.append(f"robust accuracy: {_percent(record.robust(norm)):.2f}%")
     return "\n".join(lines) + "\n"

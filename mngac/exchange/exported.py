@@ -20,7 +20,7 @@ class Export:
 
     checkpoint: Path
     architecture: Architecture
-    found: list[Record]
+    records: list[Record]
     training: dict[str, Any] | None
     cost: dict[str, Any]
     verified: bool
@@ -28,7 +28,7 @@ class Export:
     @property
     def leading(self) -> Record:
         """The record whose numbers stand in model_info.json."""
-        return self.found[0]
+        return self.records[0]
 
     @property
     def name(self) -> str:

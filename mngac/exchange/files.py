@@ -1,7 +1,7 @@
 """Evaluation outside the DAG: any classifier file -> a record to compare and export.
 
-It is the DAG's own stage on other paths, with the same cache. Tables hold the run's own methods alone; a file becomes
-one as a method of the kind `imported`.
+It is the DAG's own stage on other paths, with a key that names the model too. Tables hold the run's own methods alone;
+a file becomes one as a method of the kind `imported`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from mngac.models.opened import model_named_in
 from mngac.params.errors import ParamsError
+from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
 from mngac.pipeline.jobs import Job, job
 from mngac.pipeline.paths import data_path, record_wildcards, trained_wildcards
@@ -53,6 +54,10 @@ class FileJob(Job):
         """The record."""
         return {"record": self.out}
 
+    def stated(self) -> dict[str, Any]:
+        """As in the DAG, and the model: a file of weights does not say it, and one file of models builds many."""
+        return {**super().stated(), "model": self.params.methods[self.wildcards["method"]].model}
+
     def write_stamp(self) -> None:
         """No rule reads one: a stamp here would tell Snakemake that a job of its own had changed."""
 
@@ -89,8 +94,8 @@ def job_of(params: Params, request: Request) -> FileJob:
     entry = MethodConfig(kind="imported", checkpoint=request.checkpoint, model=_model(request))
     known = params.model_copy(update={"methods": {**params.methods, method: entry}})
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)
-    found = job(known, "evaluate", **wild)
-    return FileJob(found.stage, found.wildcards, _with_suite(known, request), request.checkpoint, request.out)
+    in_dag = job(known, "evaluate", **wild)
+    return FileJob(in_dag.stage, in_dag.wildcards, _with_suite(known, request), request.checkpoint, request.out)
 
 
 def _model(request: Request) -> str:
@@ -98,6 +103,7 @@ def _model(request: Request) -> str:
     if model is None:
         allowed = "such as wrn_28_10, or package.module:function"
         raise ParamsError(f"--model: missing; {request.checkpoint} does not name its model; allowed: {allowed}")
+    find("models", model, "--model")
     return model
 
 
@@ -112,11 +118,11 @@ def _with_suite(params: Params, request: Request) -> Params:
 
 def _who(request: Request, profile: str) -> tuple[str, int]:
     """The record's method and training seed: from an `--out` under records/, a file under trained/, or its name."""
-    found = record_wildcards(request.out)
-    if found is None:
+    by_path = record_wildcards(request.out)
+    if by_path is None:
         trained = trained_wildcards(request.checkpoint) or {"method": Path(request.checkpoint).stem, "seed": "0"}
         return request.method or trained["method"], int(trained["seed"])
-    said = (request.dataset, request.method or found["method"], request.suite, profile)
-    if said != (found["dataset"], found["method"], found["suite"], found["profile"]):
+    said = (request.dataset, request.method or by_path["method"], request.suite, profile)
+    if said != (by_path["dataset"], by_path["method"], by_path["suite"], by_path["profile"]):
         raise ParamsError(f"--out: found {request.out}, which is the path of another record than {' '.join(said)}")
-    return found["method"], int(found["seed"])
+    return by_path["method"], int(by_path["seed"])

@@ -9,7 +9,6 @@ import yaml
 from tabulate import tabulate
 
 from mngac.exchange.exported import Export
-from mngac.params.types import NORMS
 from mngac.results import red_flags
 from mngac.results.intervals import wilson
 from mngac.results.records import Record
@@ -21,25 +20,24 @@ LIMITS = """\
 """
 
 
-def red_flags_of(found: Sequence[Record]) -> list[str]:
+def red_flags_of(records: Sequence[Record]) -> list[str]:
     """Red flags of all records of a classifier, and those that show between them, each with whom it concerns."""
-    flags = red_flags.collected([red_flags.Suspect(f"{r.suite}-{r.profile}", r, found) for r in found])
+    flags = red_flags.collected([red_flags.Suspect(f"{r.suite}-{r.profile}", r, records) for r in records])
     return [f"{flag} [{', '.join(who)}]" for flag, who in flags.items()]
 
 
 def results(record: Record) -> str:
     """Clean, each norm and the union as a table: percent with Wilson's 95 % interval."""
     radii = record.radii()
-    columns = ["clean", *record.norms(), *(["union"] if set(record.norms()) == set(NORMS) else [])]
     rows = []
-    for column in columns:
-        flags = record.column(column)
-        low, high = wilson(sum(flags), record.n)
+    for column in record.columns():
+        correct = record.column(column)
+        low, high = wilson(sum(correct), record.n)
         rows.append(
             {
                 "": column,
                 "radius": radii.get(column, ""),
-                "accuracy (%)": f"{100 * sum(flags) / record.n:.2f}",
+                "accuracy (%)": f"{100 * sum(correct) / record.n:.2f}",
                 "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
                 "outputs rejected": sum(a.rejected for a in record.attacks if a.norm == column)
                 if column in radii
@@ -52,7 +50,7 @@ def results(record: Record) -> str:
 def text(what: Export, info: dict[str, Any]) -> str:
     """The card in Markdown."""
     record = what.leading
-    flags = red_flags_of(what.found)
+    flags = red_flags_of(what.records)
     parameters = yaml.safe_dump(what.training, sort_keys=False, default_flow_style=None) if what.training else None
     blocks = [
         f"# {record.method} on {record.dataset} ({info['architecture']}, seed {record.seed})",
@@ -73,7 +71,7 @@ def text(what: Export, info: dict[str, Any]) -> str:
         ),
         "## Results",
     ]
-    for r in what.found:
+    for r in what.records:
         made = f"commit {r.provenance.get('commit')}, {r.provenance.get('device')}"
         blocks += [f"### {r.suite}, {r.profile} radii", results(r), f"n = {r.n}; {made}."]
     blocks += [

@@ -12,7 +12,6 @@ from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params.errors import ParamsError
 from mngac.params.sections import Params
-from mngac.params.types import NORMS
 from mngac.pipeline.paths import data_path
 from mngac.results import red_flags
 from mngac.results.records import Record
@@ -55,16 +54,16 @@ def reevaluate(params: Params, folder: str, model: str, dataset: str, suite: str
     if not files:
         raise ParamsError(f"{folder}: no file of weights; allowed: a folder of {', '.join(sorted(SUFFIXES))}")
     profile = params.run.profiles[0]
-    found = []
+    records = []
     for path in files:
         record = f"{out}/{path.stem}-{suite}-{profile}.json"
         request = Request(str(path), model, dataset, suite, profile, record, n=n, method=path.stem)
-        found.append(evaluate_file(params, request))
-    table = tabulate([_row(record) for record in found], headers="keys", tablefmt="github", floatfmt=".1f")
-    flags = red_flags.collected([red_flags.Suspect(record.method, record) for record in found])
+        records.append(evaluate_file(params, request))
+    table = tabulate([_row(record) for record in records], headers="keys", tablefmt="github", floatfmt=".1f")
+    flags = red_flags.collected([red_flags.Suspect(record.method, record) for record in records])
     return "\n".join([table, *(f"Red flag of {', '.join(who)}: {flag}" for flag, who in flags.items())])
 
 
 def _row(record: Record) -> dict[str, object]:
-    shares = {name: 100 * sum(record.column(name)) / record.n for name in ("clean", *NORMS, "union")}
+    shares = {name: 100 * sum(record.column(name)) / record.n for name in record.columns()}
     return {"file": record.method, **shares, "n": record.n}

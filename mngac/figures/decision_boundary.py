@@ -15,7 +15,7 @@ from mngac.figures.style import INK, NORM_LABELS, PAPER, QUIET, empty, title
 from mngac.figures.subjects import Subjects, logits_of, plane
 
 GREYS = ("#6e6e6e", "#8c8c8c", "#a3a3a3", "#7d7d7d", "#979797")
-RIGHT = "#f7f3e8"
+CORRECT = "#f7f3e8"
 AXES = ("linf", "l1")
 """Norms whose attacks span the plane; the second is made orthogonal to the first."""
 
@@ -81,7 +81,7 @@ def _panel(axis: Axes, subjects: Subjects, method: str, index: int) -> None:
     label = int(y[0])
     smooth = _finer(logits.T.view(1, -1, side, side))[0].cpu()
     decided = smooth.argmax(0)
-    colours = torch.tensor([to_rgb(RIGHT if c == label else GREYS[c % len(GREYS)]) for c in range(logits.shape[1])])
+    colours = torch.tensor([to_rgb(CORRECT if c == label else GREYS[c % len(GREYS)]) for c in range(logits.shape[1])])
     box = (-span, span, -span, span)
     axis.imshow(colours[decided].numpy(), origin="lower", extent=box, interpolation="nearest")
     fine = torch.linspace(-span, span, len(decided)).numpy()

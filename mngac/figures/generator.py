@@ -24,7 +24,7 @@ VIEWS = {
 """Views whose meta loss is compared with Gaussian noise's: key of the log, name, look."""
 BY_NORM = {
     "generator_gradient_to_decay": "meta-gradient / weight decay\n(norms)",
-    "generator_clamped_share": "share of its noise that the fit\nto the ball leaves no gradient",
+    "generator_clamped_share": "share of its noise that the\nball leaves no gradient",
 }
 COLUMNS = 3
 
@@ -53,7 +53,7 @@ def draw(params: Params) -> Figure:
     verdicts = " ".join(verdict(name, lines) for name, lines in logs.items())
     note = (
         f"{verdicts} Meta loss: of the attacked images after a virtual step of the classifier on a view of them; "
-        f"below zero, the view helps more than Gaussian noise fitted to the same ball. Noted on every eighth step of "
+        f"below zero, the view helps more than Gaussian noise in the same ball. Noted on every eighth step of "
         f"each norm; training images; seed {params.run.seeds[0]}."
     )
     title(figure, "Did the noise generator learn?", note)
@@ -62,8 +62,8 @@ def draw(params: Params) -> Figure:
 
 def points(lines: Lines, key: str) -> tuple[list[int], list[float]]:
     """Epochs in which something was noted under the key, and what."""
-    found = [(line["epoch"], line[key]) for line in lines if key in line]
-    return [epoch for epoch, _ in found], [value for _, value in found]
+    noted = [(line["epoch"], line[key]) for line in lines if key in line]
+    return [epoch for epoch, _ in noted], [value for _, value in noted]
 
 
 def _worth(axes: Sequence[Axes], lines: Lines, name: str) -> None:
@@ -88,8 +88,8 @@ def _state(axes: Sequence[Axes], lines: Lines) -> None:
     for axis, (key, label) in zip(axes[1:], BY_NORM.items(), strict=True):
         for norm in NORMS:
             look = NORM_LOOKS[norm]
-            found = points(lines, f"{key}_{norm}")
-            axis.plot(*found, **look.line(), marker=look.marker, markersize=2.6, label=NORM_LABELS[norm])
+            noted = points(lines, f"{key}_{norm}")
+            axis.plot(*noted, **look.line(), marker=look.marker, markersize=2.6, label=NORM_LABELS[norm])
         axis.set_title(label, loc="left", fontsize=7)
     axes[1].set_yscale("log", nonpositive="mask")
     axes[1].axhline(1, color=INK, lw=0.6)
@@ -112,10 +112,10 @@ def second_half(lines: Lines, key: str) -> tuple[float, float] | None:
 
 def verdict(name: str, lines: Lines) -> str:
     """The generator's meta loss over Gaussian noise's in the second half of the epochs, how sure, and what was open."""
-    found = second_half(lines, "generator_over_gaussian")
-    if found is None:
+    late = second_half(lines, "generator_over_gaussian")
+    if late is None:
         return f"{name}: too few epochs to tell."
-    centre, error = found
+    centre, error = late
     word = "no different from" if abs(centre) < 2 * error else "better than" if centre < 0 else "worse than"
     open_to = second_half(lines, "generator_fgsm_over_gaussian")
     reached = f"; one steepest-ascent step reaches {open_to[0]:+.5f}" if open_to else ""

@@ -30,7 +30,7 @@ def _curve(subjects: Subjects, method: str, norm: str) -> list[float]:
     """Images broken in a smaller ball are broken in a larger one, and are not attacked again."""
     classifier, x, y = subjects.classifiers[method], subjects.x, subjects.y
     alive: Tensor = logits_of(classifier, x).argmax(1) == y
-    found = []
+    shares = []
     for i, factor in enumerate(subjects.params.radius_factors):
         if factor and bool(alive.any()):
             chosen = alive.nonzero().flatten()
@@ -38,8 +38,8 @@ def _curve(subjects: Subjects, method: str, norm: str) -> list[float]:
             seed = stream_seed(subjects.seed, "over radius", norm, i)
             x_adv = apgd_until_broken(problem, x[chosen], y[chosen], y[None, chosen], seed)
             alive[chosen] = logits_of(classifier, x_adv).argmax(1) == y[chosen]
-        found.append(100 * alive.float().mean().item())
-    return found
+        shares.append(100 * alive.float().mean().item())
+    return shares
 
 
 def draw(subjects: Subjects, curves: Curves) -> Figure:

@@ -22,11 +22,11 @@ GROUPS = ("attack", "generator's noise", "Gaussian noise")
 
 def draw(subjects: Subjects) -> Figure:
     """Rows: images; columns: the image, then attack, generator's noise and Gaussian noise in each norm's ball."""
-    found = {m: load_generator(subjects.dataset, m, subjects.seed, subjects.device) for m in subjects.classifiers}
-    with_generator = [m for m, generator in found.items() if generator is not None]
-    if not found:
+    generators = {m: load_generator(subjects.dataset, m, subjects.seed, subjects.device) for m in subjects.classifiers}
+    with_generator = [m for m, generator in generators.items() if generator is not None]
+    if not generators:
         return empty(f"None of figures.methods is in this run: {', '.join(subjects.missing)}.")
-    method = with_generator[0] if with_generator else list(found)[-1]
+    method = with_generator[0] if with_generator else list(generators)[-1]
     count = min(subjects.params.panel_images, len(subjects.x))
     columns = 1 + len(GROUPS) * len(NORMS)
     figure, axes = plt.subplots(
@@ -36,7 +36,7 @@ def draw(subjects: Subjects) -> Figure:
     for axis, image, label in zip(axes[:, 0], x, y, strict=True):
         _show(axis, image, f"{subjects.classes[int(label)]}")
     for i, norm in enumerate(NORMS):
-        moved = _moved(subjects, method, found[method], norm, x, y)
+        moved = _moved(subjects, method, generators[method], norm, x, y)
         for j, (group, images) in enumerate(moved.items()):
             column = 1 + j * len(NORMS) + i
             axes[0][column].set_title(
@@ -74,10 +74,10 @@ def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y:
             say(axis, "none")
         return
     decided = logits_of(subjects.classifiers[method], images).argmax(1)
-    for axis, clean, image, label, found in zip(axes, x, images, y, decided, strict=True):
+    for axis, clean, image, label, predicted in zip(axes, x, images, y, decided, strict=True):
         delta = image - clean
-        star = "" if found == label else "*"
-        _show(axis, 0.5 + delta / (2 * delta.abs().max().clamp_min(1e-6)), subjects.classes[int(found)] + star)
+        star = "" if predicted == label else "*"
+        _show(axis, 0.5 + delta / (2 * delta.abs().max().clamp_min(1e-6)), subjects.classes[int(predicted)] + star)
 
 
 def _show(axis: Axes, image: Tensor, text: str) -> None:

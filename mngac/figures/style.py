@@ -148,11 +148,11 @@ def empty(text: str) -> Figure:
 
 def measured(dataset: str, rows: Sequence[Row]) -> str:
     """The images and radii of a data set's records, in words; they are alike (see `results.together`)."""
-    found = _records(rows)
-    if not found:
+    records = _records(rows)
+    if not records:
         return f"{dataset}: no images"
-    radii = f"radii ({wording.profiles(found)}): {wording.radii(found, NORM_LABELS)}"
-    return f"{dataset}: {wording.images(found)}, {radii}, on images in [0, 1]"
+    radii = f"radii ({wording.profiles(records)}): {wording.radii(records, NORM_LABELS)}"
+    return f"{dataset}: {wording.images(records)}, {radii}, on images in [0, 1]"
 
 
 def suites(rows: Sequence[Row]) -> str:

@@ -33,8 +33,8 @@ class Method(Base):
             x_adv = apgd(classifier, batch.x, batch.y, norm, attack.radius, attack.steps, step.stream(f"attack {norm}"))
         logits = classifier(x_adv)
         correct = (logits.detach().argmax(1) == batch.y).float().mean().item()
-        kept = self.config.momentum
-        self.accuracy[norm] = kept * self.accuracy[norm] + (1 - kept) * correct
+        momentum = self.config.momentum
+        self.accuracy[norm] = momentum * self.accuracy[norm] + (1 - momentum) * correct
         return F.cross_entropy(logits, batch.y)
 
     def draw(self, step: Step) -> str:

@@ -48,7 +48,7 @@ def angle(first: Tensor, second: Tensor) -> Tensor:
 
 
 def clamped_share(generator: NoiseGenerator, seen: MetaStep) -> Tensor:
-    """Share of the noise's coordinates that the fit to the ball leaves without gradient."""
+    """Share of the noise's coordinates that putting it into the ball leaves without gradient."""
     x, attack = seen.batch.x, seen.attack
     with torch.no_grad():
         noise = generator(x, generator.draw(x, seen.step.stream("noise noted")))
@@ -67,8 +67,8 @@ def reference_views(classifier: nn.Module, seen: MetaStep) -> dict[str, Tensor]:
     gaussian = torch.randn(x.shape, device=x.device, generator=seen.step.stream("gaussian"))
     grad = gradient(classifier, x, seen.batch.y, summed_cross_entropy)
     steepest = attack.lp.ascend(grad, attack.radius, attack.top)
-    fitted = {"gaussian": gaussian, "fgsm": steepest}
-    return {name: attack.lp.add_noise(x, noise, attack.radius) for name, noise in fitted.items()} | {
+    noises = {"gaussian": gaussian, "fgsm": steepest}
+    return {name: attack.lp.add_noise(x, noise, attack.radius) for name, noise in noises.items()} | {
         "x_adv": seen.x_adv
     }
 
@@ -109,9 +109,9 @@ class Diagnostics:
 
     def means(self) -> dict[str, float]:
         """The angle in degrees to the first weights, now; means since the last call, as `<name>_<norm>`."""
-        found = {name: (total[0] / total[1]).item() for name, total in self._sums.items()}
+        means = {name: (total[0] / total[1]).item() for name, total in self._sums.items()}
         self._sums = {}
-        return {"angle": angle(self.initial, flat(list(self.generator.parameters()))).item(), **found}
+        return {"angle": angle(self.initial, flat(list(self.generator.parameters()))).item(), **means}
 
     def state_dict(self) -> dict[str, Any]:
         """The first weights and the counts, to resume."""

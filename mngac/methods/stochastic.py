@@ -11,7 +11,7 @@ from mngac.methods.base import Base, Batch, Step
 class Method(Base):
     """CE(f(A_p(x)), y) + beta JS(f(x), [f(x_aug),] f(A_p(x))), p drawn uniformly for the batch.
 
-    beta = 0 is Stochastic Adversarial Training. With `noise: gaussian` a third view, Gaussian noise fitted to the
+    beta = 0 is Stochastic Adversarial Training. With `noise: gaussian` a third view, Gaussian noise in the
     ball, takes the place of MNG-AC's generated noise: what MNG-AC is without learning.
     """
 

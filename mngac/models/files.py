@@ -33,8 +33,8 @@ class Architecture:
             ParamsError: for a model that is not defined, or where the user's own function or module raises or returns
                 something else than a module and logits (batch, classes).
         """
-        found = find("models", self.model)
-        classifier: nn.Module = self._own(found) if found.own else found.load()(self.model, *self._sizes)
+        builder = find("models", self.model)
+        classifier: nn.Module = self._own(builder) if builder.own else builder.load()(self.model, *self._sizes)
         classifier.register_forward_pre_hook(self._check_shape)
         for weight in classifier.parameters():
             if weight.dim() == 4:
@@ -45,9 +45,9 @@ class Architecture:
     def _sizes(self) -> tuple[int, int, int]:
         return self.classes, self.channels, self.size
 
-    def _own(self, found: Found) -> nn.Module:
+    def _own(self, builder: Found) -> nn.Module:
         """What the user's own function builds, tried on two black images."""
-        function, x = found.load(), torch.zeros(2, self.channels, self.size, self.size)
+        function, x = builder.load(), torch.zeros(2, self.channels, self.size, self.size)
         call = f"{self.model}(classes={self.classes}, channels={self.channels}, size={self.size})"
         with _explained(call):
             classifier = function(*self._sizes)

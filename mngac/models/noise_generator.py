@@ -38,7 +38,7 @@ class NoiseGenerator(nn.Module):
         return torch.randn(batch, channels, height + 2, width + 2, device=x.device, generator=generator)
 
     def forward(self, x: Images, z: Tensor) -> Images:
-        """Images (b, c, h, w) and noise (b, c, h + 2, w + 2) -> noise (b, c, h, w), not yet fitted to a ball."""
+        """Images (b, c, h, w) and noise (b, c, h + 2, w + 2) -> noise (b, c, h, w), not yet in a ball."""
         seen = torch.cat([F.pad(x, (1, 1, 1, 1)), z], 1) if self.input_dependent else z
         out = F.leaky_relu(self.conv_2d_1(seen))
         out = F.leaky_relu(self.conv_2d_2(out))

@@ -132,8 +132,8 @@ def _check_names(params: Params) -> None:
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
         _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {', '.join(params.methods)}")
-    for suite, settings in params.evaluation.items():
-        for i, attack in enumerate(settings.attacks):
+    for suite, config in params.evaluation.items():
+        for i, attack in enumerate(config.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
 
 
@@ -167,7 +167,7 @@ def _check_tables(params: Params) -> None:
 
 
 def _check_source(path: str, source: DataConfig) -> None:
-    """Refuses a loader that does not exist, and settings that it does not read."""
+    """Refuses a loader that does not exist, and keys that it does not read."""
     find("data/loaders", source.loader, f"{path}.loader")
     read = keys_read("data/loaders", source.loader)
     for key in ("classes", "size"):

@@ -29,14 +29,14 @@ def resolved(raw: Any) -> Any:
     """
     if not _mapping(raw):
         return raw
-    found = {key: _siblings(key, raw[key]) for key in ("methods", "data") if _mapping(raw.get(key))}
+    sections = {key: _siblings(key, raw[key]) for key in ("methods", "data") if _mapping(raw.get(key))}
     if _mapping(raw.get("training")):
         overrides = {name: entry for name, entry in raw["training"].items() if name != "default"}
-        found["training"] = {**raw["training"], **_siblings("training", overrides)}
+        sections["training"] = {**raw["training"], **_siblings("training", overrides)}
     if _mapping(raw.get("radii")):
         profiles = raw["radii"]
-        found["radii"] = {p: _siblings(key_path("radii", p), v) if _mapping(v) else v for p, v in profiles.items()}
-    return {**raw, **found}
+        sections["radii"] = {p: _siblings(key_path("radii", p), v) if _mapping(v) else v for p, v in profiles.items()}
+    return {**raw, **sections}
 
 
 class Heir(Closed):

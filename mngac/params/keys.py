@@ -17,8 +17,8 @@ def keys_read(folder: str, kind: str) -> set[str]:
     It, what it uses of its own file, and the imported classes that it derives from are looked through. A key of
     `options` comes as `options.alpha`; `options.*` stands among them where not all of these can be known.
     """
-    found = find(folder, kind)
-    nodes = _reading(found.module, found.path, found.name)
+    definition = find(folder, kind)
+    nodes = _reading(definition.module, definition.path, definition.name)
     keys = [key for node in nodes for inner in ast.walk(node) for key in _keys(inner)]
     stated = [key for key in keys if key.startswith("options.")]
     return {*keys, *(["options.*"] if keys.count("options") > len(stated) else [])}
@@ -27,26 +27,26 @@ def keys_read(folder: str, kind: str) -> set[str]:
 def _used(tree: ast.Module, name: str) -> list[Definition]:
     """A definition and all of its file that it uses, directly or not."""
     there = definitions(tree)
-    found: dict[str, Definition] = {}
+    used: dict[str, Definition] = {}
     todo = [name]
     while todo:
         node = there[todo.pop()]
-        if node.name not in found:
-            found[node.name] = node
+        if node.name not in used:
+            used[node.name] = node
             todo += [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in there]
-    return list(found.values())
+    return list(used.values())
 
 
 def _reading(module: str, path: Path, name: str) -> list[Definition]:
     """A definition, what it uses of its file, and the same of each imported class that one of these derives from."""
     tree = tree_of(path)
     used = _used(tree, name) if name in definitions(tree) else []
-    found = list(used)
+    nodes = list(used)
     for base in [base for node in used if isinstance(node, ast.ClassDef) for base in node.bases]:
         where, what = _imported(tree, base, module, is_package=path.name == "__init__.py")
         file = module_file(where) if where else None
-        found += _reading(where, file, what) if file else []
-    return found
+        nodes += _reading(where, file, what) if file else []
+    return nodes
 
 
 def _imported(tree: ast.Module, base: ast.expr, module: str, is_package: bool) -> tuple[str, str]:

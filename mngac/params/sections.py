@@ -202,7 +202,7 @@ class MethodConfig(Heir):
     beta: Annotated[float, Field(ge=0)] | None = None
     """Weight of the consistency term."""
     noise: Literal["none", "gaussian"] | None = None
-    """Third view of the consistency term: none, or Gaussian noise fitted to the ball."""
+    """Third view of the consistency term: none, or Gaussian noise in the ball."""
     step_sizes: dict[Norm, Ratio] | None = None
     """Step sizes as shares of the radius, in place of `training.attack`'s."""
     start_std: Annotated[float, Field(gt=0)] | None = None

@@ -156,13 +156,13 @@ class Cache:
 
     def entries(self) -> list[Entry]:
         """All entries, newest first; those of another version are left out."""
-        found = []
+        readable = []
         for about in self.root.glob("entries/*/*/entry.json"):
             with contextlib.suppress(UserError):
                 entry = self.find(about.parent.name)
                 if entry:
-                    found.append(entry)
-        return sorted(found, key=lambda e: -e.about["stored"])
+                    readable.append(entry)
+        return sorted(readable, key=lambda e: -e.about["stored"])
 
     def nearest(self, parts: dict[str, Any]) -> Entry | None:
         """The newest entry of the same stage and wildcards."""

@@ -26,10 +26,10 @@ def device_type(device: str) -> str:
     """
     if device == "cpu":
         return device
-    found = _cuda_devices() > 0
-    if device == "cuda" and not found:
+    has_cuda = _cuda_devices() > 0
+    if device == "cuda" and not has_cuda:
         raise ParamsError('run.device: found "cuda", but no CUDA device is here; allowed: auto, cpu')
-    return "cuda" if found else "cpu"
+    return "cuda" if has_cuda else "cpu"
 
 
 @contextlib.contextmanager

@@ -45,14 +45,14 @@ def _closure(modules: frozenset[str]) -> frozenset[str]:
     A package's own imports are followed only where something imports from the package itself: that a file lies beside
     others does not make it depend on them.
     """
-    found: set[str] = set()
+    closure: set[str] = set()
     todo = list(modules)
     while todo:
         module = todo.pop()
-        if module not in found and not _outside(module):
-            found.add(module)
+        if module not in closure and not _outside(module):
+            closure.add(module)
             todo += _imports(module)
-    return frozenset(found | {parent for module in found for parent in _parents(module) if _path(parent)})
+    return frozenset(closure | {parent for module in closure for parent in _parents(module) if _path(parent)})
 
 
 def _outside(module: str) -> bool:

@@ -81,7 +81,7 @@ class Job:
 
     @property
     def stamp(self) -> Path:
-        """A small file with the job's settings, which changes when they do: Snakemake's input beside the data."""
+        """A small file with what the job's key states, changed when that changes: Snakemake's input beside the data."""
         return Path(".mngac/stamps", self.stage.name, f"{self.name}.json")
 
     def stated(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Job:
         }
 
     def key_parts(self) -> dict[str, Any]:
-        """All parts of the key: the settings and the digests of the inputs.
+        """All parts of the key: what is stated, and the digests of the inputs.
 
         Raises:
             ParamsError: where an input does not exist.
@@ -111,7 +111,7 @@ class Job:
         return {**self.stated(), "inputs": digests}
 
     def write_stamp(self) -> None:
-        """Writes the stamp, only when its content differs, so that its time tells when the settings changed."""
+        """Writes the stamp, only when its content differs, so that its time tells when it changed."""
         text = json.dumps(self.stated(), indent=1, sort_keys=True) + "\n"
         if not self.stamp.exists() or self.stamp.read_text() != text:
             write_text(self.stamp, text)
@@ -157,7 +157,7 @@ def _errors_in(log: progress.Log) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stoppable(job: Job, work: Path, log: progress.Log) -> Iterator[None]:
-    """Where somebody stops the stage: one line in its log, and on the way out, on what is kept and how to go on."""
+    """Where somebody stops the stage: one line in its log, and on the way out, on what is saved and how to resume."""
     try:
         yield
     except KeyboardInterrupt as stop:
@@ -216,16 +216,17 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     return Job(STAGES[stage], {name: str(wildcards[name]) for name in STAGES[stage].wildcards}, params)
 
 
-def check_kind_of_training(params: Params, stage: str, method: str) -> None:
+def check_kind_of_training(job: Job) -> None:
     """Refuses to train without pseudo-labels what the run trains with them, and the reverse: one path for both.
 
     Raises:
         ParamsError: with the command that the run trains it with.
     """
-    other = {"train": ("semi_methods", "train_semi"), "train_semi": ("methods", "train")}.get(stage)
-    if other and method in getattr(params.run, other[0]):
-        found = f"{shown(method)}, a name of run.{other[0]}"
-        raise ParamsError(f"--method: found {found}; allowed: mngac {other[1]} for it")
+    others = {"train": ("semi_methods", "train_semi"), "train_semi": ("methods", "train")}
+    key, command = others.get(job.stage.name, ("", ""))
+    if key and job.wildcards["method"] in getattr(job.params.run, key):
+        found = f"{shown(job.wildcards['method'])}, a name of run.{key}"
+        raise ParamsError(f"--method: found {found}; allowed: mngac {command} for it")
 
 
 def jobs(params: Params) -> list[Job]:

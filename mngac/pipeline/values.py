@@ -114,6 +114,7 @@ def report(p: Params, w: Wildcards) -> dict[str, Any]:
     return {
         "params": printed(p),
         "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
+        "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
         "style": file_digest(ROOT / "mngac/report/style.css"),
         "captions": {path.stem: file_digest(path) for path in captions},
     }

@@ -57,15 +57,15 @@ def _cell(text: str) -> str:
 
 
 def table_blocks(params: Params) -> list[Block]:
-    """Every table of the paper, a block a table with a part a data set, suite and profile."""
+    """Every table of the paper, a block a table with a section a data set, suite and profile."""
     blocks = []
     for name in TABLES:
-        parts = [
-            f"<h4>{escape(' · '.join(part.where.values()))}</h4>{table(part.printed)}"
-            f'<p class="caption">{escape(part.caption)}</p>'
-            for part in sections(params, name)
+        shown = [
+            f"<h4>{escape(' · '.join(section.where.values()))}</h4>{table(section.printed)}"
+            f'<p class="caption">{escape(section.caption)}</p>'
+            for section in sections(params, name)
         ]
-        blocks.append((f"table-{name}", TITLES[name], "\n".join(parts)))
+        blocks.append((f"table-{name}", TITLES[name], "\n".join(shown)))
     return blocks
 
 
@@ -76,13 +76,13 @@ def cost_blocks(params: Params) -> list[Block]:
     for dataset in params.run.datasets:
         rows = collect(params, dataset, params.run.all_methods, suite, profile)
         ranked = sorted(rows, key=lambda row: -(_per_hour(row) or -1.0))
-        found = [record for row in rows for record in row.records]
+        records = [record for row in rows for record in row.records]
         note = (
             "Passes: forward passes of a batch that cost as much as the training, counted exactly. Processor: "
             "CPU time, or a GPU's time between events; clock: as waited for, under whatever else ran. Union "
-            f"({wording.suites(found)}, radii {wording.profiles(found)}) an hour: its points divided by hours of the "
-            f"processor. Means over seeds; trained on {wording.trained_on(found)}. Hours of different machines can't "
-            "be compared; and a method that hardly trains gets many points an hour without being robust: read it "
+            f"({wording.suites(records)}, radii {wording.profiles(records)}) an hour: its points divided by hours of "
+            f"the processor. Means over seeds; trained on {wording.trained_on(records)}. Hours of different machines "
+            "can't be compared; and a method that hardly trains gets many points an hour without being robust: read it "
             "beside the union itself."
         )
         body = table([_cost_line(row) for row in ranked]) + f'<p class="caption">{escape(note)}</p>'
@@ -135,14 +135,14 @@ def flag_blocks(params: Params) -> list[Block]:
     """What makes evaluations doubtful, a list a data set."""
     blocks = []
     for dataset in params.run.datasets:
-        found = [
+        flags = [
             flag
             for suite in params.run.suites
             for profile in params.run.profiles
             for flag in flags_of(params, dataset, collect(params, dataset, params.run.all_methods, suite, profile))
         ]
-        items = "".join(f"<li>{escape(flag)}</li>" for flag in dict.fromkeys(found))
-        body = f"<ul>{items}</ul>" if found else "<p>None: no record of this run raises one.</p>"
+        items = "".join(f"<li>{escape(flag)}</li>" for flag in dict.fromkeys(flags))
+        body = f"<ul>{items}</ul>" if flags else "<p>None: no record of this run raises one.</p>"
         blocks.append((f"flags-{dataset}", dataset, body))
     return blocks
 

@@ -56,20 +56,20 @@ def chapters(params: Params) -> list[Chapter]:
     ]
 
 
-def lead(found: Sequence[Record]) -> str:
+def lead(records: Sequence[Record]) -> str:
     """What the page rests on, from its records."""
-    if not found:
+    if not records:
         return "No record yet."
-    methods, datasets = ({getattr(r, key): None for r in found} for key in ("method", "dataset"))
+    methods, datasets = ({getattr(r, key): None for r in records} for key in ("method", "dataset"))
     return (
-        f"{len(methods)} methods on {', '.join(datasets)}; {wording.images(found)}; {wording.suites(found)}; radii "
-        f"{wording.profiles(found)}; {wording.seeds(found)}; trained on {wording.trained_on(found)}."
+        f"{len(methods)} methods on {', '.join(datasets)}; {wording.images(records)}; {wording.suites(records)}; radii "
+        f"{wording.profiles(records)}; {wording.seeds(records)}; trained on {wording.trained_on(records)}."
     )
 
 
 def page(params: Params) -> str:
     """The whole page as text."""
-    found = chapters(params)
+    contents = chapters(params)
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -82,14 +82,14 @@ def page(params: Params) -> str:
 {style}</style>
 </head>
 <body>
-<nav aria-label="Contents"><p>Contents</p><ul>{"".join(c.contents for c in found)}</ul></nav>
+<nav aria-label="Contents"><p>Contents</p><ul>{"".join(c.contents for c in contents)}</ul></nav>
 <main>
 <header><h1>Robustness to several perturbations</h1>
 <p class="lead">{escape(lead(records_of_run(params)))}</p>
 <p>Numbers are percent of images still classified correctly. Where the paper has a table of the same kind, cells read
 <b>paper | ours</b>. A dash was not measured. All is derived from the records, one outcome an image and attack.</p>
 </header>
-{chr(10).join(c.html for c in found)}
+{chr(10).join(c.html for c in contents)}
 </main>
 </body>
 </html>

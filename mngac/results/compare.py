@@ -96,16 +96,16 @@ def _percent(side: Sequence[Sequence[bool]]) -> float:
 
 def report(first: Sequence[Record], second: Sequence[Record], images: bool = False, mixed: bool = False) -> str:
     """The comparison as text: a table, what its numbers are, red flags, and where asked the images that differ."""
-    found = compare(first, second, mixed)
+    differences = compare(first, second, mixed)
     radii = ", ".join(f"{norm} {radius}" for norm, radius in first[0].radii().items())
     lines = [
         *(f"{name}: {', '.join(r.name for r in side)}" for name, side in (("A", first), ("B", second))),
         "",
-        tabulate([_row(d) for d in found], headers="keys", tablefmt="github", disable_numparse=True),
+        tabulate([_row(d) for d in differences], headers="keys", tablefmt="github", disable_numparse=True),
         "",
         f"{first[0].n} {first[0].split} images of {first[0].dataset}; percent; radii {radii}. {_method(len(first))}",
         *_red_flags(first, second),
-        *(_images(found) if images else []),
+        *(_images(differences) if images else []),
     ]
     return "\n".join(lines) + "\n"
 
@@ -124,8 +124,8 @@ def _method(seeds: int) -> str:
     )
 
 
-def _images(found: Sequence[Difference]) -> list[str]:
-    sides = [(d.column, name, only) for d in found for name, only in (("A", d.only_first), ("B", d.only_second))]
+def _images(differences: Sequence[Difference]) -> list[str]:
+    sides = [(d.column, name, only) for d in differences for name, only in (("A", d.only_first), ("B", d.only_second))]
     return [f"{column}, only {name}: {', '.join(map(str, only))}" for column, name, only in sides if only]
 
 
@@ -145,9 +145,9 @@ def _row(d: Difference) -> dict[str, object]:
 def _red_flags(first: Sequence[Record], second: Sequence[Record]) -> list[str]:
     codes = {str(r.provenance.get("code")) for r in [*first, *second]}
     other = ["Red flag: the attacks were computed by different code."] if len(codes) > 1 else []
-    found = [
+    suspects = [
         Suspect(name if len(side) == 1 else f"{name} seed {record.seed}", record)
         for name, side in (("A", first), ("B", second))
         for record in side
     ]
-    return other + [f"Red flag of {', '.join(who)}: {flag}" for flag, who in collected(found).items()]
+    return other + [f"Red flag of {', '.join(who)}: {flag}" for flag, who in collected(suspects).items()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mngac.params.errors import UserError, cut, shown
-from mngac.params.types import Norm
+from mngac.params.types import NORMS, Norm
 
 SCHEMA: Literal[1] = 1
 Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
@@ -73,6 +73,10 @@ class PerImage:
         """Per image: correct on the clean image and under every attack of every norm."""
         return worst_case(self.clean, *(a.correct for a in self.attacks))
 
+    def columns(self) -> list[str]:
+        """What can be said: clean, each norm attacked, and the union where all norms were."""
+        return ["clean", *self.norms(), *(["union"] if set(self.norms()) == set(NORMS) else [])]
+
     def column(self, name: str) -> list[bool]:
         """Per image, one of the table's columns: clean, a norm, or union."""
         if name == "clean":
@@ -109,9 +113,14 @@ class Record(PerImage, Strict):
         return self
 
     @property
+    def suite_config(self) -> dict[str, Any]:
+        """The suite's entry, where the provenance holds it; else empty."""
+        return self.provenance.get("params", {}).get("suite", {})
+
+    @property
     def configs(self) -> list[dict[str, Any]]:
         """Each attack's entry of the suite, where the provenance holds it; else empty."""
-        entries = self.provenance.get("params", {}).get("suite", {}).get("attacks", [])
+        entries = self.suite_config.get("attacks", [])
         return entries if len(entries) == len(self.attacks) else [{} for _ in self.attacks]
 
     def radii(self) -> dict[str, str]:

@@ -45,13 +45,13 @@ def of_record(record: Record) -> list[str]:
     return list(dict.fromkeys([*record.flags, *overstates(record.configs)]))
 
 
-def overstates(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+def overstates(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """A flag where a suite lacks what a re-evaluation by AutoAttack would add most: targets, and starts in l_1.
 
     Args:
-        settings: the attacks' entries of the suite; empty ones, of a record that does not hold them, say nothing.
+        configs: the attacks' entries of the suite; empty ones, of a record that does not hold them, say nothing.
     """
-    entries = [s for s in settings if s]
+    entries = [s for s in configs if s]
     norms = {s["norm"] for s in entries}
     aimed = {s["norm"] for s in entries if s.get("targets")}
     without = sorted(norms - aimed - {"l1"})
@@ -79,8 +79,8 @@ def across(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(flags))
 
 
-def _points(flags: Sequence[bool]) -> float:
-    return 100 * sum(flags) / len(flags)
+def _points(correct: Sequence[bool]) -> float:
+    return 100 * sum(correct) / len(correct)
 
 
 def _weak_monitor(monitor: Record, strong: Record) -> list[str]:
@@ -119,28 +119,28 @@ def _more_steps(first: Record, second: Record) -> list[str]:
     """The same attack with more steps or queries, where both columns cover all images."""
     flags = []
     pairs = [(a, s, b, t) for a, s in _complete(first) for b, t in _complete(second)]
-    for weak, weak_settings, strong, strong_settings in pairs:
+    for weak, weak_config, strong, strong_config in pairs:
         for budget in ("steps", "queries"):
-            few, many = weak_settings.get(budget), strong_settings.get(budget)
-            alike = {**weak_settings, budget: 0} == {**strong_settings, budget: 0} and weak.radius == strong.radius
+            few, many = weak_config.get(budget), strong_config.get(budget)
+            alike = {**weak_config, budget: 0} == {**strong_config, budget: 0} and weak.radius == strong.radius
             if not (few and many and alike) or few == many:
                 continue
             rise = 100 * (strong.correct.count("1") - weak.correct.count("1")) / first.n * (1 if few < many else -1)
             if rise > RISE_POINTS:
                 more, fewer = max(few, many), min(few, many)
                 flags.append(
-                    f"{weak_settings['attack']} {weak.norm}: {more} {budget} leave {rise:.1f} points more than {fewer}"
+                    f"{weak_config['attack']} {weak.norm}: {more} {budget} leave {rise:.1f} points more than {fewer}"
                 )
     return flags
 
 
 def _complete(record: Record) -> list[tuple[AttackRecord, dict]]:
-    """Attacks whose column covers every image that was correct, with their settings."""
-    found = zip(record.attacks, record.configs, strict=True)
+    """Attacks whose column covers every image that was correct, with their config."""
+    pairs = zip(record.attacks, record.configs, strict=True)
     return [
-        (attack, settings)
-        for attack, settings in found
-        if settings and not any(c == "1" and f == "." for c, f in zip(record.clean, attack.correct, strict=True))
+        (attack, config)
+        for attack, config in pairs
+        if config and not any(c == "1" and f == "." for c, f in zip(record.clean, attack.correct, strict=True))
     ]
 
 

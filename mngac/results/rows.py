@@ -73,7 +73,7 @@ class Row:
 
 def _half_width_of_average(record: Record) -> float:
     """Normal half-width in percent of the mean over images of the share of norms withstood."""
-    per_image = [sum(flags) / len(NORMS) for flags in zip(*(record.robust(p) for p in NORMS), strict=True)]
+    per_image = [sum(withstood) / len(NORMS) for withstood in zip(*(record.robust(p) for p in NORMS), strict=True)]
     centre = sum(per_image) / record.n
     variance = sum((v - centre) ** 2 for v in per_image) / max(record.n - 1, 1)
     return 100 * 1.959964 * math.sqrt(variance / record.n)
@@ -125,13 +125,13 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
 
     A line a flag, with the rows and, where they differ, the seeds that it concerns.
     """
-    found = [
+    suspects = [
         red_flags.Suspect((row.method, record.seed), record, _of_classifier(params, dataset, row.method, record.seed))
         for row in rows
         for record in row.records
     ]
-    whole = [suspect.who for suspect in found]
-    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.collected(found).items()]
+    whole = [suspect.who for suspect in suspects]
+    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.collected(suspects).items()]
 
 
 def _of_classifier(params: Params, dataset: str, method: str, seed: int) -> list[Record]:
@@ -166,15 +166,15 @@ def collect(params: Params, dataset: str, methods: Sequence[str], suite: str, pr
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """{method: {clean, linf, l1, l2, union, avg}} in percent, mean over seeds; absent where missing."""
-    found: dict[str, dict[str, float]] = {}
+    by_method: dict[str, dict[str, float]] = {}
     for row in rows:
         values = {c: round(spread(row.shares(c))[0], 4) for c in COLUMNS if row.shares(c)}
         deviation = spread(row.shares("union"))[1] if row.shares("union") else None
         if deviation is not None:
             values["union_std"] = round(deviation, 4)
         if values:
-            found[row.method] = values
-    return found
+            by_method[row.method] = values
+    return by_method
 
 
 def p_values(rows: Sequence[Row], reference_method: str) -> dict[str, float]:

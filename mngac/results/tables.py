@@ -92,8 +92,8 @@ def _hours_of_paper(dataset: str, table: str, method: str, baseline: str) -> str
     Tables without adv_linf repeat mng_ac's row of the second table, so that its hours are theirs too.
     """
     paper = paper_row(dataset, table, method)
-    unit = paper_row(dataset, table, baseline) or paper_row(dataset, "multi_perturbation", baseline)
-    return f"{paper['hours'] / unit['hours']:.2f}" if paper and unit else DASH
+    reference = paper_row(dataset, table, baseline) or paper_row(dataset, "multi_perturbation", baseline)
+    return f"{paper['hours'] / reference['hours']:.2f}" if paper and reference else DASH
 
 
 def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, tested: bool) -> str:
@@ -101,19 +101,19 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
 
     `tested` says that the table prints p-values.
     """
-    found = [record for row in rows for record in row.records]
-    if not found:
+    records = [record for row in rows for record in row.records]
+    if not records:
         return f"No record of suite {suite} yet."
-    seeds = sorted({r.seed for r in found})
-    rejected = sum(attack.rejected for r in found for attack in r.attacks)
+    seeds = sorted({r.seed for r in records})
+    rejected = sum(attack.rejected for r in records for attack in r.attacks)
     lines = [
-        f"{wording.images(found)}; {wording.held_out(found)}{wording.suites(found)}; radii {wording.radii(found)} "
-        f"({wording.profiles(found)}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} "
+        f"{wording.images(records)}; {wording.held_out(records)}{wording.suites(records)}; radii "
+        f"{wording.radii(records)} ({wording.profiles(records)}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} "
         f"({', '.join(map(str, seeds))}).",
         *_uncertainty(rows, dataset, params.tables.reference if tested else None),
-        f"Trained on {wording.trained_on(found)}. Commit {wording.commits(found)}.",
+        f"Trained on {wording.trained_on(records)}. Commit {wording.commits(records)}.",
     ]
-    if len({str(r.provenance.get("code")) for r in found}) > 1:
+    if len({str(r.provenance.get("code")) for r in records}) > 1:
         lines.append("Attacked by different code (run.mixed).")
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
@@ -167,50 +167,50 @@ class Section:
 
 def sections(params: Params, table: str) -> list[Section]:
     """A section a data set, profile and suite: they never mix in one."""
-    found, names = [], params.tables
+    made, names = [], params.tables
     for dataset in params.run.datasets:
         for suite in params.run.suites:
             for profile in params.run.profiles:
                 rows = collect(params, dataset, params.shown_in(table), suite, profile)
                 p = {} if table == "motivation" else p_values(rows, names.reference)
-                unit = Row(names.baseline, of_seeds(params, dataset, names.baseline, suite, profile))
-                printed = [cells(row, names, unit.training("flops"), dataset, table, p) for row in rows]
+                baseline = Row(names.baseline, of_seeds(params, dataset, names.baseline, suite, profile))
+                printed = [cells(row, names, baseline.training("flops"), dataset, table, p) for row in rows]
                 title = f"{TITLES[table]}: {dataset}, {suite}, {profile}"
                 where = {"dataset": dataset, "suite": suite, "profile": profile}
-                found.append(Section(title, rows, printed, caption(rows, params, dataset, suite, bool(p)), where))
-    return found
+                made.append(Section(title, rows, printed, caption(rows, params, dataset, suite, bool(p)), where))
+    return made
 
 
-def markdown(parts: Sequence[Section]) -> str:
+def markdown(sections: Sequence[Section]) -> str:
     """A table a section, each with its caption."""
     blocks = []
-    for part in parts:
-        escaped = [{k: v.replace("|", "\\|") for k, v in row.items()} for row in part.printed]
+    for section in sections:
+        escaped = [{k: v.replace("|", "\\|") for k, v in row.items()} for row in section.printed]
         body = tabulate(escaped, headers="keys", tablefmt="github", disable_numparse=True)
-        blocks.append(f"### {part.title}\n\n{body}\n\n{part.caption}\n")
+        blocks.append(f"### {section.title}\n\n{body}\n\n{section.caption}\n")
     return "\n".join(blocks)
 
 
-def latex(parts: Sequence[Section]) -> str:
+def latex(sections: Sequence[Section]) -> str:
     """Booktabs tables, captions as comments above them."""
     blocks = []
-    for part in parts:
-        body = tabulate(part.printed, headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
-        text = f"% {part.title}\n% {part.caption}\n{body}\n"
+    for section in sections:
+        body = tabulate(section.printed, headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
+        text = f"% {section.title}\n% {section.caption}\n{body}\n"
         blocks.append(text.replace("±", "$\\pm$").replace(DASH, "--"))
     return "\n".join(blocks)
 
 
-def comma_separated(parts: Sequence[Section]) -> str:
+def comma_separated(sections: Sequence[Section]) -> str:
     """One line a row, with exact bounds, n and seeds; empty where missing."""
     bounds = [f"{c}{suffix}" for c in COLUMNS for suffix in ("", "_low", "_high")]
     header = ["dataset", "suite", "profile", "method", "n", "seeds", *bounds, *COSTS]
     out = io.StringIO()
     writer = csv.DictWriter(out, header, lineterminator="\n")
     writer.writeheader()
-    for part in parts:
-        for row in part.rows:
-            line: dict[str, Any] = {**part.where, "method": row.method, "seeds": len(row.records)}
+    for section in sections:
+        for row in section.rows:
+            line: dict[str, Any] = {**section.where, "method": row.method, "seeds": len(row.records)}
             line["n"] = row.records[0].n if row.records else ""
             for column in COLUMNS:
                 for suffix, value in zip(("", "_low", "_high"), row.bounds(column) or ("", "", ""), strict=True):
@@ -236,9 +236,9 @@ def run_tables(context: Context) -> None:
     """Writes every table in three forms, and metrics.json of the first suite and profile."""
     params, outputs = context.job.params, context.job.outputs
     for table in TABLES:
-        parts = sections(params, table)
-        write_text(outputs[f"{table}.md"], markdown(parts))
-        write_text(outputs[f"{table}.csv"], comma_separated(parts))
-        write_text(outputs[f"{table}.tex"], latex(parts))
+        made = sections(params, table)
+        write_text(outputs[f"{table}.md"], markdown(made))
+        write_text(outputs[f"{table}.csv"], comma_separated(made))
+        write_text(outputs[f"{table}.tex"], latex(made))
     write_text(outputs["metrics.json"], metrics_of(params, params.run.suites[0], params.run.profiles[0]))
     context.log.line(f"tables: {len(TABLES)} in results/tables")

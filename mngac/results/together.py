@@ -12,7 +12,7 @@ CLASSIFIER = ("data set", "method", "training seed")
 """Facts that make two records those of one classifier."""
 IMAGES = ("data set", "split", "images")
 """Facts that let two records be held against each other image by image."""
-MEASUREMENT = (*IMAGES, "suite", "attacks", "radii", "attack code")
+MEASUREMENT = (*IMAGES, "suite", "attacks", "seed and batch size of the attacks", "radii", "attack code")
 """Facts that must be alike wherever numbers of several records are compared."""
 
 
@@ -29,6 +29,7 @@ def facts(record: Record) -> Mapping[str, Any]:
             {**config, "attack": attack.name, "norm": attack.norm}
             for attack, config in zip(record.attacks, record.configs, strict=True)
         ],
+        "seed and batch size of the attacks": [record.suite_config.get(key) for key in ("seed", "batch_size")],
         "radii": {attack.norm: number(attack.radius) for attack in record.attacks},
         "attack code": record.provenance.get("code"),
     }
@@ -40,26 +41,26 @@ def alike(first: Record, second: Record, wanted: Sequence[str]) -> bool:
     return all(one[name] == other[name] for name in wanted)
 
 
-def check_alike(found: Sequence[Record], mixed: bool = False, wanted: Sequence[str] = MEASUREMENT) -> None:
+def check_alike(records: Sequence[Record], mixed: bool = False, wanted: Sequence[str] = MEASUREMENT) -> None:
     """Refuses records that may not stand together.
 
     Args:
-        found: the records.
+        records: the records.
         mixed: admits attacks computed and accepted by different code.
         wanted: names of the facts in which all must agree.
 
     Raises:
         RecordError: naming two of them, and what differs.
     """
-    if not found:
+    if not records:
         return
-    first = facts(found[0])
-    for record in found:
+    first = facts(records[0])
+    for record in records:
         other = facts(record)
         for name in wanted:
             if other[name] != first[name] and not (mixed and name == "attack code"):
                 way = ", or run.mixed: true (compare: --mixed)" if name == "attack code" else ""
                 raise RecordError(
-                    f"{record.name} and {found[0].name} differ in their {name}; allowed: the same for all{way}; "
+                    f"{record.name} and {records[0].name} differ in their {name}; allowed: the same for all{way}; "
                     "evaluate them anew"
                 )

@@ -24,9 +24,9 @@ def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
     """The training attack of each norm, step sizes turned from shares of the radius into lengths."""
     attacks: dict[str, Attack] = {}
     for norm in NORMS:
-        settings, radius = getattr(training.attack, norm), number(getattr(radii, norm))
-        top = getattr(settings, "top", 1)
-        attacks[norm] = Attack(norm, radius, number(settings.step_size) * radius, settings.steps, top)
+        config, radius = getattr(training.attack, norm), number(getattr(radii, norm))
+        top = getattr(config, "top", 1)
+        attacks[norm] = Attack(norm, radius, number(config.step_size) * radius, config.steps, top)
     return attacks
 
 

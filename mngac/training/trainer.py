@@ -257,14 +257,14 @@ class Trainer:
 
     def _cost(self) -> dict[str, float | None]:
         """What repeats of the cost; None for what was not trained, or could not be counted."""
-        found: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_equivalents"))
+        cost: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_equivalents"))
         if self.method.trains:
-            found["process_seconds"] = round(self.progress.process_seconds, 3)
-            found["flops"] = flops = self.meter.total()
+            cost["process_seconds"] = round(self.progress.process_seconds, 3)
+            cost["flops"] = flops = self.meter.total()
             with frozen_statistics(self.classifier, "eval"):
                 forward = flops_of_a_forward(self.classifier, self.batch(0).x)
-            found["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
-        return found
+            cost["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
+        return cost
 
 
 def device_name(device: str) -> str:

@@ -182,8 +182,14 @@ def test_what_does_not_fit_is_refused_in_one_line(project, capsys, more, message
 def test_our_own_file_names_its_model(project, capsys):
     save_classifier("own.safetensors", Architecture("wrn_10_1", 10, 1, 8).build(), Architecture("wrn_10_1", 10, 1, 8))
     assert evaluate("--checkpoint", "own.safetensors", "--n", "3", "--out", "r.json") == 0
-    assert evaluate("--checkpoint", "own.safetensors", "--model", "wrn_16_2", "--out", "r.json") == 2
+    assert evaluate("--checkpoint", "own.safetensors", "--model", "wrn_16_2", "--n", "3", "--out", "r.json") == 2
     assert "--model: found wrn_16_2; allowed: wrn_10_1" in capsys.readouterr().err
+
+
+def test_a_file_under_another_model_is_no_cache_hit(project, capsys):
+    assert evaluate(*FILE, "--n", "3", "--out", "r.json") == 0
+    assert evaluate("--checkpoint", "w.pt", "--model", "wrn_16_2", "--n", "3", "--out", "again.json") == 2
+    assert "not the weights of this wrn_16_2" in capsys.readouterr().err and not Path("again.json").exists()
 
 
 def test_our_own_file_for_other_images_or_cut_short_is_refused_in_one_line(project, capsys):
@@ -232,4 +238,6 @@ def test_a_file_of_ones_own_model_is_evaluated_imported_and_evaluated_again(proj
     capsys.readouterr()
     assert evaluate("--checkpoint", "files/flat.pt", "--model", "net_from_outside:deep", "--out", "r.json") == 2
     said = capsys.readouterr().err
-    assert said.startswith('mngac: model: found "net_from_outside:deep"; allowed: a function') and said.count("\n") == 1
+    assert (
+        said.startswith('mngac: --model: found "net_from_outside:deep"; allowed: a function') and said.count("\n") == 1
+    )

@@ -23,7 +23,12 @@ def test_worst_case_union_and_clean_by_hand():
     assert made.norms() == ["linf", "l1", "l2"]
 
 
-def test_a_dot_is_never_right():
+def test_a_norm_that_was_not_attacked_is_no_column_and_leaves_the_union_out():
+    assert record("1110", COLUMNS).columns() == ["clean", "linf", "l1", "l2", "union"]
+    assert record("1110", {"apgd_ce linf": "110."}).columns() == ["clean", "linf"]
+
+
+def test_a_dot_is_never_correct():
     assert worst_case("1.1", "11.") == [True, False, False]
 
 

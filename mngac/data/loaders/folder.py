@@ -26,15 +26,15 @@ def load(config: DataConfig, workspace: Workspace) -> RawData:
             that is too small to hold anything out.
     """
     source = workspace.stated_source(config)
-    found = trees.read(source, locate, Decoder(config.size), workspace.log)
+    splits = trees.read(source, locate, Decoder(config.size), workspace.log)
     for part in PARTS:
-        if part not in found:
+        if part not in splits:
             raise DataError(f"{source}: no {part}/<class>/ with PNG or JPEG images in it; put them there")
-    counts = {part: trees.numbers(found[part]) for part in PARTS}
+    counts = {part: trees.numbers(splits[part]) for part in PARTS}
     classes = sorted(counts["train"])
     _check_counts(source, counts, config.drawn_parts)
     check_classes(source, classes, config.classes, workspace.name)
-    return RawData(*found["train"].tensors(classes), *found["test"].tensors(classes), classes, grouped=True)
+    return RawData(*splits["train"].tensors(classes), *splits["test"].tensors(classes), classes, grouped=True)
 
 
 def locate(entry: Entry) -> tuple[str, str] | None:

@@ -30,15 +30,15 @@ def load(config: DataConfig, workspace: Workspace) -> RawData:
     """
     source = str(workspace.fetched(ARCHIVE)) if config.source is None else workspace.stated_source(config)
     layout = Layout()
-    found = trees.read(source, layout.locate, Decoder(rgb=True), workspace.log)
+    splits = trees.read(source, layout.locate, Decoder(rgb=True), workspace.log)
     for part in ("train", "val"):
-        if part not in found:
+        if part not in splits:
             raise DataError(f"{source}: no {part}/ images in it, so it is not in Tiny-ImageNet's official layout")
     classes = layout.classes(source)
     check_classes(source, classes, config.classes, workspace.name)
-    found["val"].labels = layout.annotated(source, found["val"].labels)
-    _check_labels(source, found, classes)
-    return RawData(*found["train"].tensors(classes), *found["val"].tensors(classes), classes, grouped=True)
+    splits["val"].labels = layout.annotated(source, splits["val"].labels)
+    _check_labels(source, splits, classes)
+    return RawData(*splits["train"].tensors(classes), *splits["val"].tensors(classes), classes, grouped=True)
 
 
 class Layout:
@@ -87,8 +87,8 @@ class Layout:
         return self.texts[name]
 
 
-def _check_labels(source: str, found: dict[str, trees.TreeSplit], classes: list[str]) -> None:
-    for part, split in found.items():
+def _check_labels(source: str, splits: dict[str, trees.TreeSplit], classes: list[str]) -> None:
+    for part, split in splits.items():
         for name in sorted(set(split.labels) ^ set(classes)):
             what = "is not in wnids.txt" if name in split.labels else f"has no images in {part}/"
             raise DataError(f"{source}: class {name} {what}; get the archive again")

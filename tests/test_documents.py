@@ -1,0 +1,15 @@
+"""Documents name what exists."""
+
+import re
+
+import pytest
+from helpers import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FILE = r"(?<![\w./])(?:mngac|tests|benchmarks|workflow|docs)/[\w./-]+\.(?:py|yaml|json|smk|md)\b"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_a_document_names_exists(document):
+    named = set(re.findall(FILE, document.read_text()))
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
