@@ -106,7 +106,7 @@ def report(folder: Path) -> str:
     ]
     for path in sorted(folder.glob("records/*/*/seed0/*.json")):
         record = read(path)
-        shares = [f"{100 * sum(record.column(name)) / record.n:.2f}" for name in columns]
+        shares = [f"{record.share(name):.2f}" for name in columns]
         cost = [str(record.timing["training"][key]) for key in header[-2:]]
         lines.append(f"| {' | '.join([record.method, *shares, str(record.n), *cost])} |")
     return "\n".join([*lines, ""])

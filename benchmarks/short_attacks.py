@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mngac.attacks.apgd import Problem, cross_entropy, targeted_margin
 from mngac.data import store
-from mngac.data.batches import to_unit
+from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import is_correct
 from mngac.evaluation.apgd_until_broken import apgd_until_broken
 from mngac.evaluation.loop import frozen

@@ -32,7 +32,7 @@ COLUMNS = ("linf", "l1", "l2", "union")
 
 def shares(record: Record) -> list[float]:
     """The columns in percent."""
-    return [100 * sum(record.column(c)) / record.n for c in COLUMNS]
+    return [record.share(c) for c in COLUMNS]
 
 
 def table(paths: list[str], reference: str, folder: str) -> str:

@@ -105,6 +105,11 @@ def test_these_tests_can_fail():
     assert ring({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
 
 
+def test_training_knows_that_there_is_a_method_not_which():
+    inside = [other for module, path in MODULES.items() if room_of(module) == "training" for other in imports(path)]
+    assert {other for other in inside if room_of(other) == "methods"} == {"mngac.methods.base"}
+
+
 def walks(text):
     """The stations of each reader's walk: (file, function), a file alone as (file, None)."""
     part = text.split("\n## A reader's walk\n")[1].split("\n## ")[0]

@@ -13,15 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mngac.data.pixels import to_unit
 from mngac.data.store import Split
 from mngac.streams import stream
 
 ROOM = 0.5
-
-
-def to_unit(images: Tensor) -> Tensor:
-    """uint8 images -> float32 in [0, 1], in the memory order that convolutions like."""
-    return images.contiguous(memory_format=torch.channels_last).to(torch.float32).div_(255)
 
 
 def crop(images: Tensor, pad: int, rows: Tensor, columns: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mngac import tensors
 from mngac.data import store
-from mngac.data.batches import to_unit
+from mngac.data.pixels import to_unit
 from mngac.models.files import load_classifier
 from mngac.params.sections import PseudoLabel
 from mngac.pipeline.jobs import Context

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
-from mngac.data.batches import to_unit
+from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import Pool, Target, run_attack
 from mngac.evaluation.outcome import Outcome
 from mngac.params.errors import UserError

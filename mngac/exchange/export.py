@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mngac.data import store
-from mngac.data.batches import to_unit
+from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import is_correct
 from mngac.exchange import model_card
 from mngac.exchange.exported import Export
@@ -144,7 +144,7 @@ def model_info(what: Export) -> dict[str, Any]:
     RobustBench's own fields speak of l_inf; `autoattack_acc` is null unless AutoAttack's standard version ran.
     """
     record = what.leading
-    robust = {norm: _percent(record.robust(norm)) for norm in record.norms()}
+    robust = {norm: round(record.share(norm), 2) for norm in record.norms()}
     linf = f"{robust['linf']:.2f}" if "linf" in robust else None
     standard = record.suite == "autoattack" and not any("not standard" in flag for flag in record.flags)
     complete = set(record.norms()) == set(NORMS)
@@ -158,22 +158,18 @@ def model_info(what: Export) -> dict[str, Any]:
         "venue": "",
         "architecture": _architecture(what.architecture.model),
         "eps": record.radii().get("linf"),
-        "clean_acc": f"{_percent(record.clean_correct):.2f}",
+        "clean_acc": f"{record.share('clean'):.2f}",
         "reported": linf,
         "autoattack_acc": linf if standard else None,
         "footnote": f"{record.suite} suite, {record.profile} radii, {record.n} {record.split} images",
         "unreliable": bool(record.flags),
         "norms": robust,
         "radii": record.radii(),
-        "union": _percent(record.union()) if complete else None,
+        "union": round(record.share("union"), 2) if complete else None,
         "average": round(sum(robust.values()) / len(robust), 2) if complete else None,
         "n": record.n,
         "gpu_seconds": _gpu_seconds(what),
     }
-
-
-def _percent(correct: Sequence[bool]) -> float:
-    return round(100 * sum(correct) / len(correct), 2)
 
 
 def _architecture(model: str) -> str:
@@ -210,13 +206,14 @@ def autoattack_log(record: Record) -> str:
             f"{norm}, eps {attacks[0].radius}, {record.n} images, batch size {suite.get('batch_size')}, "
             f"seed {suite.get('seed')}",
             f"using standard version including {names}.",
-            f"initial accuracy: {_percent(record.clean_correct):.2f}%",
+            f"initial accuracy: {record.share('clean'):.2f}%",
         ]
         total = 0.0
         for i, attack in enumerate(attacks):
             total += seconds.get(f"{attack.name} {norm}", 0.0)
-            correct = _percent(records.worst_case(record.clean, *(a.correct for a in attacks[: i + 1])))
+            column = records.worst_case(record.clean, *(a.correct for a in attacks[: i + 1]))
+            correct = 100 * sum(column) / len(column)
             shown = attack.name.replace("_", "-").upper()
             lines.append(f"robust accuracy after {shown}: {correct:.2f}% (total time {total:.1f} s)")
-        lines.append(f"robust accuracy: {_percent(record.robust(norm)):.2f}%")
+        lines.append(f"robust accuracy: {record.share(norm):.2f}%")
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mngac.models.opened import model_named_in
-from mngac.params.errors import ParamsError
+from mngac.params.errors import ParamsError, shown
 from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
 from mngac.pipeline.jobs import Job, job
@@ -85,6 +85,8 @@ def job_of(params: Params, request: Request) -> FileJob:
     """
     profile = request.profile or params.run.profiles[0]
     method, seed = _who(request, profile)
+    if method in (".", "..") or "/" in method:
+        raise ParamsError(f"--method: found {shown(method)}; allowed: a name without /")
     if not Path(data_path(request.dataset)).exists() and request.dataset in params.data:
         source = data_path(request.dataset)
         raise ParamsError(f"{source}: not found; make it with: mngac data --dataset {request.dataset}")

@@ -37,7 +37,7 @@ def results(record: Record) -> str:
             {
                 "": column,
                 "radius": radii.get(column, ""),
-                "accuracy (%)": f"{100 * sum(correct) / record.n:.2f}",
+                "accuracy (%)": f"{record.share(column):.2f}",
                 "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
                 "outputs rejected": sum(a.rejected for a in record.attacks if a.norm == column)
                 if column in radii

@@ -65,5 +65,5 @@ def reevaluate(params: Params, folder: str, model: str, dataset: str, suite: str
 
 
 def _row(record: Record) -> dict[str, object]:
-    shares = {name: 100 * sum(record.column(name)) / record.n for name in record.columns()}
+    shares = {name: record.share(name) for name in record.columns()}
     return {"file": record.method, **shares, "n": record.n}

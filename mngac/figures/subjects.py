@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mngac import tensors
 from mngac.attacks.apgd import apgd
 from mngac.data import store
-from mngac.data.batches import to_unit
+from mngac.data.pixels import to_unit
 from mngac.models.files import load_classifier
 from mngac.models.noise_generator import NoiseGenerator
 from mngac.params.sections import FigureParams, Params

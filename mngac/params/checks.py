@@ -140,6 +140,8 @@ def _check_names(params: Params) -> None:
 def _check_trainings(params: Params) -> None:
     """Refuses models that nothing builds, and radii and schedules of the run that do not fit."""
     for name, override in {"default": params.training.default, **(params.training.__pydantic_extra__ or {})}.items():
+        known = ["default", *params.data]
+        _demand(name in known, "training", name, f"sections named {', '.join(known)}")
         model: str | None = getattr(override, "model", None)
         if model is not None:
             find("models", model, f"training.{name}.model")

@@ -47,7 +47,7 @@ def compare(first: Sequence[Record], second: Sequence[Record], mixed: bool = Fal
         raise RecordError("nothing to compare; allowed: at least one record a side")
     check_alike([*first, *second], mixed)
     pairs = _pairs(first, second)
-    return [_difference(column, pairs) for column in ["clean", *first[0].norms(), "union"]]
+    return [_difference(column, pairs) for column in first[0].columns()]
 
 
 def _pairs(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Record, Record]]:

@@ -13,7 +13,7 @@ from mngac.params.errors import UserError, cut, shown
 from mngac.params.types import NORMS, Norm
 
 SCHEMA: Literal[1] = 1
-Flags = Annotated[str, Field(pattern=r"^[01.]*$")]
+Outcomes = Annotated[str, Field(pattern=r"^[01.]*$")]
 Bits = Annotated[str, Field(pattern=r"^[01]*$")]
 
 
@@ -42,7 +42,7 @@ class AttackRecord(Strict):
     name: str
     norm: Norm
     radius: Annotated[str, Field(pattern=r"^[0-9.e+-]+(/[0-9]+)?$")]
-    correct: Flags
+    correct: Outcomes
     rejected: int
     """Outputs that were misclassified but not valid; they count as not broken."""
     forwards: int
@@ -82,6 +82,11 @@ class PerImage:
         if name == "clean":
             return self.clean_correct
         return self.union() if name == "union" else self.robust(name)
+
+    def share(self, name: str) -> float:
+        """Of a column, the images that are correct, in percent."""
+        column = self.column(name)
+        return 100 * sum(column) / len(column)
 
 
 class Record(PerImage, Strict):

@@ -45,10 +45,10 @@ class Row:
         ):
             return []
         if column == "avg":
-            return [sum(100 * sum(r.robust(p)) / r.n for p in NORMS) / len(NORMS) for r in self.records]
+            return [sum(r.share(p) for p in NORMS) / len(NORMS) for r in self.records]
         if column in NORMS and not all(column in r.norms() for r in self.records):
             return []
-        return [100 * sum(r.column(column)) / r.n for r in self.records]
+        return [r.share(column) for r in self.records]
 
     def bounds(self, column: str) -> tuple[float, float, float] | None:
         """Mean, low and high in percent: over images for one seed, +- a standard deviation for several."""

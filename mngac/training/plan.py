@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mngac.attacks.pgd import Attack
 from mngac.params.sections import MethodConfig, Radii, Schedule, Training
 from mngac.params.types import NORMS, number
+from mngac.pipeline.cache import key_of
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Plan:
     method: MethodConfig
     seed: int
     device: str = "cpu"
+
+    def identity(self, data: str) -> str:
+        """A digest of the plan on data of this digest: which checkpoint is its own."""
+        parts = {name: getattr(self, name).model_dump() for name in ("training", "radii", "method")}
+        return key_of({**parts, "seed": self.seed, "data": data})
 
 
 def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:

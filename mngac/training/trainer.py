@@ -17,10 +17,12 @@ from tqdm import tqdm
 
 from mngac import tensors
 from mngac.data import store
-from mngac.data.batches import Batches, to_unit
+from mngac.data.batches import Batches
+from mngac.data.pixels import to_unit
 from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, save_classifier
+from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.pipeline.cache import atomic, write_text
 from mngac.pipeline.progress import Log
@@ -62,6 +64,7 @@ class Trainer:
         self.plan, self.folder, self.log = plan, folder, log or Log()
         self.training, self.seed, self.device = plan.training, plan.seed, plan.device
         torch.backends.cudnn.benchmark = True
+        self.identity = plan.identity(data.digest)
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, plan.radii)
@@ -210,6 +213,7 @@ class Trainer:
             "method": self.method.state_dict(),
             "meter": self.meter.state_dict(),
             "progress": asdict(self.progress),
+            "of": self.identity,
         }
         return copy.deepcopy(state)
 
@@ -223,6 +227,8 @@ class Trainer:
         if not self._checkpoint_file.exists():
             return
         content = torch.load(self._checkpoint_file, map_location=self.device, weights_only=True)
+        if content["of"] != self.identity:
+            raise UserError(f"{self.folder}: found the checkpoint of another training; allowed: a folder of its own")
         self.classifier.load_state_dict(content["classifier"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.method.load_state_dict(content["method"])

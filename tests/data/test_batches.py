@@ -7,7 +7,8 @@ from torchvision.transforms import functional as T
 from torchvision.transforms.functional import to_pil_image
 
 from mngac.data import batches
-from mngac.data.batches import Batches, crop, flip, to_unit
+from mngac.data.batches import Batches, crop, flip
+from mngac.data.pixels import to_unit
 from mngac.data.store import Split
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from mngac import cli
 from mngac.data import store
-from mngac.data.batches import to_unit
+from mngac.data.pixels import to_unit
 from mngac.evaluation.loop import AttackFailed
 from mngac.models.files import Architecture, architecture_of, save_classifier
 from mngac.models.foreign import ForeignError, load_foreign

@@ -96,3 +96,8 @@ def test_a_change_in_the_loop_reevaluates_but_leaves_records_comparable(package)
     changed(package, "evaluation/acceptance.py", lambda s: s.replace("TOLERANCE = 1e-4", "TOLERANCE = 1e-3"))
     after = digests()
     assert before.keys() == after.keys() and all(before[root] != after[root] for root in before)
+
+
+@pytest.mark.parametrize("file", ["pipeline/jobs.py", "pipeline/stages.py", "params/checks.py", "params/sections.py"])
+def test_a_change_in_params_or_pipeline_changes_nothing(package, file):
+    assert changed(package, file, lambda s: s + "\n\nMORE = 1\n") == set()

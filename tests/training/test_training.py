@@ -15,6 +15,7 @@ from helpers import entry, heeds_ctrl_c, small, small_params, workspace
 
 from mngac.data import store
 from mngac.params.checks import parse
+from mngac.params.errors import UserError
 from mngac.params.sections import Schedule
 from mngac.pipeline.jobs import job
 from mngac.training import trainer as training
@@ -269,3 +270,13 @@ def test_after_each_epoch_the_method_is_told_before_the_monitor_looks(tmp_path, 
     trainer.run()
     assert told == [(0, 0, 0), (1, 1, 1)]
     assert trainer.progress.lines[0]["validation_clean"] == pytest.approx(10, abs=4)
+
+
+def test_the_checkpoint_of_another_training_is_refused(tmp_path, monkeypatch):
+    prepared(tmp_path, monkeypatch)
+    data, work = store.load("data/digits.safetensors"), tmp_path / "work"
+    first = Trainer(data, plan("nat", epochs=2), work)
+    first.run()
+    first.checkpoint()
+    with pytest.raises(UserError, match="found the checkpoint of another training; allowed: a folder of its own"):
+        Trainer(data, plan("nat", epochs=2, seed=9), work).run()

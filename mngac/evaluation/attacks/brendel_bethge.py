@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
-from mngac.data.batches import to_unit
+from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.foolbox import perturb
 from mngac.norms import LP
