@@ -82,7 +82,7 @@ def test_a_package_that_is_not_on_the_path_is_one_line(made):
     write_params(folder, raw)
     done = run(folder, "mngac", "train", "--dataset", "digits", "--method", "noisy", "--seed", "0", check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith('mngac: training.digits.model: found "noisynets.nets:small", but no module')
+    assert done.stderr.startswith('mngac: training.digits.model: found "noisynets.nets:small", but no file of a module')
 
 
 def test_the_page_names_files_that_exist():
