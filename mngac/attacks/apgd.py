@@ -189,6 +189,8 @@ class Sparse(Ascent):
     def _sparse_step(self) -> Tensor:
         flat = self.gradient.flatten(1)
         count = flat.shape[1]
+        # Each image moves its own number of coordinates: those above the value at its own place in the sorted gradient.
+        # A mask does that for a batch at once, where topk would need one number for all.
         place = ((1 - self.share) * count).long().clamp(0, count - 1)
         level = flat.abs().sort(1).values.gather(1, place[:, None])
         signs = (flat * (flat.abs() >= level)).sign()

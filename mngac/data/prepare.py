@@ -36,6 +36,8 @@ def held_out(labels: Tensor, shares: tuple[float, ...], ordered: bool) -> list[T
 def _stratified(labels: Tensor) -> Tensor:
     """An order in which every contiguous run has about the classes' shares."""
     shuffled = torch.randperm(len(labels), generator=stream(0, "held out"))
+    # Each class is spread evenly over (0, 1), and all are sorted together: any run then holds every class in its share,
+    # to within one image, so that "the first n" is a fair sample for every n.
     place = torch.zeros(len(labels), dtype=torch.float64)
     for label in labels.unique():
         mine = shuffled[labels[shuffled] == label]

@@ -38,6 +38,8 @@ def apgd_until_broken(problem: Problem, x: Tensor, y: Tensor, aims: Tensor, seed
     names = [hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest() for image in x.cpu()]
     first = 0
     while first < len(aims) and len(whole):
+        # The rows that broken images free are given to further starts of those that are whole: the batch stays as
+        # large, and as fast, as it was. An image's own starts do not depend on that: each has a stream of its own.
         starts = range(first, min(first + max(1, len(x) // len(whole)), len(aims)))
         owner = whole.repeat(len(starts))
         noise = _noise(problem.norm, x, [(k, names[i]) for k in starts for i in whole.tolist()], seed)

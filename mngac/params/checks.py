@@ -79,6 +79,8 @@ def _explain(error: ValidationError, model: type[Closed], base: str = "") -> str
 
 def _fields_at(model: type[Closed], loc: tuple[int | str, ...]) -> list[str]:
     """Field names of the section that a key path leads to, from the model's section."""
+    # Pydantic says where an unknown key stands, but not which would be allowed there. The JSON schema knows: it is
+    # walked along the same path, through lists, free names and optional sections.
     schema: dict[str, Any] = model.model_json_schema()
     node = schema
     for part in loc:

@@ -318,6 +318,8 @@ class TableParams(Closed):
 
 def _partial(model: type[BaseModel], base: type[Closed] = Closed) -> type[BaseModel]:
     """The same section with every key optional: what a data set overrides."""
+    # Derived from the full section, so that a key, its type and its description are stated once. Defaults of None are
+    # never read: `training_for` merges only what was set, and validates the whole as a full section again.
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         kind = field.annotation

@@ -131,6 +131,7 @@ class Job:
                 log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
                 return "cached"
             if self.stage.computes:
+                # The thread pools read these once, when torch is imported; the stage's module, below, does that first.
                 os.environ.update({v: str(self.params.run.threads) for v in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
             module, function = self.stage.run.split(":")
             work = cache.work(key)

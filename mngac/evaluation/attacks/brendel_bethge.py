@@ -54,6 +54,8 @@ def starting_points(classifier: Classifier, x: Tensor, y: Tensor, target: Target
     same = target.pool.predictions.to(x.device)[None] == y[:, None]
     if same.all(1).any():
         raise ValueError("no image of the evaluation is put in another class, so there is nowhere to start from")
+    # What was predicted in the evaluation's own batches may be rounded otherwise in this one: a point that turns out to
+    # be of the image's own class gives way to the next nearest.
     ranked = distances.masked_fill(same, torch.inf).argsort(1)
     rank = torch.zeros_like(y)
     while True:
