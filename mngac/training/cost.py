@@ -79,7 +79,7 @@ class Meter:
                     tensor.register_hook(lambda grad: self._back(place, "output", grad))
 
         # Where gradients come back to tells passes apart that look alike forward: an attack's stop at the image, a
-        # step's reach the weights, a second-order one's want a graph themselves. One weight stands for all of a network.
+        # step's reach the weights, a second-order one's want a graph themselves. One weight stands for a whole network.
         network.register_forward_pre_hook(called, with_kwargs=True)
         network.register_forward_hook(answered)
         for weight in [w for w in network.parameters() if w.requires_grad][:1]:
