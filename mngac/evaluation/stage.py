@@ -45,12 +45,12 @@ def run(context: Context) -> None:
 
 
 def record_of(
-    found: Evaluation, indices: list[int], about: dict[str, Any], training: dict[str, Any] | None, **who: Any
+    evaluation: Evaluation, indices: list[int], about: dict[str, Any], training: dict[str, Any] | None, **who: Any
 ) -> Record:
     """The record of an evaluation.
 
     Args:
-        found: what became of each image.
+        evaluation: what became of each image.
         indices: of the images, in their source's split.
         about: the record's provenance.
         training: what the training cost, where that is known.
@@ -58,12 +58,12 @@ def record_of(
     """
     return Record(
         schema_=SCHEMA,
-        n=len(found.clean),
+        n=len(evaluation.clean),
         indices=indices,
-        clean=found.clean,
-        attacks=found.attacks,
-        flags=found.flags,
-        timing={"seconds": found.seconds, **({"training": training} if training else {})},
+        clean=evaluation.clean,
+        attacks=evaluation.attacks,
+        flags=evaluation.flags,
+        timing={"seconds": evaluation.seconds, **({"training": training} if training else {})},
         provenance=about,
         **who,
     )

@@ -55,8 +55,8 @@ def model_named_in(path: str | Path) -> str | None:
 
 
 def _check_images(path: str | Path, classes: int, shape: tuple[int, ...]) -> None:
-    found = architecture_of(path)
-    made_for = (found.classes, found.channels, found.size, found.size)
+    own = architecture_of(path)
+    made_for = (own.classes, own.channels, own.size, own.size)
     if made_for != (classes, *shape):
         raise ParamsError(
             f"--checkpoint: {path} is made for {_images(made_for)}; allowed: one for {_images((classes, *shape))}"

@@ -147,13 +147,13 @@ def _complete(record: Record) -> list[tuple[AttackRecord, dict]]:
 _NUMBER = re.compile(r"(?<![\w./])\d+(?:\.\d+)?(?![\w/]|\.\d)")
 
 
-def grouped(found: Sequence[tuple[T, str]]) -> dict[str, list[T]]:
-    """(who, flag) pairs as flag -> all whom it concerns; flags that differ in numbers alone are one, with ranges."""
+def grouped(pairs: Sequence[tuple[T, str]]) -> dict[str, list[T]]:
+    """Pairs (who, flag) as flag -> all whom it concerns; flags that differ in numbers alone are one, with ranges."""
     kinds: dict[str, list[tuple[T, str]]] = {}
-    for who, flag in found:
+    for who, flag in pairs:
         kinds.setdefault(_NUMBER.sub("#", flag), []).append((who, flag))
     return {
-        _over_all([flag for _, flag in pairs]): list(dict.fromkeys(who for who, _ in pairs)) for pairs in kinds.values()
+        _over_all([flag for _, flag in alike]): list(dict.fromkeys(who for who, _ in alike)) for alike in kinds.values()
     }
 
 

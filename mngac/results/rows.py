@@ -110,14 +110,14 @@ def _existing(paths: Sequence[str]) -> list[Record]:
     Raises:
         RecordError: for a record of another evaluation than its path says.
     """
-    found = []
+    there = []
     for path in filter(os.path.exists, paths):
         record = records.read(path)
         said = {key: str(getattr(record, key)) for key in ("dataset", "method", "seed", "suite", "profile")}
         if record_wildcards(path) != said:
             raise RecordError(f"{path}: found the record of {record.name}; allowed: its own; evaluate it anew")
-        found.append(record)
-    return found
+        there.append(record)
+    return there
 
 
 def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:

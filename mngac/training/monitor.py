@@ -29,7 +29,7 @@ def look(
         steps: in place of the attacks' own.
         generators: of each attack's start.
     """
-    found: dict[str, float] = {"validation_images": len(images.y), "validation_steps": steps}
+    monitored: dict[str, float] = {"validation_images": len(images.y), "validation_steps": steps}
     with frozen_statistics(classifier, "eval"):
         seen = {"clean": images.x}
         for norm, attack in attacks.items():
@@ -37,5 +37,5 @@ def look(
         for name, x in seen.items():
             with torch.no_grad():
                 correct = classifier(x).argmax(1) == images.y
-            found[f"validation_{name}"] = round(100 * correct.float().mean().item(), 2)
-    return found
+            monitored[f"validation_{name}"] = round(100 * correct.float().mean().item(), 2)
+    return monitored
