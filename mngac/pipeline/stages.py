@@ -7,7 +7,7 @@ tests/pipeline/test_one_dag.py expands both and compares every job. Starts witho
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mngac.pipeline import code, paths, values
@@ -90,18 +90,13 @@ PSEUDO_LABEL = Stage(
     run="mngac.data.pseudo_labels:run",
     computes=True,
 )
-TRAIN_SEMI = Stage(
-    "train_semi",
-    "train a classifier with pseudo-labelled images too",
-    TRAINING,
+TRAIN_SEMI = replace(
+    TRAIN,
+    name="train_semi",
+    help="train a classifier with pseudo-labelled images too",
     methods="semi_methods",
-    watches=(*RESOLVED, *MACHINE),
     values=values.train_semi,
-    code=code.train,
     inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "pseudo_labels": paths.pseudo_labels(w)},
-    outputs=lambda p, w: paths.training_files(w),
-    run="mngac.training.stage:run",
-    computes=True,
 )
 EVALUATE = Stage(
     "evaluate",
