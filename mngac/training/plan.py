@@ -20,10 +20,10 @@ class Plan:
     seed: int
     device: str = "cpu"
 
-    def identity(self, data: str) -> str:
-        """A digest of the plan on data of this digest: which checkpoint is its own."""
+    def identity(self, data: str, pseudo_labels: list[int]) -> str:
+        """A digest of the plan on data of this digest, with these pseudo-labels: which checkpoint is its own."""
         parts = {name: getattr(self, name).model_dump() for name in ("training", "radii", "method")}
-        return key_of({**parts, "seed": self.seed, "data": data})
+        return key_of({**parts, "seed": self.seed, "data": data, "pseudo_labels": pseudo_labels})
 
 
 def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:

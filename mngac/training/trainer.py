@@ -64,16 +64,13 @@ class Trainer:
         self.plan, self.folder, self.log = plan, folder, log or Log()
         self.training, self.seed, self.device = plan.training, plan.seed, plan.device
         torch.backends.cudnn.benchmark = True
-        self.identity = plan.identity(data.digest)
+        self.identity = plan.identity(data.digest, [] if pseudo_labels is None else pseudo_labels.tolist())
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, plan.radii)
-        count = self.training.monitor.images
-        x, y = (
-            tensor[:count].to(self.device)
-            for tensor in (data.split("validation").images, data.split("validation").labels)
-        )
-        self.watched = Batch(to_unit(x), y)
+        validation, count = data.split("validation"), self.training.monitor.images
+        x = to_unit(validation.images[:count].to(self.device))
+        self.watched = Batch(x, validation.labels[:count].to(self.device))
         self.batches = self._batches(data, pseudo_labels)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
