@@ -57,7 +57,7 @@ def train(p: Params, w: Wildcards) -> dict[str, Any]:
 
 
 def evaluate(p: Params, w: Wildcards) -> dict[str, Any]:
-    """The suite, the radii, the part of the data."""
+    """The suite, the radii, the split."""
     return {
         "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True, exclude={"processes"}),
         "radii": p.radii_for(w["profile"], w["dataset"]).model_dump(),
@@ -65,22 +65,24 @@ def evaluate(p: Params, w: Wildcards) -> dict[str, Any]:
     }
 
 
+def _known_numbers() -> dict[str, str]:
+    """Digests of the numbers that tables and captions print beside the run's own."""
+    files = {"paper": "paper_tables.yaml", "spread of seeds": "seed_spread.yaml"}
+    return {what: file_digest(ROOT / "mngac/results" / name) for what, name in files.items()}
+
+
 def rows(p: Params, w: Wildcards) -> dict[str, Any]:
     """What a row of a table says beside its record."""
     return {
         "run": p.run.model_dump(exclude={"device", "threads"}),
         "tables": p.tables.model_dump(),
-        "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
-        "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
+        **_known_numbers(),
     }
 
 
 def figures(p: Params, w: Wildcards) -> dict[str, Any]:
-    """Rows, and what curves of trainings show."""
-    return {
-        **rows(p, w),
-        "norms": {m: p.methods[m].norms for m in p.run.all_methods},
-    }
+    """Rows, and the norms that each method trains on."""
+    return {**rows(p, w), "norms": {m: p.methods[m].norms for m in p.run.all_methods}}
 
 
 def model_figures(p: Params, w: Wildcards) -> dict[str, Any]:
@@ -113,8 +115,7 @@ def report(p: Params, w: Wildcards) -> dict[str, Any]:
     captions = sorted((ROOT / "workflow/report").glob("*.rst"))
     return {
         "params": printed(p),
-        "paper": file_digest(ROOT / "mngac/results/paper_tables.yaml"),
-        "spread of seeds": file_digest(ROOT / "mngac/results/seed_spread.yaml"),
+        **_known_numbers(),
         "style": file_digest(ROOT / "mngac/report/style.css"),
         "captions": {path.stem: file_digest(path) for path in captions},
     }

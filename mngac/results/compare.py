@@ -35,7 +35,7 @@ class Difference:
 
 
 def compare(first: Sequence[Record], second: Sequence[Record], mixed: bool = False) -> list[Difference]:
-    """Clean accuracy, each norm attacked, and the union.
+    """Clean accuracy, each norm attacked, and the union where all three were.
 
     One record a side: the score interval of a paired difference (Tango 1998) and the exact McNemar p. Several, of the
     same seeds on both sides: the t interval and test of the differences paired by seed, as in the tables.

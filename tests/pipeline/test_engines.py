@@ -102,6 +102,14 @@ def test_deleted_results_come_back_without_training(both):
         assert counts(folder / "cache") == before
 
 
+def settled(both):
+    """Snakemake's workspace, all made at the first parameters, and what its cache then holds."""
+    folder = both["snakemake"]
+    change(folder)
+    run(folder, "snakemake", "--cores", "1")
+    return folder, counts(folder / "cache")
+
+
 def test_a_changed_beta_retrains_mng_ac_alone_and_the_other_engine_sees_it(both):
     folder = both["dvc"]
     before = counts(folder / "cache")
@@ -121,10 +129,7 @@ def test_a_changed_beta_retrains_mng_ac_alone_and_the_other_engine_sees_it(both)
 
 
 def test_values_that_no_job_uses_start_nothing_and_under_dvc_the_cache_answers_for_all(both):
-    folder = both["snakemake"]
-    change(folder)
-    run(folder, "snakemake", "--cores", "1")
-    before = counts(folder / "cache")
+    folder, before = settled(both)
     change(folder, training__svhn__momentum=0.5, methods__sat__beta=1, radii__large_l1__svhn__linf=0.25)
     assert planned(folder) == {}
     run(folder, "dvc", "repro")
@@ -132,10 +137,7 @@ def test_values_that_no_job_uses_start_nothing_and_under_dvc_the_cache_answers_f
 
 
 def test_a_comment_retrains_nothing_and_a_change_in_a_method_retrains_it_alone(both):
-    folder = both["snakemake"]
-    change(folder)
-    run(folder, "snakemake", "--cores", "1")
-    before = counts(folder / "cache")
+    folder, before = settled(both)
     file = folder / "mngac/methods/mng_ac.py"
     file.write_text("# a comment\n" + file.read_text())
     assert planned(folder) == {}
