@@ -24,6 +24,7 @@ from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.params.sections import AttackConfig
 from mngac.pipeline.cache import write_text
+from mngac.pipeline.memory import keep_freed_memory
 
 
 class AttackFailed(RuntimeError):  # noqa: N818
@@ -200,6 +201,7 @@ def _start(runner: Runner, threads: int) -> None:
     global _runner
     _runner = runner
     torch.set_num_threads(threads)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

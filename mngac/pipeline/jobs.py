@@ -24,6 +24,7 @@ from mngac.pipeline import progress
 from mngac.pipeline.cache import Cache, key_of, write_text
 from mngac.pipeline.device import device_type, one_device
 from mngac.pipeline.fingerprint import code_digest, file_digest
+from mngac.pipeline.memory import keep_freed_memory
 from mngac.pipeline.stages import STAGES, Stage
 
 SEED = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -133,6 +134,7 @@ class Job:
             if self.stage.computes:
                 # The thread pools read these once, when torch is imported; the stage's module, below, does that first.
                 os.environ.update({v: str(self.params.run.threads) for v in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
+                keep_freed_memory()
             module, function = self.stage.run.split(":")
             work = cache.work(key)
             work.mkdir(parents=True, exist_ok=True)
