@@ -89,16 +89,48 @@ def l1_project(delta: Images, radius: float) -> Images:
     Soft thresholding at the level theta of Duchi et al. 2008; sums run in float64, so that the threshold of 12,288
     float32 coordinates is exact to float32.
     """
-    # The threshold theta subtracts from the k largest sizes exactly what they exceed the radius by, for the largest k
-    # that leaves them all positive. Sorted, each k is a prefix: one cumulative sum tries them all, without a search.
     flat = delta.flatten(1)
     size = flat.abs()
-    ordered = size.sort(dim=1, descending=True).values.double()
-    excess = ordered.cumsum(1) - radius
-    counts = torch.arange(1, flat.shape[1] + 1, device=flat.device, dtype=torch.float64)
-    last = (ordered * counts > excess).sum(1, keepdim=True).clamp_min(1)
-    theta = (excess.gather(1, last - 1) / last).clamp_min(0)
+    theta = _l1_threshold(size, radius)
     return (flat.sign() * (size - theta).clamp_min(0).to(flat.dtype)).view(delta.shape)
+
+
+def _l1_threshold(size: Tensor, radius: float) -> Tensor:
+    """What sizes (batch, coordinates) must be lowered by for those left above zero to add up to the radius.
+
+    float64 (batch, 1), differentiable; zero for rows inside.
+    """
+    read_back = size.device.type == "cpu" and not torch.compiler.is_compiling()
+    with torch.no_grad():
+        kept = _kept_by_climbing(size, radius) if read_back else _kept_by_sorting(size, radius)
+    excess = (size * kept).sum(1, keepdim=True, dtype=torch.float64) - radius
+    return (excess / kept.sum(1, keepdim=True).clamp_min(1)).clamp_min(0)
+
+
+def _kept_by_climbing(size: Tensor, radius: float) -> Tensor:
+    """Which coordinates lie above the threshold, bool (batch, coordinates), in a few passes over them.
+
+    Lowering all by what they exceed the radius by, divided by their number, leaves some at zero; so do it again for
+    the others (Michelot 1986). The threshold only rises, and it is reached when it no longer does. Whether it does is
+    read back after each pass, which costs nothing on the CPU alone.
+    """
+    theta = torch.zeros(len(size), 1, dtype=torch.float64)
+    while True:
+        kept = size > theta.to(size.dtype)
+        excess = (size * kept).sum(1, keepdim=True, dtype=torch.float64) - radius
+        higher = excess / kept.sum(1, keepdim=True).clamp_min(1)
+        if not bool((higher > theta).any()):
+            return kept
+        theta = torch.maximum(theta, higher)
+
+
+def _kept_by_sorting(size: Tensor, radius: float) -> Tensor:
+    """The same without reading back: sorted, each number of coordinates is a prefix, and one sum tries them all."""
+    ordered = size.sort(dim=1, descending=True).values
+    excess = ordered.cumsum(1, dtype=torch.float64) - radius
+    counts = torch.arange(1, size.shape[1] + 1, device=size.device, dtype=torch.float64)
+    last = (ordered * counts > excess).sum(1, keepdim=True).clamp_min(1)
+    return size >= ordered.gather(1, last - 1)
 
 
 def l1_box_project(x: Images, delta: Images, radius: float) -> Images:
