@@ -72,14 +72,17 @@ class Ascent:
         """How often each image's loss rose since the last check."""
         self.taken = 0
 
-    def _look(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss per image, its gradient to the image, and whether the image fools the classifier."""
-        with torch.enable_grad():
-            point = self.point.detach().requires_grad_()
+    def _look(self, *, last: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss per image, its gradient to the image, and whether the image fools the classifier.
+
+        After the last step, when nothing follows the gradient any more, the former one is given back.
+        """
+        with torch.set_grad_enabled(not last):
+            point = self.point.detach().requires_grad_(not last)
             logits = self.problem.classifier(point)
             losses = self.problem.loss(logits, self.y, self.aim)
-            gradient = torch.autograd.grad(losses.sum(), point)[0]
-        return losses.detach(), gradient.to(point.dtype), logits.detach().argmax(1) != self.y
+            gradient = self.gradient if last else torch.autograd.grad(losses.sum(), point)[0].to(point.dtype)
+        return losses.detach(), gradient, logits.detach().argmax(1) != self.y
 
     def advance(self) -> None:
         """One step of every image."""
@@ -100,7 +103,8 @@ class Ascent:
         """To the target; then keeps what is best."""
         self.previous, self.point = self.point, target
         before = self.loss
-        self.loss, self.gradient, fooled = self._look()
+        self.taken += 1
+        self.loss, self.gradient, fooled = self._look(last=self.taken == self.problem.steps)
         self.rises = self.rises + (self.loss > before).float()
         self.adversarial = torch.where(_like(fooled, self.x), self.point, self.adversarial)
         self.fooled = self.fooled | fooled
@@ -108,7 +112,6 @@ class Ascent:
         self.best = torch.where(_like(better, self.x), self.point, self.best)
         self.best_gradient = torch.where(_like(better, self.x), self.gradient, self.best_gradient)
         self.best_loss = torch.where(better, self.loss, self.best_loss)
-        self.taken += 1
 
     def _back_to_best(self, chosen: Tensor) -> None:
         """The chosen images take their next steps from their best point."""
