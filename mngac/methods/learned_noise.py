@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mngac.methods.base import Base, Setup
 from mngac.methods.generator_diagnostics import Diagnostics, MetaStep
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import frozen_statistics
 from mngac.models.noise_generator import NoiseGenerator
 from mngac.params.sections import MethodConfig
 from mngac.streams import stream_seed
@@ -43,7 +43,7 @@ class LearnedNoise(Base):
             return
 
         def worth(view: Tensor) -> Tensor:
-            return self.looked_ahead(classifier, view, seen.batch.y, seen.x_adv, seen.step.learning_rate).detach()
+            return self.looked_ahead(classifier, view, seen.batch.y, seen.x_adv, seen.step.learning_rate)
 
         with frozen_statistics(classifier, "train"):
             self.diagnosed.note(classifier, seen, worth)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Attack
@@ -16,16 +15,8 @@ from mngac.losses import jensen_shannon
 from mngac.methods.base import Batch, Setup, Step
 from mngac.methods.generator_diagnostics import MetaStep
 from mngac.methods.learned_noise import LearnedNoise
-from mngac.models.batch_norm import frozen_statistics
+from mngac.methods.lookahead import meta_gradient, meta_loss
 from mngac.params.sections import MethodConfig
-
-
-def virtual_step(classifier: nn.Module, x_aug: Tensor, y: Tensor, learning_rate: float) -> dict[str, Tensor]:
-    """theta' = theta - alpha grad_theta CE(f_theta(x_aug), y), in the graph of x_aug, if any; theta stays as it is."""
-    weights = dict(classifier.named_parameters())
-    loss = F.cross_entropy(classifier(x_aug), y)
-    grads = torch.autograd.grad(loss, list(weights.values()), create_graph=x_aug.requires_grad)
-    return {name: weight - learning_rate * grad for (name, weight), grad in zip(weights.items(), grads, strict=True)}
 
 
 class Method(LearnedNoise):
@@ -53,26 +44,24 @@ class Method(LearnedNoise):
 
     def learn(self, classifier: nn.Module, batch: Batch, x_adv: Tensor, attack: Attack, step: Step, z: Tensor) -> None:
         """phi <- SGD on CE(f_theta'(x_adv), y), second order, through the virtual step."""
-        meta_loss = self.meta_loss(classifier, batch, x_adv, attack, step.learning_rate, z)
-        grads = torch.autograd.grad(meta_loss, list(self.generator.parameters()))
-        self.last = MetaStep(batch, x_adv, attack, step, meta_loss.detach(), grads)
+        loss, grads = self.meta_step(classifier, batch, x_adv, attack, step.learning_rate, z)
+        self.last = MetaStep(batch, x_adv, attack, step, loss, grads)
         for weight, grad in zip(self.generator.parameters(), grads, strict=True):
             weight.grad = grad
         for group in self.optimizer.param_groups:
             group["lr"] = step.learning_rate
         self.optimizer.step()
 
-    def meta_loss(
+    def meta_step(
         self, classifier: nn.Module, batch: Batch, x_adv: Tensor, attack: Attack, learning_rate: float, z: Tensor
-    ) -> Tensor:
-        """CE(f_theta'(x_adv), y) as a function of phi: theta' has seen the noise that phi makes of z."""
-        return self.looked_ahead(classifier, self.augment(batch.x, z, attack), batch.y, x_adv, learning_rate)
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """CE(f_theta'(x_adv), y), where theta' has seen the noise that phi makes of z, and its gradient to phi."""
+        view = self.augment(batch.x, z, attack)
+        loss, to_view = meta_gradient(classifier, view, batch.y, x_adv, learning_rate)
+        return loss, torch.autograd.grad(view, list(self.generator.parameters()), to_view)
 
     def looked_ahead(
         self, classifier: nn.Module, view: Tensor, y: Tensor, x_adv: Tensor, learning_rate: float
     ) -> Tensor:
-        """CE(f_theta'(x_adv), y), theta' by a virtual step on the view; of second order where the view has a graph."""
-        # theta' is never kept, so what it would do to the running statistics must not be either.
-        with frozen_statistics(classifier, "train"):
-            moved = virtual_step(classifier, view, y, learning_rate)
-            return F.cross_entropy(functional_call(classifier, moved, (x_adv,)), y)
+        """CE(f_theta'(x_adv), y), theta' by a virtual step on the view."""
+        return meta_loss(classifier, view, y, x_adv, learning_rate)

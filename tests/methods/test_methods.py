@@ -219,7 +219,7 @@ def test_msd_is_cross_entropy_on_its_attack_with_the_entrys_step_sizes():
     from dataclasses import replace
 
     from mngac.attacks.msd import msd
-    from mngac.models.batch_norm import frozen_statistics
+    from mngac.models.frozen import frozen_statistics
 
     classifier, b = net(), batch()
     sizes = entry("msd").step_sizes

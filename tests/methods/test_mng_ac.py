@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from mngac.attacks.pgd import Attack, ascend
 from mngac.losses import jensen_shannon
 from mngac.methods.base import Batch, Step
-from mngac.methods.mng_ac import Method, virtual_step
-from mngac.models.batch_norm import frozen_statistics
+from mngac.methods.lookahead import meta_gradient, meta_loss
+from mngac.methods.mng_ac import Method
+from mngac.models.frozen import frozen_statistics
 from mngac.models.wide_resnet import WideResNet
 
 NORMS = ("linf", "l1", "l2")
@@ -36,24 +37,26 @@ def method(**kwargs):
     return Method(entry("mng_ac"), setup(**kwargs))
 
 
-def test_the_virtual_step_equals_a_copy_moved_by_sgd():
-    classifier, b = net(), batch()
-    moved = virtual_step(classifier, b.x, b.y, 0.3)
+def test_the_meta_loss_is_that_of_a_copy_moved_by_sgd():
+    classifier, b = net().double(), batch()
+    x, x_adv = b.x.double(), (b.x.double() + 0.1).clamp(0, 1)
     twin = copy.deepcopy(classifier)
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.3)
-    F.cross_entropy(twin(b.x), b.y).backward()
+    F.cross_entropy(twin(x), b.y).backward()
     optimizer.step()
-    for name, weight in twin.named_parameters():
-        torch.testing.assert_close(moved[name], weight, rtol=1e-6, atol=1e-7)
+    expected = F.cross_entropy(twin(x_adv), b.y)
+    for loss in (meta_loss(classifier, x, b.y, x_adv, 0.3), meta_gradient(classifier, x, b.y, x_adv, 0.3)[0]):
+        torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=1e-12)
 
 
 def test_the_virtual_step_leaves_weights_and_statistics_as_they_are():
     classifier, b, m = net(), batch(), method()
     before = copy.deepcopy(classifier.state_dict())
     z = m.generator.draw(b.x, torch.Generator().manual_seed(0))
-    m.meta_loss(classifier, b, b.x, m.setup.attacks["l2"], 0.3, z)
+    m.meta_step(classifier, b, b.x, m.setup.attacks["l2"], 0.3, z)
     for name, value in classifier.state_dict().items():
         assert torch.equal(value, before[name]), name
+    assert all(weight.grad is None for weight in classifier.parameters())
 
 
 def slope_along(function, weight, direction, step=1e-7):
@@ -81,10 +84,10 @@ def test_the_generator_gradient_equals_finite_differences_in_float64(norm, input
     x_adv = (b.x + 0.05 * torch.randn(b.x.shape, generator=torch.Generator().manual_seed(6))).clamp(0, 1)
 
     def meta():
-        return m.meta_loss(classifier, b, x_adv, attack, 0.5, z)
+        return m.meta_step(classifier, b, x_adv, attack, 0.5, z)[0]
 
     weights = list(generator.parameters())
-    gradients = torch.autograd.grad(meta(), weights)
+    gradients = m.meta_step(classifier, b, x_adv, attack, 0.5, z)[1]
     assert sum(g.abs().sum() for g in gradients) > 0
     draws = torch.Generator().manual_seed(8)
     for weight, gradient in zip(weights, gradients, strict=True):
@@ -205,14 +208,14 @@ def test_the_authors_l1_generator_gradient_is_not_reproduced_and_ours_equals_fin
     x_adv = official["X"] + official["delta"]
     weights = list(m.generator.parameters())
 
-    def meta():
-        return m.meta_loss(classifier, b, x_adv, attack, float(official["lr"]), official["noise1"])
+    def meta_step():
+        return m.meta_step(classifier, b, x_adv, attack, float(official["lr"]), official["noise1"])
 
     draws = torch.Generator().manual_seed(3)
-    for i, gradient in enumerate(torch.autograd.grad(meta(), weights)):
+    for i, gradient in enumerate(meta_step()[1]):
         assert (gradient - official[f"mng_grads/{i}"]).norm() > 0.2 * official[f"mng_grads/{i}"].norm()
         direction = torch.randn(gradient.shape, generator=draws, dtype=torch.float64)
-        numeric = slope_along(meta, weights[i], direction)
+        numeric = slope_along(lambda: meta_step()[0], weights[i], direction)
         assert abs(numeric - (gradient * direction).sum()) <= 2e-5 * gradient.norm()
     *_, classifier, _, loss = official_step("l1")
     close(loss, official["loss"], 1e-6)

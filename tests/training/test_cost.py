@@ -81,7 +81,7 @@ def passes(name, **changes):
 PAPER = {
     "nat": 3, "adv_linf": 23, "adv_l2": 23, "adv_l1": 43, "trades_linf": 27, "adv_avg": 89, "adv_max": 86, "msd": 103,
 }  # fmt: skip
-DRAWN = {"sat": 29.667, "sat_ac": 32.667, "sat_ac_noise": 35.667, "mng_ac": 46.667, "eat": 31.667}
+DRAWN = {"sat": 29.667, "sat_ac": 32.667, "sat_ac_noise": 35.667, "mng_ac": 45.667, "eat": 30.667}
 
 
 @pytest.mark.parametrize(("name", "expected"), PAPER.items())
@@ -92,7 +92,7 @@ def test_a_step_costs_the_passes_of_its_formula(name, expected):
 
 @pytest.mark.parametrize(("name", "expected"), DRAWN.items())
 def test_a_step_of_a_norm_drawn_costs_the_mean_over_norms(name, expected):
-    """mng_ac: 14 for the generator's step, double backward included, 3 x 3 - 3 more for the views of the loss."""
+    """mng_ac: 10 for the generator's step, 4 of them of second order, and 9 for the views of the loss."""
     found = sum(passes(name, norms=[norm]) for norm in STEPS) / len(STEPS)
     assert expected - 8 * FIRST - 1e-3 <= found <= expected + 1e-3
 
