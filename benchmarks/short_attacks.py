@@ -21,8 +21,8 @@ from mngac.data import store
 from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import is_correct
 from mngac.evaluation.apgd_until_broken import apgd_until_broken
-from mngac.evaluation.loop import frozen
 from mngac.models.files import load_classifier
+from mngac.models.frozen import frozen_weights
 from mngac.params.checks import load
 from mngac.params.types import number
 from mngac.pipeline.paths import data_path
@@ -82,7 +82,7 @@ def main() -> None:
     images, labels = (torch.cat([getattr(s, name) for s in splits]) for name in ("images", "labels"))
     for folder in a.folders:
         classifier = load_classifier(Path(folder, "classifier.safetensors"), "cpu")
-        with frozen(classifier):
+        with frozen_weights(classifier):
             rows = [
                 line
                 for norm in PLAN

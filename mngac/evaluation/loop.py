@@ -7,14 +7,13 @@ attack then sees the images that were broken before it, too: that completes its 
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from mngac.attacks.pgd import Classifier
@@ -24,6 +23,7 @@ from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
 from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, guarded
+from mngac.models.frozen import frozen_weights
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Radii, Suite
 from mngac.params.suites import radii_of, suite_of
@@ -94,7 +94,7 @@ def evaluate(
     runner = Runner(classifier, images, labels, suite.seed, device)
     processes = 1 if device.startswith("cuda") else suite.processes
     log = log or Silent()
-    with frozen(classifier), isolated(suite.seed), Workers(runner, Finished(resume), processes) as workers:
+    with frozen_weights(classifier), isolated(suite.seed), Workers(runner, Finished(resume), processes) as workers:
         started = time.monotonic()
         clean, flags = _clean(runner, suite.batch_size)
         seconds = round(time.monotonic() - started, 3)
@@ -123,20 +123,6 @@ def _check_range(labels: Tensor, classes: int) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise UserError(f"labels: found {low} to {high}; allowed: 0 to {classes - 1}, the classifier's classes")
-
-
-@contextlib.contextmanager
-def frozen(classifier: Classifier) -> Iterator[None]:
-    """Takes the weights out of all gradients for a while; some attacks would fill them."""
-    weights = list(classifier.parameters()) if isinstance(classifier, nn.Module) else []
-    wanted = [w.requires_grad for w in weights]
-    try:
-        for w in weights:
-            w.requires_grad_(False)
-        yield
-    finally:
-        for w, flag in zip(weights, wanted, strict=True):
-            w.requires_grad_(flag)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mngac.attacks.pgd import Attack, pgd
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import under_attack
 from mngac.params.sections import MethodConfig
 from mngac.streams import stream
 
@@ -80,7 +80,7 @@ class Base:
 
     def attack(self, classifier: nn.Module, batch: Batch, step: Step, norm: str, mode: str) -> Tensor:
         """x_adv of the norm's training attack; running statistics stay as they are."""
-        with frozen_statistics(classifier, mode):
+        with under_attack(classifier, mode):
             return pgd(classifier, batch.x, batch.y, self.setup.attacks[norm], step.stream(f"attack {norm}"))
 
     def watch(self, classifier: nn.Module) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mngac.attacks.apgd import apgd
 from mngac.methods.base import Base, Batch, Setup, Step
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import under_attack
 from mngac.params.sections import MethodConfig
 
 
@@ -29,7 +29,7 @@ class Method(Base):
         """Cross-entropy on images attacked by APGD in the norm drawn."""
         norm = self.draw(step)
         attack = self.setup.attacks[norm]
-        with frozen_statistics(classifier, self.config.attack_mode):
+        with under_attack(classifier, self.config.attack_mode):
             x_adv = apgd(classifier, batch.x, batch.y, norm, attack.radius, attack.steps, step.stream(f"attack {norm}"))
         logits = classifier(x_adv)
         correct = (logits.detach().argmax(1) == batch.y).float().mean().item()

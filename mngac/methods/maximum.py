@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mngac.methods.base import Base, Batch, Step
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import frozen_statistics
 
 
 class Method(Base):

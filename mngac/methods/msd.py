@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from mngac.attacks.msd import msd
 from mngac.methods.base import Base, Batch, Step
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import under_attack
 from mngac.params.types import number
 
 
@@ -19,6 +19,6 @@ class Method(Base):
         sizes = self.config.step_sizes
         attacks = [self.setup.attacks[p] for p in self.config.norms]
         attacks = [replace(a, step_size=a.radius * number(sizes[a.norm])) for a in attacks]
-        with frozen_statistics(classifier, self.config.attack_mode):
+        with under_attack(classifier, self.config.attack_mode):
             x_adv = msd(classifier, batch.x, batch.y, attacks)
         return F.cross_entropy(classifier(x_adv), batch.y)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from mngac.attacks.pgd import ascend
 from mngac.losses import kl
 from mngac.methods.base import Base, Batch, Step
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import under_attack
 from mngac.params.types import number
 
 
@@ -28,7 +28,7 @@ class Method(Base):
         attack = replace(attack, step_size=attack.radius * number(self.config.step_sizes[norm]))
         noise = torch.randn(batch.x.shape, device=batch.x.device, generator=step.stream("attack start"))
         start = attack.lp.to_ball(batch.x, self.config.start_std * noise, attack.radius)
-        with frozen_statistics(classifier, self.config.attack_mode):
+        with under_attack(classifier, self.config.attack_mode):
             with torch.no_grad():
                 clean = classifier(batch.x)
             return ascend(classifier, batch.x, clean, start, attack, lambda adv, fixed: kl(fixed, adv) * len(fixed))

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mngac import tensors
+from mngac.models.layout import lay_out
 from mngac.params.errors import ParamsError, UserError
 from mngac.params.modules import told
 from mngac.params.registry import Found, find
@@ -36,9 +37,7 @@ class Architecture:
         builder = find("models", self.model)
         classifier: nn.Module = self._own(builder) if builder.own else builder.load()(self.model, *self._sizes)
         classifier.register_forward_pre_hook(self._check_shape)
-        for weight in classifier.parameters():
-            if weight.dim() == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        lay_out(classifier)
         return classifier
 
     @property

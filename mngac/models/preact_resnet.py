@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mngac.models.pooling import average_pool
+
 NAMES = "preact_resnet_18"
 EXAMPLE = "preact_resnet_18"
 
@@ -23,9 +25,9 @@ class PreActBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
-        active = F.relu(self.bn1(x))
-        out = self.conv2(F.relu(self.bn2(self.conv1(active))))
-        return out + (x if self.shortcut is None else self.shortcut(active))
+        active = F.relu(self.bn1(x), inplace=True)
+        out = self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True))
+        return out.add_(x if self.shortcut is None else self.shortcut(active))
 
 
 class PreActResNet(nn.Module):
@@ -52,7 +54,7 @@ class PreActResNet(nn.Module):
         out = self.conv1(x)
         for stage in range(self.stages):
             out = self.get_submodule(f"layer{stage + 1}")(out)
-        return self.linear(F.relu(self.bn(out)).mean((2, 3)))
+        return self.linear(average_pool(F.relu(self.bn(out), inplace=True)))
 
 
 def build(name: str, classes: int, channels: int, size: int) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mngac.models.pooling import average_pool
 from mngac.params.errors import ParamsError
 
 NAMES = r"wrn_\d+_\d+"
@@ -24,9 +25,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
-        active = F.relu(self.bn1(x))
-        out = self.conv2(F.relu(self.bn2(self.conv1(active))))
-        return out + (x if self.convShortcut is None else self.convShortcut(active))
+        active = F.relu(self.bn1(x), inplace=True)
+        out = self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True))
+        return out.add_(x if self.convShortcut is None else self.convShortcut(active))
 
 
 class NetworkBlock(nn.Module):
@@ -74,7 +75,7 @@ class WideResNet(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Penultimate features: (batch, 64 width)."""
         out = self.block3(self.block2(self.block1(self.conv1(x))))
-        return F.relu(self.bn1(out)).mean((2, 3))
+        return average_pool(F.relu(self.bn1(out), inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images in [0, 1] (batch, channels, height, width) -> logits (batch, classes)."""

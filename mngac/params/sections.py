@@ -129,6 +129,15 @@ class Schedule(Closed):
     """Epoch of the highest learning rate."""
 
 
+class Precision(Closed):
+    """Precision of the classifier's matrix products, as written, on each device."""
+
+    cpu: Literal["float32", "bfloat16"]
+    """bfloat16 is faster on processors with instructions for it (avx512_bf16, AMX), and far slower on others."""
+    cuda: Literal["float32", "bfloat16"]
+    """bfloat16: autocast."""
+
+
 class Monitor(Closed):
     """Robust accuracy on validation images, logged every epoch; it chooses nothing by itself."""
 
@@ -168,8 +177,12 @@ class Training(Closed):
     """crop: random crop after zero-padding by `pad`; flip: horizontal, with probability one half."""
     pad: Annotated[int, Field(ge=0)]
     """Pixels of padding for `crop`."""
-    precision: Literal["float32", "bfloat16"]
-    """bfloat16: autocast of the classifier on CUDA, attacks' arithmetic in float32; the CPU always uses float32."""
+    precision: Precision
+    """Of the classifier's matrix products, by device; weights, losses and attacks' arithmetic are float32."""
+    layout: Literal["channels_last", "contiguous"]
+    """Memory format of images and weights: what is faster depends on the machine; `mngac tune` measures."""
+    compile: bool
+    """true: the forward pass goes through torch.compile, if there is a compiler; `mngac tune` measures."""
     profile: Name
     """Radii that training attacks use: a name of `radii`."""
     attack: TrainingAttacks

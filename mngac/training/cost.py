@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from mngac.models.compiled import plain
+
 
 class Operations(TorchDispatchMode):
     """Adds up the floating-point operations of convolutions and matrix products, by torch's own formulas.
@@ -59,8 +61,9 @@ class Meter:
         """Steps of each kind so far."""
         self.flops: dict[str, int] = {}
         """Operations of one step of each kind that was measured."""
+        self.networks = list(networks)
         self._seen: Counter[Any] | None = None
-        for place, network in enumerate(networks):
+        for place, network in enumerate(self.networks):
             self._watch(place, network)
 
     def _watch(self, place: int, network: nn.Module) -> None:
@@ -95,7 +98,10 @@ class Meter:
         self._seen = Counter()
         try:
             if self.owed():
-                with Operations() as counted:
+                with contextlib.ExitStack() as stack:
+                    for network in self.networks:
+                        stack.enter_context(plain(network))
+                    counted = stack.enter_context(Operations())
                     yield
                 self.flops.setdefault(self._kind(), counted.total)
             else:

@@ -10,7 +10,7 @@ from torch import nn
 
 from mngac.attacks.pgd import Attack, pgd
 from mngac.methods.base import Batch
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import under_attack
 
 
 def look(
@@ -30,7 +30,7 @@ def look(
         generators: of each attack's start.
     """
     monitored: dict[str, float] = {"validation_images": len(images.y), "validation_steps": steps}
-    with frozen_statistics(classifier, "eval"):
+    with under_attack(classifier, "eval"):
         seen = {"clean": images.x}
         for norm, attack in attacks.items():
             seen[norm] = pgd(classifier, images.x, images.y, replace(attack, steps=steps), generators[norm])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import time
@@ -20,14 +19,16 @@ from mngac.data import store
 from mngac.data.batches import Batches
 from mngac.data.pixels import to_unit
 from mngac.methods.base import Base, Batch, Setup, Step
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.compiled import plain
 from mngac.models.files import Architecture, save_classifier
+from mngac.models.frozen import frozen_statistics
 from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.pipeline.cache import atomic, write_text
 from mngac.pipeline.progress import Log
 from mngac.streams import stream, stream_seed
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
+from mngac.training.execution import Execution
 from mngac.training.monitor import look
 from mngac.training.plan import Plan, learning_rate, training_attacks
 
@@ -68,9 +69,10 @@ class Trainer:
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, plan.radii)
+        self.execution = Execution(self.training, self.device, self.log)
         validation, count = data.split("validation"), self.training.monitor.images
         x = to_unit(validation.images[:count].to(self.device))
-        self.watched = Batch(x, validation.labels[:count].to(self.device))
+        self.watched = Batch(self.execution.laid_out(x), validation.labels[:count].to(self.device))
         self.batches = self._batches(data, pseudo_labels)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
@@ -82,6 +84,7 @@ class Trainer:
         )
         self.method = self._method(channels)
         self.method.initialise(self.classifier)
+        self.execution.prepare(self.classifier, self.batch(0).x)
         self.meter = Meter([self.classifier, *self.method.networks()])
         self.progress = Progress()
         self.saved: dict[str, Any] = {}
@@ -115,13 +118,7 @@ class Trainer:
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         images, labels = zip(*[source(step) for source in self.batches], strict=True)
-        joined = torch.cat(images).contiguous(memory_format=torch.channels_last) if len(images) > 1 else images[0]
-        return Batch(joined, torch.cat(labels))
-
-    def precision(self) -> contextlib.AbstractContextManager[Any]:
-        """bfloat16 for the classifier's matrix products on CUDA, where params say so."""
-        wanted = self.training.precision == "bfloat16" and self.device == "cuda"
-        return torch.autocast(self.device, torch.bfloat16, enabled=wanted)
+        return Batch(self.execution.laid_out(torch.cat(images)), torch.cat(labels))
 
     def run(self) -> None:
         """All epochs that are left."""
@@ -175,18 +172,18 @@ class Trainer:
             group["lr"] = rate
         batch, step = self.batch(number), Step(number, rate, self.seed, self.device)
         with self.meter.step():
-            with self.precision():
+            with self.execution.autocast():
                 loss = self.method.loss(self.classifier, batch, step)
             self.optimizer.zero_grad()
             loss.backward()
-        with self.precision():
+        with self.execution.autocast():
             self.method.watch(self.classifier)
         self.optimizer.step()
         return loss.detach()
 
     def _monitor(self, epoch: int) -> dict[str, float]:
         generators = {name: stream(self.seed, "monitor", epoch, device=self.device) for name in self.attacks}
-        with self.precision():
+        with self.execution.autocast():
             return look(self.classifier, self.watched, self.attacks, self.training.monitor.steps, generators)
 
     def _say(self, line: dict[str, Any]) -> None:
@@ -264,7 +261,7 @@ class Trainer:
         if self.method.trains:
             cost["process_seconds"] = round(self.progress.process_seconds, 3)
             cost["flops"] = flops = self.meter.total()
-            with frozen_statistics(self.classifier, "eval"):
+            with frozen_statistics(self.classifier, "eval"), plain(self.classifier):
                 forward = flops_of_a_forward(self.classifier, self.batch(0).x)
             cost["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
         return cost

@@ -8,8 +8,8 @@ from helpers import FIXTURES
 from safetensors.torch import load_file
 from torch import nn
 
-from mngac.models.batch_norm import frozen_statistics
 from mngac.models.files import Architecture, load_classifier, save_classifier
+from mngac.models.frozen import frozen_statistics
 from mngac.models.noise_generator import NoiseGenerator
 from mngac.models.wide_resnet import WideResNet
 

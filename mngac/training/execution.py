@@ -1,0 +1,59 @@
+"""How a training is computed, beside what: memory format, precision by device, compiled or not."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mngac.models.compiled import compile_forward
+from mngac.models.frozen import frozen_statistics
+from mngac.models.layout import laid_out, lay_out
+from mngac.params.sections import Training
+from mngac.pipeline.progress import Log
+
+FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16")
+"""Names of processor features with products in bfloat16, on x86 and ARM."""
+
+
+class Execution:
+    """What `training` says of the computation, applied to a classifier and its batches on a device."""
+
+    def __init__(self, training: Training, device: str, log: Log):
+        self.training, self.device, self.log = training, device, log
+        self.precision: str = getattr(training.precision, device)
+        if self.precision == "bfloat16" and device == "cpu" and not fast_bfloat16():
+            log.line(
+                f"{log.name}: bfloat16 on a processor without instructions for it is many times slower than float32; "
+                "training.<data set>.precision.cpu: float32"
+            )
+
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Images (batch, channels, height, width) in the memory format."""
+        return laid_out(images, self.training.layout)
+
+    def prepare(self, classifier: nn.Module, x: Tensor) -> None:
+        """Lays out the weights; compiles the forward pass where that is asked for and can be done here.
+
+        Args:
+            classifier: on the device.
+            x: the images of a batch.
+        """
+        lay_out(classifier, self.training.layout)
+        if self.training.compile:
+            with frozen_statistics(classifier, "train"), self.autocast():
+                hindrance = compile_forward(classifier, x)
+            if hindrance:
+                self.log.line(f"{self.log.name}: runs without torch.compile, which found: {hindrance}")
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """bfloat16 for the matrix products of the classifier, where params say so for the device."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+def fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices by instructions of its own."""
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in FAST_BFLOAT16)
