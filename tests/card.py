@@ -7,6 +7,7 @@ on `FakeCard` there are shapes alone, so that the largest classifier costs nothi
 
 from __future__ import annotations
 
+import linecache
 import traceback
 import types
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map
 
 LAZY = torch.device("lazy:0")
-ROOT = Path(__file__).parent.parent
+ROOMS = tuple(str(Path(__file__).parent.parent / room) for room in ("mngac", "tests"))
 aten = torch.ops.aten
 
 READS = {aten._local_scalar_dense, aten.equal, aten.is_nonzero}
@@ -49,6 +50,7 @@ class OnCard(Tensor):
     def __init__(self, numbers: Tensor):
         self.numbers = numbers
 
+    __module__ = "torch"  # by which foolbox knows a tensor
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @classmethod
@@ -122,7 +124,9 @@ class Watched(TorchDispatchMode):
                 self._wait("an index from the host")
             host = [t for t in host if all(t is not i for i in index)]
         elif packet in (aten._to_copy, aten.copy_):
-            ends = {t.device.type for t in given} | ({torch.device(kwargs["device"]).type} if kwargs.get("device") else set())
+            ends = {t.device.type for t in given} | (
+                {torch.device(kwargs["device"]).type} if kwargs.get("device") else set()
+            )
             blocking = not (kwargs.get("non_blocking") or (packet is aten.copy_ and len(args) > 2 and args[2]))
             pinned = packet is aten._to_copy and given[0].device.type == "cpu" and given[0].is_pinned()
             if len(ends) > 1 and (blocking or not pinned):
@@ -135,10 +139,11 @@ class Watched(TorchDispatchMode):
             raise Mixed(f"{func} on the card, from a stream of the host's")
 
     def _wait(self, what: str) -> None:
-        lines = [f for f in traceback.extract_stack() if Path(f.filename).parts[-2:] != Path(__file__).parts[-2:]]
-        ours = [f for f in lines if any(Path(f.filename).is_relative_to(ROOT / room) for room in ("mngac", "tests"))]
-        asked = (ours or lines)[-1]
-        self.waits.append(f"{what}: {asked.filename}:{asked.lineno}: {asked.line}")
+        lines = [
+            (f.f_code.co_filename, line) for f, line in traceback.walk_stack(None) if f.f_code.co_filename != __file__
+        ]
+        file, line = next((found for found in lines if found[0].startswith(ROOMS)), lines[0])
+        self.waits.append(f"{what}: {file}:{line}: {linecache.getline(file, line).strip()}")
 
     def generator(self, device: Any = "cpu") -> types.SimpleNamespace:
         """In place of torch.Generator(device), of which a stream takes the seed: one of the host's stands for it."""

@@ -17,7 +17,11 @@ from mngac.params.sections import MethodConfig, Params
 from mngac.training.plan import training_attacks
 
 PARAMS: Params = parse(raw_params())
-TRAINED = [name for name, entry in PARAMS.methods.items() if entry not in list(PARAMS.methods.values())[: list(PARAMS.methods).index(name)]]
+TRAINED = [
+    name
+    for name, entry in PARAMS.methods.items()
+    if entry not in list(PARAMS.methods.values())[: list(PARAMS.methods).index(name)]
+]
 """Methods of params.yaml, but for those that state the same as another."""
 STEPS = 2
 """Steps of each attack: the second does what all later ones do."""

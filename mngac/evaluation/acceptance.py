@@ -109,7 +109,7 @@ def accept(classifier: Classifier, x: Images, y: Labels, x_adv: Tensor, target: 
     with reproducible(tensor_float32=False):
         wrong = ~is_correct(classifier(x_adv).float(), y)
     valid = finite & inside & near
-    broken, rejected = (valid & wrong).tolist(), ((wrong & ~valid) | ~finite).tolist()
+    broken, rejected = torch.stack([valid & wrong, (wrong & ~valid) | ~finite]).tolist()  # read back at once
     return [
         Outcome.BROKEN if b else Outcome.REJECTED if r else Outcome.HELD for b, r in zip(broken, rejected, strict=True)
     ]

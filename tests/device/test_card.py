@@ -33,7 +33,9 @@ FREE = {
     "a stream of the card's": lambda x, mask: torch.rand(3, device=x.device, generator=stream(0, "a", device="lazy")),
     "a draw of the host's": lambda x, mask: int(torch.randint(5, (1,), generator=stream(0, "b"))),
     "a forward derivative": lambda x, mask: torch.func.jvp(torch.sin, (x,), (x,))[1],
-    "a second derivative": lambda x, mask: torch.func.grad(lambda x: torch.func.grad(lambda x: (x**3).sum())(x).sum())(x),
+    "a second derivative": lambda x, mask: torch.func.grad(lambda x: torch.func.grad(lambda x: (x**3).sum())(x).sum())(
+        x
+    ),
 }
 MIXED = {
     "a tensor of the host's": lambda x, mask: x + torch.ones(3),
