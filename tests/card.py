@@ -1,8 +1,8 @@
 """A card that is not there: tensors of the device `lazy`, to show without a GPU what one would be asked to do.
 
 On the card autograd works, the host's tensors may not be mixed in, and whatever would make the host wait for a CUDA
-device is written down. There are two such cards: on `Card` the host computes the numbers, so that whole evaluations run;
-on `FakeCard` there are shapes alone, so that the largest classifier costs nothing.
+device is written down. There are two such cards: on `Card` the host computes the numbers, so that a whole evaluation
+runs; on `FakeCard` there are shapes alone, so that the largest classifier costs nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SIZES = {aten.nonzero, aten.masked_select, aten._unique2, aten.unique_dim, aten.
 INDEXED = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_, aten._unsafe_index}
 
 
-class Mixed(RuntimeError):
+class MixedError(RuntimeError):
     """A tensor of the host's met one of the card's."""
 
 
@@ -133,10 +133,10 @@ class Watched(TorchDispatchMode):
                 self._wait("a copy between host and card")
             return
         if any(t.dim() for t in host):
-            raise Mixed(f"{func} of the card's tensors and the host's, {[tuple(t.shape) for t in host]}")
+            raise MixedError(f"{func} of the card's tensors and the host's, {[tuple(t.shape) for t in host]}")
         generator = kwargs.get("generator")
         if generator is not None and self.streams.get(generator.initial_seed(), "cpu") != "lazy":
-            raise Mixed(f"{func} on the card, from a stream of the host's")
+            raise MixedError(f"{func} on the card, from a stream of the host's")
 
     def _wait(self, what: str) -> None:
         lines = [

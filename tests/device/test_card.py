@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from card import Card, FakeCard, Mixed, card
+from card import Card, FakeCard, MixedError, card
 
 from mngac.streams import stream
 
@@ -83,7 +83,7 @@ def test_the_host_does_not_wait_for(on_card, name):
 @pytest.mark.parametrize("name", MIXED)
 def test_the_card_refuses(on_card, name):
     _, x, mask = on_card
-    with pytest.raises(Mixed):
+    with pytest.raises(MixedError):
         MIXED[name](x, mask)
 
 

@@ -7,6 +7,7 @@ from evaluation_helpers import RADII, digits, suite, trained
 from mngac.evaluation.acceptance import Target, accept
 from mngac.evaluation.loop import evaluate
 from mngac.evaluation.until_broken import EVERY
+from mngac.params.types import NORMS
 
 OWN = ["batched_apgd_ce linf", "batched_apgd_ce l1", "batched_apgd_t l2", "pgd linf", "pgd_l1 l1"]
 LIBRARIES = ["apgd_ce l1", "apgd_t l2", "fab_t linf", "square linf", "gaussian_noise l2", "ead l1"]
@@ -51,7 +52,7 @@ def test_an_attack_waits_at_its_looks_at_who_is_broken_alone(monkeypatch, attack
             if entry.targets:
                 entry = entry.model_copy(update={"targets": 1})
             plan = entries.model_copy(update={"attacks": [entry], "batch_size": 40})
-            tiny = {norm: 1e-3 for norm in ("linf", "l1", "l2")}
+            tiny = dict.fromkeys(NORMS, 1e-3)
             evaluate(trained().to("lazy"), *digits(), plan, tiny, device="lazy")
             return watched.waits
 

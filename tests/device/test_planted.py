@@ -1,11 +1,11 @@
-"""What a method's file would do wrong on a card is found: a number read, and a tensor of the host's, planted in each."""
+"""What a method's file would do wrong on a card is found: a number read and a tensor of the host's, planted in each."""
 
 import ast
 import inspect
 import types
 
 import pytest
-from card import FakeCard, Mixed, card
+from card import FakeCard, MixedError, card
 from device_steps import PARAMS, Training, batch, classifier, method
 
 from mngac.methods import base, generator_diagnostics, learned_noise
@@ -72,5 +72,5 @@ def test_a_number_that_is_read_is_found(plant, monkeypatch):
 
 def test_a_tensor_of_the_hosts_is_found(plant, monkeypatch):
     _, entry = plant(HOST)
-    with card(FakeCard, monkeypatch), pytest.raises(Mixed):
+    with card(FakeCard, monkeypatch), pytest.raises(MixedError):
         one_step(entry)
