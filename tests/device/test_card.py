@@ -73,6 +73,7 @@ def test_a_card_without_numbers_refuses(monkeypatch, name):
             SHAPED[name](x, x > 1)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own forward derivatives
 @pytest.mark.parametrize("name", FREE)
 def test_the_host_does_not_wait_for(on_card, name):
     watched, x, mask = on_card

@@ -93,7 +93,7 @@ def test_an_attacks_step_is_taken_whole_and_is_pgds(norm, mode):
     delta = lp.to_ball(x, delta, RADIUS)
     attack = Attack(norm, RADIUS, LENGTH, 1, TOP)
     with torch.no_grad(), frozen_statistics(net, mode):
-        found = (x + whole(step(net, lp))(x, delta, y)).clamp(0, 1)
+        found = (x + whole(step(net, lp), "eager")(x, delta, y)).clamp(0, 1)
         wanted = ascend(net, x, y, delta, attack)
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
 
@@ -124,7 +124,8 @@ def learned(net, loss, compiled=None):
 def test_a_classifiers_step_is_taken_whole_and_is_the_methods(kinds):
     loss = LOSSES[kinds]
     eager, traced = network(), network()
-    for found, wanted in zip(learned(traced, loss, whole(loss)), learned(eager, loss), strict=True):
+    backend = "aot_eager" if "mng_ac" in kinds else "eager"
+    for found, wanted in zip(learned(traced, loss, whole(loss, backend)), learned(eager, loss), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-10)
 
 

@@ -9,8 +9,10 @@ from mngac.evaluation.loop import evaluate
 from mngac.evaluation.until_broken import EVERY
 from mngac.params.types import NORMS
 
+SLOW = pytest.mark.slow
 OWN = ["batched_apgd_ce linf", "batched_apgd_ce l1", "batched_apgd_t l2", "pgd linf", "pgd_l1 l1"]
-LIBRARIES = ["apgd_ce l1", "apgd_t l2", "fab_t linf", "square linf", "gaussian_noise l2", "ead l1"]
+LIBRARIES = ["apgd_t l2", "square linf", "gaussian_noise l2"]
+LONG = ["apgd_ce l1", "fab_t linf", "square l1", "salt_and_pepper l1", "carlini_wagner l2", "ead l1"]
 
 
 def evaluated(attacks, device):
@@ -21,7 +23,10 @@ def evaluated(attacks, device):
     )
 
 
-@pytest.mark.parametrize("attacks", [OWN, LIBRARIES], ids=["own", "libraries"])
+@pytest.mark.parametrize(
+    "attacks",
+    [pytest.param(OWN, id="own"), pytest.param(LIBRARIES, id="libraries"), pytest.param(LONG, marks=SLOW, id="long")],
+)
 def test_an_evaluation_finds_on_the_card_what_it_finds_on_the_host(monkeypatch, attacks):
     with card(Card, monkeypatch):
         found = evaluated(attacks, "lazy")

@@ -1,18 +1,24 @@
-"""What a method's file would do wrong on a card is found: a number read and a tensor of the host's, planted in each."""
+"""What a method's file may do wrong on a card is found: a number read, a mask, a list, a tensor of the host's."""
 
 import ast
 import inspect
 import types
 
 import pytest
-from card import FakeCard, MixedError, card
+from card import Card, FakeCard, MixedError, card
 from device_steps import PARAMS, Training, batch, classifier, method
 
 from mngac.methods import base, generator_diagnostics, learned_noise
 from mngac.params.registry import find
 
 ENTRIES = {entry.kind: name for name, entry in reversed(PARAMS.methods.items())}
-READ = "(lambda value: (value.sum().item(), value)[1])"
+FOUND = {
+    "a number read": "value.sum().item()",
+    "an index by a mask": "value.reshape(-1)[value.reshape(-1) == 0]",
+    "a copy between host and card": "torch.tensor([1.0], device=value.device)",
+}
+"""What each wait is called, and an expression that asks for it."""
+WAITS = f"(lambda value, torch=__import__('torch'): ({', '.join(FOUND.values())}, value)[-1])"
 HOST = "(lambda value: value + __import__('torch').zeros(1))"
 SHARED = {
     "base": (base, "Base.attack"),
@@ -37,6 +43,7 @@ def planted(module: types.ModuleType, place: str, defect: str) -> types.ModuleTy
 
 
 def one_step(entry: str) -> None:
+    """A training step of an entry on a card."""
     Training(method(PARAMS.methods[entry], "lazy"), classifier("wrn_10_1", "lazy"), batch(4, "lazy")).step(0)
 
 
@@ -63,11 +70,11 @@ def plant(request, monkeypatch):
     return into
 
 
-def test_a_number_that_is_read_is_found(plant, monkeypatch):
-    file, entry = plant(READ)
-    with card(FakeCard, monkeypatch) as watched:
+def test_a_number_a_mask_and_a_list_are_found(plant, monkeypatch):
+    file, entry = plant(WAITS)
+    with card(Card, monkeypatch) as watched:
         one_step(entry)
-    assert any(file in wait for wait in watched.waits), watched.waits
+    assert {wait.split(":")[0] for wait in watched.waits if file in wait} >= set(FOUND), watched.waits
 
 
 def test_a_tensor_of_the_hosts_is_found(plant, monkeypatch):

@@ -5,14 +5,15 @@ import contextlib
 import pytest
 import torch
 from card import Card, card
-from helpers import entry, small_params
+from helpers import entry, small
 
 from mngac.data import store
 from mngac.data.batches import Batches
+from mngac.params.checks import parse
 from mngac.training.plan import Plan
 from mngac.training.trainer import Trainer
 
-STEPS, SIZE = 3, 8
+STEPS, SIZE = 2, 8
 READS = {"eat": 1}
 
 
@@ -27,8 +28,11 @@ def data():
 
 
 def trainer(method, device, folder, semi=False):
-    """A training of two epochs of three steps, images cropped and flipped."""
-    params = small_params()
+    """A training of two epochs of two steps, images cropped and flipped."""
+    raw = small()
+    for attack in raw["training"]["digits"]["attack"].values():
+        attack["steps"] = 2
+    params = parse(raw)
     training = params.training_for("digits").model_copy(
         update={"epochs": 2, "steps_per_epoch": STEPS, "batch_size": SIZE, "augment": ["crop", "flip"], "pad": 1}
     )
