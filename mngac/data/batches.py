@@ -122,7 +122,13 @@ class Batches:
         index = self.indices(step)
         images = self.images.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
         labels = self.labels.index_select(0, index)
-        return images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        return self._to_device(images), self._to_device(labels)
+
+    def _to_device(self, drawn: Tensor) -> Tensor:
+        """A copy that the host does not wait for, as it would from memory that is not pinned; nothing at home."""
+        if self.home != self.device and torch.cuda.is_available():
+            drawn = drawn.pin_memory()
+        return drawn.to(self.device, non_blocking=True)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Images in [0, 1] (batch, channels, height, width), labels (batch,)."""

@@ -75,10 +75,20 @@ def is_correct(logits: Logits, y: Labels) -> Tensor:
 
 @contextlib.contextmanager
 def reproducible(tensor_float32: bool) -> Iterator[None]:
-    """Convolutions on CUDA that give the same bits twice; in plain float32 where `tensor_float32` is false."""
-    with torch.backends.cudnn.flags(
-        enabled=torch.backends.cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=tensor_float32
-    ):
+    """Convolutions on CUDA that give the same bits twice.
+
+    Where `tensor_float32` is false, all is computed in plain float32, whatever precision the caller has set.
+    """
+    with contextlib.ExitStack() as stack:
+        cudnn = torch.backends.cudnn
+        stack.enter_context(
+            cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=tensor_float32)
+        )
+        if not tensor_float32:
+            stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+            torch.set_float32_matmul_precision("highest")
+            for device in ("cpu", "cuda"):
+                stack.enter_context(torch.autocast(device, enabled=False))
         yield
 
 
@@ -109,7 +119,7 @@ def accept(classifier: Classifier, x: Images, y: Labels, x_adv: Tensor, target: 
     with reproducible(tensor_float32=False):
         wrong = ~is_correct(classifier(x_adv).float(), y)
     valid = finite & inside & near
-    broken, rejected = (valid & wrong).tolist(), ((wrong & ~valid) | ~finite).tolist()
+    broken, rejected = torch.stack([valid & wrong, (wrong & ~valid) | ~finite]).tolist()  # read back at once
     return [
         Outcome.BROKEN if b else Outcome.REJECTED if r else Outcome.HELD for b, r in zip(broken, rejected, strict=True)
     ]

@@ -44,7 +44,7 @@ def apgd_until_broken(problem: Problem, x: Tensor, y: Tensor, aims: Tensor, seed
         owner = whole.repeat(len(starts))
         noise = _noise(problem.norm, x, [(k, names[i]) for k in starts for i in whole.tolist()], seed)
         begin = through_larger_balls if problem.norm == "l1" else from_noise
-        ascent = begin(problem, x[owner], y[owner], aims[list(starts)][:, whole].flatten(), noise)
+        ascent = begin(problem, x[owner], y[owner], aims[first : starts.stop, whole].flatten(), noise)
         whole = whole[~_climb(ascent, owner, x_adv)[whole]]
         first = starts.stop
     return x_adv.clamp(0, 1)
@@ -60,8 +60,8 @@ def _climb(ascent: Ascent, owner: Tensor, x_adv: Tensor) -> Tensor:
     """Takes the ascent's steps, writes each image's point into `x_adv`, and says who is broken: bool (images,)."""
     broken = torch.zeros(len(x_adv), dtype=torch.bool, device=x_adv.device)
     while True:
-        broken[_write(x_adv, owner, ascent.fooled, ascent.adversarial)] = True
-        whole = ~broken[owner]
+        broken |= _write(x_adv, owner, ascent.fooled, ascent.adversarial)
+        whole = (~broken[owner]).nonzero().flatten()  # of a look at who is broken, all that waits for the device
         owner = owner[whole]
         ascent.keep(whole)
         if not len(owner) or ascent.taken >= ascent.problem.steps:
@@ -72,10 +72,12 @@ def _climb(ascent: Ascent, owner: Tensor, x_adv: Tensor) -> Tensor:
 
 
 def _write(x_adv: Tensor, owner: Tensor, chosen: Tensor, points: Tensor) -> Tensor:
-    """Writes the first chosen row of each image, and returns the images written: rows of one image never mix."""
-    rows = chosen.nonzero().flatten()
-    first = torch.full((len(x_adv),), len(owner), device=x_adv.device)
-    first.scatter_reduce_(0, owner[rows], rows, "amin")
-    images = (first < len(owner)).nonzero().flatten()
-    x_adv[images] = points[first[images]]
-    return images
+    """Writes the first chosen row of each image, and says which images have one: rows of one image never mix."""
+    count = len(owner)
+    if not count:
+        return torch.zeros(len(x_adv), dtype=torch.bool, device=x_adv.device)
+    rows = torch.where(chosen, torch.arange(count, device=x_adv.device), count)
+    first = torch.full((len(x_adv),), count, device=x_adv.device).scatter_reduce_(0, owner, rows, "amin")
+    written = first < count
+    x_adv.copy_(torch.where(written.view(-1, 1, 1, 1), points[first.clamp_max(count - 1)], x_adv))
+    return written

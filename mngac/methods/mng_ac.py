@@ -51,6 +51,7 @@ class Method(LearnedNoise):
         for group in self.optimizer.param_groups:
             group["lr"] = step.learning_rate
         self.optimizer.step()
+        torch.clear_autocast_cache()  # or x_aug comes from the weights that autocast cast before the step
 
     def meta_step(
         self, classifier: nn.Module, batch: Batch, x_adv: Tensor, attack: Attack, learning_rate: float, z: Tensor

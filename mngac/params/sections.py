@@ -36,6 +36,9 @@ class Run(Closed):
     """auto: cuda where a driver and a device are found, else cpu."""
     threads: Positive
     """Threads of one stage. Results are byte-identical only for one thread count."""
+    deterministic: bool
+    """true: on CUDA the algorithms that give the same bits twice, where there are any, at some cost in speed; the CPU's
+    always do."""
 
     @property
     def all_methods(self) -> list[str]:

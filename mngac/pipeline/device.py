@@ -53,6 +53,25 @@ def one_device(kind: str, locks: Path) -> Iterator[str | None]:
         lock.release()
 
 
+@contextlib.contextmanager
+def repeatable(wanted: bool) -> Iterator[None]:
+    """Algorithms that give the same bits twice on CUDA, where torch has them, else a warning (docs/gpu.md).
+
+    Must come before torch is imported: cuBLAS is given its workspace once.
+    """
+    if not wanted:
+        yield
+        return
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def _free(names: list[str], locks: Path) -> tuple[str, FileLock]:
     while True:
         for name in names:

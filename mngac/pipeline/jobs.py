@@ -22,7 +22,7 @@ from mngac.params.errors import ParamsError, UserError, shown
 from mngac.params.sections import Params
 from mngac.pipeline import progress
 from mngac.pipeline.cache import Cache, key_of, write_text
-from mngac.pipeline.device import device_type, one_device
+from mngac.pipeline.device import device_type, one_device, repeatable
 from mngac.pipeline.fingerprint import code_digest, file_digest
 from mngac.pipeline.memory import keep_freed_memory
 from mngac.pipeline.stages import STAGES, Stage
@@ -56,9 +56,14 @@ class Job:
 
     @property
     def machine(self) -> dict[str, Any]:
-        """Device and threads of a job that computes."""
+        """Device and threads of a job that computes; on CUDA, whether its algorithms repeat: on the CPU all do."""
         run = self.params.run
-        return {"threads": run.threads, "device": device_type(run.device)} if self.stage.computes else {}
+        if not self.stage.computes:
+            return {}
+        device = device_type(run.device)
+        return {"threads": run.threads, "device": device} | (
+            {"deterministic": run.deterministic} if device == "cuda" else {}
+        )
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -139,7 +144,8 @@ class Job:
             work = cache.work(key)
             work.mkdir(parents=True, exist_ok=True)
             kind = device_type(self.params.run.device) if self.stage.computes else "cpu"
-            with _stoppable(self, work, log), one_device(kind, cache.root / "locks"):
+            algorithms = repeatable(kind == "cuda" and self.params.run.deterministic)
+            with _stoppable(self, work, log), one_device(kind, cache.root / "locks"), algorithms:
                 getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
             cache.store(key, parts, self.outputs)
             return "made"

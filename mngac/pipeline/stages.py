@@ -48,7 +48,7 @@ class Stage:
 
 
 TRAINING = ("dataset", "method", "seed")
-MACHINE = ("run.device", "run.threads")
+MACHINE = ("run.device", "run.threads", "run.deterministic")
 # Entries of these may say `like` another: what a job uses of one entry may stand in any other of its section.
 RESOLVED = ("training", "radii", "methods")
 OF_MODEL_FIGURES = ("methods", "semi_methods", "seeds", "profiles", "split")

@@ -74,7 +74,7 @@ def _known_numbers() -> dict[str, str]:
 def rows(p: Params, w: Wildcards) -> dict[str, Any]:
     """What a row of a table says beside its record."""
     return {
-        "run": p.run.model_dump(exclude={"device", "threads"}),
+        "run": p.run.model_dump(exclude={"device", "threads", "deterministic"}),
         "tables": p.tables.model_dump(),
         **_known_numbers(),
     }

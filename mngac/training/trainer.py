@@ -64,7 +64,7 @@ class Trainer:
     ):
         self.plan, self.folder, self.log = plan, folder, log or Log()
         self.training, self.seed, self.device = plan.training, plan.seed, plan.device
-        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
         self.identity = plan.identity(data.digest, [] if pseudo_labels is None else pseudo_labels.tolist())
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)

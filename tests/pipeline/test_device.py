@@ -1,9 +1,18 @@
 """Devices: decided without torch, and each GPU held by one job at a time."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
+import torch
+from helpers import small_params
 
 from mngac.params.errors import ParamsError
-from mngac.pipeline import device
+from mngac.pipeline import device, jobs
 
 
 @pytest.fixture
@@ -57,3 +66,58 @@ def test_cuda_without_a_card_is_refused_and_auto_falls_back(monkeypatch):
         device.device_type("cuda")
     assert device.device_type("auto") == "cpu"
     device.device_type.cache_clear()
+
+
+def values(device_kind, monkeypatch, **run):
+    """What a training states of the machine, as if on such a device."""
+    monkeypatch.setattr(jobs, "device_type", lambda device: device_kind)
+    return jobs.job(small_params(**run), "train", dataset="digits", method="nat", seed="0")
+
+
+def test_deterministic_is_in_the_keys_of_cuda_alone(monkeypatch):
+    cpu = [values("cpu", monkeypatch, deterministic=wanted).stated() for wanted in (False, True)]
+    cuda = [values("cuda", monkeypatch, deterministic=wanted).stated() for wanted in (False, True)]
+    assert cpu[0] == cpu[1] and "deterministic" not in cpu[0]
+    assert [stated["deterministic"] for stated in cuda] == [False, True]
+
+
+ASK = """
+import os, sys
+from mngac.pipeline.device import repeatable
+with repeatable({wanted}):
+    assert "torch" in sys.modules or not {wanted}
+    import torch
+    print(os.environ.get("CUBLAS_WORKSPACE_CONFIG"), torch.are_deterministic_algorithms_enabled())
+print(torch.are_deterministic_algorithms_enabled())
+"""
+
+
+@pytest.mark.parametrize(("wanted", "said"), [(True, ":4096:8 True False"), (False, "None False False")])
+def test_algorithms_repeat_where_that_is_wanted_and_for_one_job_alone(wanted, said):
+    env = {name: value for name, value in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK.format(wanted=wanted)], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == said.split()
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "deterministic"), [("cuda", True, True), ("cuda", False, False), ("cpu", True, False)]
+)
+def test_a_stage_runs_as_params_say(tmp_path, monkeypatch, kind, wanted, deterministic):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(device, "_cuda_devices", lambda: 1)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    jobs.job(small_params(), "data", dataset="digits").run()
+    seen = []
+
+    def run(context):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        for path in context.job.outputs.values():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text("")
+
+    monkeypatch.setitem(sys.modules, "tells", SimpleNamespace(run=run))
+    started = values(kind, monkeypatch, deterministic=wanted)
+    replace(started, stage=replace(started.stage, run="tells:run")).run()
+    assert seen == [deterministic] and not torch.are_deterministic_algorithms_enabled()

@@ -13,7 +13,7 @@ from mngac.pipeline.jobs import job, jobs
 
 WORDS = (
     "validation",
-    "cuda",
+    "cpu",
     "float32",
     "data",
     "eval",
@@ -81,7 +81,11 @@ def moved():
     patch.setattr(checks, "_check_names", lambda params: None)
     patch.setattr(jobs_module, "device_type", lambda device: device)
     raw = small(
-        methods=("nat", "mng_ac"), semi=("rst_linf", "mng_ac_rst_linf"), datasets=["digits", "cifar10"], seeds=[0, 3]
+        methods=("nat", "mng_ac"),
+        semi=("rst_linf", "mng_ac_rst_linf"),
+        device="cuda",
+        datasets=["digits", "cifar10"],
+        seeds=[0, 3],
     )
     raw["run"] |= {"suites": ["apgd", "pgd"], "profiles": ["standard", "large_l1"]}
     raw["radii"]["large_l1"]["digits"] = {"linf": 0.2, "l1": 2.0, "l2": 0.7}
