@@ -181,7 +181,7 @@ class MixedProducts(TorchFunctionMode):
             return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
         geometry = tuple((v, v) if isinstance(v, int) else tuple(v) for v in (stride, padding, dilation))
         kind = x.device.type
-        if torch.is_autocast_enabled(kind):
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             x, weight = (t.to(torch.get_autocast_dtype(kind)) for t in (x, weight))
         return Convolution.apply(x, weight, (*geometry, groups), self)
 

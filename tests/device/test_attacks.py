@@ -9,7 +9,7 @@ from evaluation_helpers import RADII, digits, trained
 from mngac.attacks.apgd import Problem, apgd, cross_entropy, draw, targeted_margin, through_larger_balls
 from mngac.attacks.msd import msd
 from mngac.attacks.pgd import pgd
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import frozen_statistics
 from mngac.params.types import NORMS
 from mngac.streams import stream
 

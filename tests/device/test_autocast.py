@@ -4,10 +4,11 @@ import pytest
 import torch
 from device_steps import PARAMS, TRAINED, Training, batch, classifier, method
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from mngac.methods.base import Step
-from mngac.methods.mng_ac import virtual_step
-from mngac.models.batch_norm import frozen_statistics
+from mngac.methods.lookahead import virtual_step
+from mngac.models.frozen import frozen_statistics
 from mngac.params.types import NORMS
 
 
@@ -44,7 +45,9 @@ def test_autocast_keeps_casts_here_so_that_these_tests_can_fail(network):
 def test_weights_given_to_a_call_are_the_ones_used(network):
     with bfloat16(), frozen_statistics(network, "train"):
         network(X)
-        moved = virtual_step(network, X, Y, 0.5)
+        weights = dict(network.named_parameters())
+        gradients = torch.autograd.grad(F.cross_entropy(network(X), Y), list(weights.values()))
+        moved = virtual_step(weights, gradients, 0.5)
         found = functional_call(network, moved, (X,))
     assert torch.equal(found, logits_without_a_cache(network, moved))
     assert not torch.equal(found, logits_without_a_cache(network, dict(network.named_parameters())))

@@ -15,7 +15,7 @@ from device_steps import batch, classifier
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Attack, ascend, gradient, summed_cross_entropy
-from mngac.models.batch_norm import frozen_statistics
+from mngac.models.frozen import frozen_statistics
 from mngac.params.types import NORMS
 
 

@@ -52,7 +52,7 @@ def trained(made):
 def on_a_card(monkeypatch):
     """A card on which trainings run in float32: torch has no autocast for it."""
     with monkeypatch.context() as patch, card(Card, monkeypatch) as watched:
-        patch.setattr(Trainer, "precision", lambda self: contextlib.nullcontext())
+        patch.setattr(Execution, "autocast", lambda self: contextlib.nullcontext())
         yield watched
 
 
