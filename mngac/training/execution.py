@@ -23,7 +23,7 @@ class Execution:
 
     def __init__(self, training: Training, device: str, log: Log):
         self.training, self.device, self.log = training, device, log
-        self.precision: str = getattr(training.precision, device)
+        self.precision: str = getattr(training.precision, device, "float32")
         if self.precision == "bfloat16" and device == "cpu" and not fast_bfloat16():
             log.line(
                 f"{log.name}: bfloat16 on a processor without instructions for it is many times slower than float32; "

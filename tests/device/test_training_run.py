@@ -11,6 +11,7 @@ from mngac.data import store
 from mngac.data.batches import Batches
 from mngac.params.checks import parse
 from mngac.training.plan import Plan
+from mngac.training.execution import Execution
 from mngac.training.trainer import Trainer
 
 STEPS, SIZE = 2, 8
