@@ -10,8 +10,8 @@ from helpers import entry, small
 from mngac.data import store
 from mngac.data.batches import Batches
 from mngac.params.checks import parse
-from mngac.training.plan import Plan
 from mngac.training.execution import Execution
+from mngac.training.plan import Plan
 from mngac.training.trainer import Trainer
 
 STEPS, SIZE = 2, 8
