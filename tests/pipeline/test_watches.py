@@ -15,6 +15,8 @@ WORDS = (
     "validation",
     "cpu",
     "float32",
+    "bfloat16",
+    "contiguous",
     "data",
     "eval",
     "train",
