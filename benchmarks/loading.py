@@ -19,7 +19,6 @@ from torchvision import transforms
 from benchmarks.turns import Spread, in_turns, ratio
 from mngac.data.batches import Batches
 from mngac.data.store import Split
-from mngac.streams import stream
 
 WORKERS, PAD, SIZE = 2, 4, 32
 

@@ -20,10 +20,10 @@ ABOUT = {
     "train": """## Training steps: {model}, batch {batch}, {channels} x {image_size} x {image_size}
 
 `ratio`: how many times as fast as the plain reference (benchmarks/plain.py: contiguous float32, full backward, copies
-of the network, malloc as it comes); `same malloc`: with our malloc setting given to the reference too. `passes`: forward
-passes that the step's operations are worth. `of alone`: the share of the step that its convolutions and matrix products
-take when each is timed by itself. `memory`: the most that a process adds, or the card holds. A row `mean` is of the
-norms that the method draws alike.
+of the network, malloc as it comes); `same malloc`: with our malloc setting given to the reference too. `passes`:
+forward passes that the step's operations are worth. `of alone`: the share of the step that its convolutions and matrix
+products take when each is timed by itself. `memory`: the most that a process adds, or the card holds. A row `mean` is
+of the norms that the method draws alike.
 """,
     "loading": "## Batches: made on the device, against a DataLoader\n",
     "evaluation": "## Evaluation by suite\n\n`passes`: forward passes of the attacks, for each image evaluated.\n",
