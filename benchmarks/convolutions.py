@@ -96,11 +96,21 @@ class Recorder(TorchDispatchMode):
 
     def precision(self) -> str:
         """Type and layout of the most of them, by operations, such as `float32 channels_last`."""
-        share: Counter[str] = Counter()
+        most = self._most()
+        return f"{str(most.dtype).removeprefix('torch.')} {most.layout}"
+
+    def dtype(self) -> torch.dtype:
+        """Type of the most of them."""
+        return self._most().dtype
+
+    def _most(self) -> Like:
+        share: dict[tuple[Any, ...], int] = {}
+        like: dict[tuple[Any, ...], Like] = {}
         for call, count in self.calls.items():
-            first = call.tensors[-1]
-            share[f"{str(first.dtype).removeprefix('torch.')} {first.layout}"] += count * call.flops
-        return share.most_common(1)[0][0]
+            last = call.tensors[-1]
+            key = (last.dtype, last.layout)
+            share[key], like[key] = share.get(key, 0) + count * call.flops, last
+        return like[max(share, key=lambda key: share[key])]
 
 
 def _noted(value: Any) -> Any:

@@ -22,8 +22,9 @@ ABOUT = {
 `ratio`: how many times as fast as the plain reference (benchmarks/plain.py: contiguous float32, full backward, copies
 of the network, malloc as it comes); `same malloc`: with our malloc setting given to the reference too. `passes`:
 forward passes that the step's operations are worth. `of alone`: the share of the step that its convolutions and matrix
-products take when each is timed by itself. `memory`: the most that a process adds, or the card holds. A row `mean` is
-of the norms that the method draws alike.
+products take when each is timed by itself; `of peak`: its operations a second, as a share of those of a large matrix
+product. `memory`: the most that a process adds, or the card holds. A row `mean` is of the norms that the method draws
+alike.
 """,
     "loading": "## Batches: made on the device, against a DataLoader\n",
     "evaluation": "## Evaluation by suite\n\n`passes`: forward passes of the attacks, for each image evaluated.\n",
@@ -32,6 +33,12 @@ of the norms that the method draws alike.
 The same losses, steps, starts and targets, by the same evaluation; `all`: the union.
 """,
     "start": "## A stage's start\n",
+    "operators": "## Where a training step spends its time: {model}, batch {batch}\n",
+    "devices": """## One step on another device or in another precision: {model}, batch {batch}
+
+From the same weights, images and draws. `gap`: of the loss, relative, and what it may be; `cosine`: of the classifier's
+gradients, and what it must be; for bfloat16 both bounds follow from what other draws of the attacks' starts change.
+""",
 }
 
 
@@ -64,6 +71,7 @@ COLUMNS: dict[str, dict[str, Callable[[Row], object]]] = {
         "passes": lambda r: f"{r['forward_equivalents']:.2f}",
         "GFLOP/s": lambda r: f"{r['gflops_per_second']:,.1f}",
         "of alone": lambda r: f"{r['share_of_alone']:.2f}",
+        "of peak": lambda r: f"{r['gflops_per_second'] / r['gflops_per_second_peak']:.2f}",
         "memory, plain (MB)": lambda r: f"{r['peak_mb']['ours']:,.0f}, {r['peak_mb']['plain']:,.0f}",
         "computed in": lambda r: r["computed_in"],
     },
@@ -90,6 +98,21 @@ COLUMNS: dict[str, dict[str, Callable[[Row], object]]] = {
         "pyautoattack (s)": lambda r: spread(r["pyautoattack_seconds"]),
         "ratio": lambda r: spread(r["ratio"]),
         "robust (%)": lambda r: shares(r["robust_percent"]),
+    },
+    "operators": {
+        "step": lambda r: r["method"],
+        "operator": lambda r: f"`{r['operator']}`",
+        "calls": lambda r: f"{r['calls_a_step']:,.0f}",
+        "ms": lambda r: f"{r['ms_a_step']:.2f}",
+        "share": lambda r: f"{100 * r['share']:.1f} %",
+    },
+    "devices": {
+        "method": lambda r: f"{r['method']} {r['norm']}".strip(),
+        "compared": lambda r: r["compared"],
+        "gap": lambda r: f"{r['loss_gap']:.1e} of {r['loss_bound']:.1e}",
+        "cosine": lambda r: f"{r['gradients_cosine']:.4f} of {r['cosine_bound']:.4f}",
+        "generator": lambda r: "" if r["generator_gap"] is None else f"{r['generator_gap']:.1e}",
+        "within": lambda r: "yes" if r["within"] else "**no**",
     },
     "start": {
         "program": lambda r: f"`{r['what']}`",
@@ -118,7 +141,7 @@ def origin(run: Run) -> str:
     m = run.machine
     flags = f" ({', '.join(m['cpu_flags'])})" if m["cpu_flags"] else ""
     card = f"{m['gpu']}, {m['gpu_memory_gb']} GB, CUDA {m['cuda']}; " if "gpu" in m else ""
-    turns = f"{run.settings['turns']} turns, seed {run.settings.get('seed', 0)}; "
+    turns = f"{run.settings.get('turns', 1)} turns, seed {run.settings.get('seed', 0)}; "
     return (
         f"{turns}{card}{m['cpu']}{flags}, {m['threads']} of {m['cores']} cores; torch {m['torch']}, "
         f"Python {m['python']}, commit {m['commit']}, {m['date']} UTC."

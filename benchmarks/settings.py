@@ -21,7 +21,7 @@ from mngac.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent
 NAME = "benchmark"
-DRAWS = ("stochastic", "mng_ac")
+DRAWS = ("stochastic", "mng_ac", "eat")
 """Kinds that draw a norm a batch: each of their norms is measured by itself."""
 
 

@@ -9,11 +9,14 @@ import torch
 
 from benchmarks.convolutions import Recorder, recorded, seconds_alone
 from benchmarks.memory import allocator
-from benchmarks.peak import peak_bytes
+from benchmarks.peak_memory import peak_bytes
+from benchmarks.plain import LOSSES
+from benchmarks.products import peak_flops
 from benchmarks.settings import Settings
 from benchmarks.sides import Ours, Reference
 from benchmarks.turns import Clock, Spread, in_turns, ratio
 from mngac.models.batch_norm import frozen_statistics
+from mngac.params.errors import UserError
 from mngac.training.cost import flops_of_a_forward
 
 WARM = 2
@@ -24,6 +27,8 @@ def rows(settings: Settings, methods: list[str]) -> Iterator[dict[str, Any]]:
     """A row a method, and one for each norm where it draws one; then their mean, as chance draws them alike."""
     torch.set_num_threads(settings.threads)
     for method in methods:
+        if settings.plan(method).method.kind not in LOSSES:
+            raise UserError(f"--methods: found {method}, which has no plain reference; allowed: {', '.join(METHODS)}")
         kinds = settings.kinds(method)
         found = []
         for norms in kinds:
@@ -65,6 +70,7 @@ def row(settings: Settings, method: str, norms: list[str] | None) -> dict[str, A
         "forward_equivalents": round(ours.forward_equivalents(forward), 2),
         "gflops_per_second": round(recorder.flops / seconds / 1e9, 2),
         "gflops_per_second_alone": round(recorder.flops / alone / 1e9, 2),
+        "gflops_per_second_peak": round(peak_flops(clock, recorder.dtype()) / 1e9, 2),
         "convolutions_alone_ms": round(1000 * alone, 3),
         "share_of_alone": round(alone / seconds, 3),
         "watch_ms": round(1000 * ours.watch_seconds, 3),
@@ -109,6 +115,7 @@ def mean_row(found: list[dict[str, Any]]) -> dict[str, Any]:
         "forward_equivalents": round(mean("forward_equivalents"), 2),
         "gflops_per_second": round(gflop / ours, 2),
         "gflops_per_second_alone": round(gflop / alone, 2),
+        "gflops_per_second_peak": found[0]["gflops_per_second_peak"],
         "convolutions_alone_ms": round(alone, 3),
         "share_of_alone": round(alone / ours, 3),
         "watch_ms": round(mean("watch_ms"), 3),
