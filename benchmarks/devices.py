@@ -59,7 +59,7 @@ class HostStep(Step):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a step gave, on the CPU in float64: loss, gradients of the classifier, weights of the noise generator."""
+    """What a step gave, on the CPU in float64: loss, gradients of the classifier, and of the noise generator."""
 
     loss: float
     gradients: Tensor
@@ -82,13 +82,13 @@ def answer(
         with HostDraws(), torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             loss = trainer.method.loss(trainer.classifier, batch, step)
         loss.backward()
-    moved = list(generator.parameters()) if generator is not None else []
-    return Answer(loss.item(), flat([w.grad for w in trainer.classifier.parameters()]), flat(moved))
+    learned = flat([w.grad for w in generator.parameters()]) if generator is not None else torch.zeros(1)
+    return Answer(loss.item(), flat([w.grad for w in trainer.classifier.parameters()]), learned)
 
 
 def flat(tensors: list[Any]) -> Tensor:
     """All numbers in one row."""
-    return torch.cat([t.detach().double().cpu().flatten() for t in tensors]) if tensors else torch.zeros(1)
+    return torch.cat([t.detach().double().cpu().flatten() for t in tensors])
 
 
 def cosine(first: Answer, second: Answer) -> float:

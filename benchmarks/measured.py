@@ -25,6 +25,8 @@ class Run:
     settings: dict[str, Any]
     machine: dict[str, Any]
     rows: list[dict[str, Any]] = field(default_factory=list)
+    complete: bool = False
+    """Whether it came to its end: a run that is broken off keeps the rows that it had."""
 
 
 def read(path: Path) -> list[Run]:
@@ -47,7 +49,12 @@ def keep(path: Path | None, benchmark: str, command: str, settings: dict[str, An
         run.rows.append(row)
         run.machine = machine.facts() | {"date": run.machine["date"]}
         print(json.dumps(row), flush=True)
-        if path:
-            content = {"schema": SCHEMA, "runs": [asdict(each) for each in [*before, run]]}
-            write_text(path, json.dumps(content, indent=1) + "\n")
+        _write(path, [*before, run])
+    run.complete = True
+    _write(path, [*before, run])
     return run
+
+
+def _write(path: Path | None, runs: list[Run]) -> None:
+    if path:
+        write_text(path, json.dumps({"schema": SCHEMA, "runs": [asdict(run) for run in runs]}, indent=1) + "\n")

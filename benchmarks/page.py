@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ The same losses, steps, starts and targets, by the same evaluation; `all`: the u
 
 From the same weights, images and draws. `gap`: of the loss, relative, and what it may be; `cosine`: of the classifier's
 gradients, and what it must be; for bfloat16 both bounds follow from what other draws of the attacks' starts change.
+`generator`: how far the noise generator's gradients differ, relative.
 """,
 }
 
@@ -123,17 +125,26 @@ COLUMNS: dict[str, dict[str, Callable[[Row], object]]] = {
 
 
 def page(runs: list[Run]) -> str:
-    """The page of some runs, in their order."""
-    return "\n".join([HEADER, *(section(run) for run in runs)])
+    """The page of some runs, in their order; those of one kind, machine and commit share a section."""
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        settings = {key: value for key, value in run.settings.items() if key != "methods"}
+        about = {key: value for key, value in run.machine.items() if key != "date"}
+        alike.setdefault(json.dumps([run.benchmark, settings, about], sort_keys=True), []).append(run)
+    return "\n".join([HEADER, *(section(group) for group in alike.values())])
 
 
-def section(run: Run) -> str:
-    """A heading, the command, the machine, a table."""
+def section(runs: list[Run]) -> str:
+    """A heading, the commands, the machine, a table; where a row was measured twice, the later one."""
+    run, rows = runs[0], {}
+    for row in (row for each in runs for row in each.rows):
+        rows[tuple(value for value in row.values() if isinstance(value, str))] = row
     columns = COLUMNS[run.benchmark]
-    lines = [[cell(row) for cell in columns.values()] for row in run.rows]
+    lines = [[cell(row) for cell in columns.values()] for row in rows.values()]
     table = tabulate(lines, list(columns), tablefmt="github", disable_numparse=True)
     about = ABOUT[run.benchmark].format(**run.settings)
-    return f"{about}\n    {run.command}\n\n{origin(run)}\n\n{table}\n"
+    commands = "\n".join(f"    {each.command}" for each in runs)
+    return f"{about}\n{commands}\n\n{origin(run)}\n\n{table}\n"
 
 
 def origin(run: Run) -> str:
