@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import memory
 from benchmarks.settings import Settings
-from benchmarks.sides import side
+from benchmarks.sides import Ours, Reference, side
 
 STEPS = 2
 
@@ -30,9 +30,15 @@ def _of_process(name: str, settings: Settings, method: str, norms: list[str] | N
     _load_libraries(name, settings)
     before = memory.held()
     taken = side(name, settings, method, norms)
+    _take_steps(taken)
+    return memory.highest() - before
+
+
+def _take_steps(taken: Ours | Reference) -> None:
     for number in range(STEPS):
         taken.step(number)
-    return memory.highest() - before
+        if isinstance(taken, Ours):
+            taken.look()
 
 
 def _load_libraries(name: str, settings: Settings) -> None:
@@ -45,6 +51,5 @@ def _on_card(name: str, settings: Settings, method: str, norms: list[str] | None
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     taken = side(name, settings, method, norms)
-    for number in range(STEPS):
-        taken.step(number)
+    _take_steps(taken)
     return torch.cuda.max_memory_allocated() - before

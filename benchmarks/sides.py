@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import statistics
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -18,46 +18,51 @@ from mngac.params.registry import find
 from mngac.training.trainer import Trainer
 
 RATE = 0.01
+LOOKS = 3
 
 
 class Side(Protocol):
     """Something that takes steps of a training."""
 
+    def prepare(self) -> None:
+        """Sets the allocator and cuDNN as this side has them."""
+
     def step(self, number: int) -> None:
         """One step."""
 
-    def seconds(self, number: int) -> float:
-        """Seconds of one step, the allocator and cuDNN set as this side has them."""
-
 
 class Ours:
-    """The project's trainer; what it spends on looking at a generator, every eighth step, is timed apart."""
+    """The project's trainer; its look at a generator, every eighth step of a norm, is left out and timed apart."""
 
-    def __init__(self, trainer: Trainer, clock: Clock):
-        self.trainer, self.clock = trainer, clock
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
         self.trainer.classifier.train()
-        self.watched: list[float] = []
-        """Seconds of each step's look."""
-        self._watch, trainer.method.watch = trainer.method.watch, self._timed_watch  # type: ignore[method-assign]
+        self._watch = trainer.method.watch
+        trainer.method.watch = lambda classifier: None  # type: ignore[method-assign]
 
-    def _timed_watch(self, classifier: torch.nn.Module) -> None:
-        self.watched.append(self.clock.took(lambda: self._watch(classifier)))
+    def prepare(self) -> None:
+        """Freed memory kept; cuDNN's convolutions chosen by trying, as the trainer has it."""
+        allocator(kept=True)
+        torch.backends.cudnn.benchmark = True
 
     def step(self, number: int) -> None:
         """The trainer's own step."""
         self.trainer._step(number, RATE)
 
-    def seconds(self, number: int) -> float:
-        """Seconds of a step without its look."""
-        allocator(kept=True)
-        torch.backends.cudnn.benchmark = True
-        return self.clock.took(lambda: self.step(number)) - self.watched[-1]
+    def look(self) -> None:
+        """The look that is due after the first step of a norm; nothing for a method without a generator."""
+        if hasattr(self.trainer.method, "diagnosed"):
+            self.trainer.method.diagnosed.steps.clear()
+            with self.trainer.precision():
+                self._watch(self.trainer.classifier)
 
-    @property
-    def watch_seconds(self) -> float:
-        """Seconds a step of looking, on average over the steps: 0 where there is nothing to look at."""
-        looks = [seconds for seconds in self.watched if seconds > max(self.watched) / 10]
-        return statistics.median(looks) / EVERY if self.watched and hasattr(self.trainer.method, "generator") else 0.0
+    def watch_seconds(self, clock: Clock, number: int) -> float:
+        """Seconds a step of looking, on average over the steps."""
+        looks = []
+        for k in range(LOOKS):
+            self.step(number + k)
+            looks.append(clock.took(self.look))
+        return statistics.median(looks) / EVERY if hasattr(self.trainer.method, "diagnosed") else 0.0
 
     def forward_equivalents(self, forward: int) -> float:
         """The mean step's operations, as counted by the trainer, in forward passes of so many operations."""
@@ -68,8 +73,8 @@ class Ours:
 class Reference:
     """The plain reference on a trainer's batches, from the weights that the trainer has now."""
 
-    def __init__(self, trainer: Trainer, settings: Settings, clock: Clock, kept: bool = False):
-        self.trainer, self.clock, self.kept = trainer, clock, kept
+    def __init__(self, trainer: Trainer, settings: Settings, kept: bool = False):
+        self.trainer, self.kept = trainer, kept
         plan = trainer.plan
         name = trainer.architecture.model
         with torch.random.fork_rng(devices=[]):
@@ -89,20 +94,19 @@ class Reference:
             plan.training.weight_decay,
         )
 
+    def prepare(self) -> None:
+        """malloc as it comes, unless the comparison is of all else; cuDNN as it comes."""
+        allocator(kept=self.kept)
+        torch.backends.cudnn.benchmark = False
+
     def step(self, number: int) -> None:
         """The same step, on contiguous images."""
         batch = self.trainer.batch(number)
         step = Step(number, RATE, self.trainer.seed, self.trainer.device)
         self.plain.step(batch.x.contiguous(), batch.y, step)
 
-    def seconds(self, number: int) -> float:
-        """Seconds of a step."""
-        allocator(kept=self.kept)
-        torch.backends.cudnn.benchmark = False
-        return self.clock.took(lambda: self.step(number))
 
-
-def side(name: str, settings: Settings, method: str, norms: list[str] | None) -> Any:
+def side(name: str, settings: Settings, method: str, norms: list[str] | None) -> Ours | Reference:
     """`ours` or `plain`, newly built."""
-    trainer, clock = settings.trainer(method, norms), Clock(settings.device, settings.threads)
-    return Ours(trainer, clock) if name == "ours" else Reference(trainer, settings, clock)
+    trainer = settings.trainer(method, norms)
+    return Ours(trainer) if name == "ours" else Reference(trainer, settings)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 
-from benchmarks.convolutions import Recorder, recorded, seconds_alone
+from benchmarks.convolutions import recorded, seconds_alone
 from benchmarks.memory import allocator
 from benchmarks.peak_memory import peak_bytes
 from benchmarks.plain import LOSSES
 from benchmarks.products import peak_flops
 from benchmarks.settings import Settings
-from benchmarks.sides import Ours, Reference
+from benchmarks.sides import Ours, Reference, Side
 from benchmarks.turns import Clock, Spread, in_turns, ratio
 from mngac.models.batch_norm import frozen_statistics
 from mngac.params.errors import UserError
 from mngac.training.cost import flops_of_a_forward
 
 WARM = 2
+STEPS = {"cpu": 1, "cuda": 5}
+"""Steps of a turn: on a card several, since the host runs ahead of it."""
 METHODS = ["nat", "adv_linf", "adv_l1", "adv_l2", "trades_linf", "sat", "sat_ac", "mng_ac", "adv_avg", "adv_max", "msd"]
 
 
@@ -42,20 +45,24 @@ def row(settings: Settings, method: str, norms: list[str] | None) -> dict[str, A
     """What one kind of step takes, in numbers that JSON can hold."""
     clock = Clock(settings.device, settings.threads)
     trainer = settings.trainer(method, norms)
-    ours, plain = Ours(trainer, clock), Reference(trainer, settings, clock)
-    sides = {"plain": plain, "ours": ours}
+    ours = Ours(trainer)
+    sides: dict[str, Side] = {"plain": Reference(trainer, settings), "ours": ours}
     if allocator(kept=False):
-        sides["plain_kept"] = Reference(trainer, settings, clock, kept=True)
-    numbers = {name: iter(range(1 << 30)) for name in sides}
-    timed = {name: (lambda n=name, s=side: s.seconds(next(numbers[n]))) for name, side in sides.items()}
+        sides["plain_kept"] = Reference(trainer, settings, kept=True)
+    numbers = iter(range(1 << 30))
+    timed = {
+        name: partial(seconds_a_step, taken, numbers, clock, STEPS[settings.device]) for name, taken in sides.items()
+    }
     in_turns(timed, WARM)
     turns = in_turns(timed, settings.turns)
-    recorder = noted(ours, next(numbers["ours"]))
-    allocator(kept=True)
+    ours.prepare()
+    with recorded() as recorder:
+        ours.step(next(numbers))
     alone = seconds_alone(recorder, clock)
+    watch = ours.watch_seconds(clock, next(numbers))
     with frozen_statistics(trainer.classifier, "eval"):
         forward = flops_of_a_forward(trainer.classifier, trainer.batch(0).x)
-    whole = [seconds + ours.watch_seconds for seconds in turns["ours"]]
+    whole = [seconds + watch for seconds in turns["ours"]]
     seconds = Spread.of(whole).median
     return {
         "method": method,
@@ -73,19 +80,15 @@ def row(settings: Settings, method: str, norms: list[str] | None) -> dict[str, A
         "gflops_per_second_peak": round(peak_flops(clock, recorder.dtype()) / 1e9, 2),
         "convolutions_alone_ms": round(1000 * alone, 3),
         "share_of_alone": round(alone / seconds, 3),
-        "watch_ms": round(1000 * ours.watch_seconds, 3),
+        "watch_ms": round(1000 * watch, 3),
         "peak_mb": {name: round(peak_bytes(name, settings, method, norms) / 1e6, 1) for name in ("ours", "plain")},
     }
 
 
-def noted(ours: Ours, number: int) -> Recorder:
-    """The convolutions and matrix products of one step, without its look at the generator."""
-    method, watch = ours.trainer.method, ours.trainer.method.watch
-    method.watch = lambda classifier: None  # type: ignore[method-assign]
-    with recorded() as recorder:
-        ours.step(number)
-    method.watch = watch  # type: ignore[method-assign]
-    return recorder
+def seconds_a_step(taken: Side, numbers: Iterator[int], clock: Clock, steps: int) -> float:
+    """Seconds of a step, over a few."""
+    taken.prepare()
+    return clock.took(lambda: [taken.step(next(numbers)) for _ in range(steps)]) / steps
 
 
 def mean_row(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import torch
 from benchmarks.convolutions import recorded
 from benchmarks.settings import Settings
 from benchmarks.sides import RATE, Ours, Reference
-from benchmarks.training import METHODS, noted
+from benchmarks.training import METHODS
 from benchmarks.turns import Clock
 from mngac.methods.base import Batch, Step
 
@@ -39,7 +39,7 @@ def moving(network):
 def test_the_plain_step_has_the_same_loss_and_gradients(method, norms):
     trainer = SMALL.trainer(method, norms)
     trainer.classifier.train()
-    reference = Reference(trainer, SMALL, CLOCK)
+    reference = Reference(trainer, SMALL)
     batch, step = in_double(trainer, reference), Step(0, RATE, 0, "cpu")
     plain = reference.plain
     ours = trainer.method.loss(trainer.classifier, batch, step)
@@ -55,10 +55,16 @@ def test_the_plain_step_has_the_same_loss_and_gradients(method, norms):
 
 @pytest.mark.parametrize("method", ["adv_l1", "mng_ac"])
 def test_what_is_recorded_of_a_step_are_the_operations_that_the_trainer_counts(method):
-    ours = Ours(SMALL.trainer(method, ["l1"]), CLOCK)
+    ours = Ours(SMALL.trainer(method, ["l1"]))
     ours.step(0)
-    recorder = noted(ours, 1)
+    with recorded() as recorder:
+        ours.step(1)
     assert recorder.flops == ours.trainer.meter.total() / 2 > 0
+
+
+def test_the_look_at_the_generator_is_timed_for_the_share_of_steps_that_have_one():
+    assert Ours(SMALL.trainer("nat")).watch_seconds(CLOCK, 0) == 0
+    assert Ours(SMALL.trainer("mng_ac", ["l2"])).watch_seconds(CLOCK, 0) > 0
 
 
 def test_a_recorded_call_is_made_again_with_the_same_shapes_strides_and_types():
