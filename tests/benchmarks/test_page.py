@@ -1,6 +1,7 @@
 """The page of measurements: every table from its JSON, with command, turns, seed, machine and versions."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,19 @@ def test_a_benchmark_adds_its_rows_to_the_file_and_the_page_shows_them(file, mon
     text = capsys.readouterr().out
     for part in ("sat l1", "2 turns, seed 0", run.machine["torch"], run.machine["commit"], f"{' '.join(small)}"):
         assert part in text
+
+
+def test_each_side_runs_under_its_own_malloc_setting_and_the_plain_one_under_ours_too(monkeypatch):
+    monkeypatch.setattr("benchmarks.training.peak_bytes", lambda *_: 5_000_000)
+    monkeypatch.setattr("benchmarks.convolutions.LEAST_SECONDS", 0.0)
+    set_to = []
+    setting = SimpleNamespace(
+        keep_freed_memory=lambda: set_to.append("kept"), default_memory=lambda: set_to.append("default")
+    )
+    monkeypatch.setattr("benchmarks.memory.import_module", lambda name: setting)
+    (row,) = rows(Settings(model="wrn_10_1", batch=2, image_size=8, turns=2), ["nat"])
+    assert row["ratio_same_allocator"]["median"] > 0
+    assert set_to[1:10] == ["default", "kept", "kept"] * 3
 
 
 def test_every_kind_of_run_has_its_table(file, capsys):
