@@ -10,7 +10,7 @@ Three phases, each resumed where it was stopped, whatever stopped it, by the sam
 
 `--out` gets few small files as soon as there is something to say: measured.json with measured.md, results.md, and
 records.tar.gz. Data, checkpoints and trainings stay in `--work`. A phase that others follow takes no more than its
-share of the minutes. `--try` does the same on a CPU with small numbers; nothing needs a network, snakemake or dvc.
+share of the minutes. `--try` does the same on a CPU with small numbers. Nothing needs a network, snakemake or dvc.
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ class Measurement:
     def _write_results(self) -> None:
         """The page of the records that are there, and the records."""
         there = sorted(self.work.glob("records/*/*/seed*/*.json"))
-        lost = [m for m in self.a.methods if m not in {read(path).method for path in there}]
-        write_text(self.out / "results.md", records_page(self.work, f"Results: {NAME}", machine.facts(), lost))
+        missing = [m for m in self.a.methods if m not in {read(path).method for path in there}]
+        write_text(self.out / "results.md", records_page(self.work, f"Results: {NAME}", machine.facts(), missing))
         with tarfile.open(self.out / "records.tar.gz", "w:gz") as archive:
             logs = sorted(self.work.glob("trained/*/*/seed*/train.json*"))
             for path in [*there, *logs, self.work / "params.yaml"]:

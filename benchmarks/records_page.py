@@ -12,16 +12,16 @@ from mngac.results.intervals import wilson
 from mngac.results.records import Record, read
 
 
-def records_page(folder: Path, title: str, about: dict[str, Any], lost: Sequence[str] = ()) -> str:
-    """The page of a work folder's records, seed 0 first; `lost` are methods that there was no time for."""
+def records_page(folder: Path, title: str, about: dict[str, Any], missing: Sequence[str] = ()) -> str:
+    """The page of a work folder's records, seed 0 first; `missing` are methods without one."""
     records = [read(path) for path in sorted(folder.glob("records/*/*/seed*/*.json"))]
     lines = [f"# {title}", "", *machine(about), ""]
     if not records:
         return "\n".join([*lines, "No method is evaluated yet.", ""])
     rows = [row(record) for record in records]
     lines += [tabulate(rows, "keys", tablefmt="github", disable_numparse=True), "", *footnotes(records)]
-    if lost:
-        lines += ["", f"No time was left for: {', '.join(lost)}."]
+    if missing:
+        lines += ["", f"Not evaluated yet: {', '.join(missing)}."]
     return "\n".join([*lines, ""])
 
 

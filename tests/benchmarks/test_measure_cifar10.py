@@ -98,7 +98,7 @@ ABOUT = {"cpu": "a processor", "cores": 2, "torch": "2", "python": "3", "commit"
 CARD = {"gpu": "a card", "gpu_memory_gb": 80.0, "cuda": "13.0"}
 
 
-def test_a_page_of_records_says_n_seed_radii_machine_and_what_there_was_no_time_for(tmp_path):
+def test_a_page_of_records_says_n_seed_radii_machine_and_who_is_missing(tmp_path):
     attack = {"radius": "8/255", "rejected": 0, "forwards": 1, "correct": "1100"}
     record = {
         "schema": 1, "dataset": "d", "split": "test", "method": "sat", "seed": 0, "suite": "aa2", "profile": "standard",
@@ -113,7 +113,7 @@ def test_a_page_of_records_says_n_seed_radii_machine_and_what_there_was_no_time_
     text = records_page(tmp_path, "Results", ABOUT | CARD, ["msd"])
     for part in ("75.0 (30.1 to 95.4)", "50.0 (15.0 to 85.0)", "1,234", "a card (80.0 GB, CUDA 13.0)", "commit abc"):
         assert part in text
-    for part in ("linf 8/255, l1 8/255", "first 4 images of test", "No time was left for: msd", "sat: something odd"):
+    for part in ("linf 8/255, l1 8/255", "first 4 images of test", "Not evaluated yet: msd", "sat: something odd"):
         assert part in text
 
 
