@@ -18,6 +18,7 @@ from benchmarks.memory import allocator
 from benchmarks.turns import Clock, Spread, in_turns, ratio
 from mngac.evaluation.loop import Evaluation, evaluate
 from mngac.params.checks import load
+from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Suite
 from mngac.params.types import NORMS
 
@@ -31,7 +32,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def exchanged(attack: AttackConfig) -> AttackConfig:
-    """pyautoattack's attack with the settings of ours."""
+    """pyautoattack's attack with the settings of ours.
+
+    Raises:
+        UserError: for an attack that it has no like of.
+    """
+    if attack.attack not in THEIRS:
+        raise UserError(f"--suite: found {attack.attack} in it; allowed: a suite of {' and '.join(THEIRS)}")
     stated = attack.model_dump(exclude_unset=True) | {"attack": THEIRS[attack.attack]}
     return AttackConfig(**{"restarts": 1, **stated})
 
@@ -43,15 +50,15 @@ def rows(a: argparse.Namespace) -> Iterator[dict[str, Any]]:
     totals: dict[str, list[float]] = {"pyautoattack": [0.0] * a.turns, "ours": [0.0] * a.turns}
     unions: dict[str, list[bool]] = {}
     for norm in NORMS:
-        own = [attack for attack in suite.attacks if attack.norm == norm]
-        if not own:
+        ours = [attack for attack in suite.attacks if attack.norm == norm]
+        if not ours:
             continue
-        attacks = {"pyautoattack": [exchanged(attack) for attack in own], "ours": own}
+        attacks = {"pyautoattack": [exchanged(attack) for attack in ours], "ours": ours}
         found: dict[str, Evaluation] = {}
-        sides = {
-            name: partial(timed, name, suite.model_copy(update={"attacks": chosen}), whom, a.device, clock, found)
-            for name, chosen in attacks.items()
-        }
+        suites = {name: suite.model_copy(update={"attacks": chosen}) for name, chosen in attacks.items()}
+        sides = {name: partial(timed, name, chosen, whom, a.device, clock, found) for name, chosen in suites.items()}
+        for name, chosen in suites.items():
+            timed(name, chosen, whom.few(), a.device, clock, found)
         turns = in_turns(sides, a.turns)
         standing = {name: found[name].robust(norm) for name in sides}
         for name in sides:

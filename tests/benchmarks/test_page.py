@@ -13,6 +13,7 @@ from benchmarks.settings import Settings
 from benchmarks.training import rows
 from benchmarks.turns import Spread, ratio
 from mngac.params.checks import load
+from mngac.params.sections import AttackConfig, Suite
 
 SPREAD = {"median": 2.0, "low": 1.5, "high": 2.5}
 
@@ -105,6 +106,24 @@ def test_pyautoattack_gets_the_steps_starts_and_targets_of_our_attacks():
     theirs = [exchanged(attack) for attack in load().evaluation["quick"].attacks]
     assert [(a.attack, a.steps, a.restarts) for a in theirs[4:]] == [("apgd_ce", 20, 20), ("apgd_t", 20, 1)]
     assert theirs[5].targets == 5
+
+
+def test_a_suites_attacks_are_compared_norm_by_norm_and_as_a_whole(file, monkeypatch):
+    attacks = [dict(attack="batched_apgd_ce", norm=norm, steps=2, restarts=2) for norm in ("linf", "l2")]
+    small = Suite(attacks=[AttackConfig(**entry) for entry in attacks], batch_size=8, n=None, seed=0)
+    given = SimpleNamespace(evaluation={"quick": small}, radii_for=load().radii_for)
+    for module in ("attacks", "subjects"):
+        monkeypatch.setattr(f"benchmarks.{module}.load", lambda: given)
+    assert command.main(["attacks", "--n", "4", "--turns", "2", "--json", str(file)]) == 0
+    linf, l2, whole = measured.read(file)[0].rows
+    assert (linf["norm"], l2["norm"], whole["norm"], whole["n"]) == ("linf", "l2", "all", 4)
+    for side in ("ours", "pyautoattack"):
+        assert whole["robust_percent"][side] <= min(row["robust_percent"][side] for row in (linf, l2))
+
+
+def test_a_suite_of_other_attacks_has_nothing_to_be_compared_with(capsys):
+    assert command.main(["attacks", "--n", "4", "--suite", "apgd"]) == 2
+    assert "allowed: a suite of batched_apgd_ce and batched_apgd_t" in capsys.readouterr().err
 
 
 def test_a_ratio_is_that_of_each_turn():
