@@ -5,7 +5,7 @@
 Three phases, each resumed where it was stopped, whatever stopped it, by the same command:
 
 - check: one step of every method against the CPU, in float32, float64 and bfloat16
-- bench: training steps against the plain reference, and where mng_ac spends its time
+- bench: training steps against the plain reference, where mng_ac spends its time, and loading
 - train: methods trained on the archive and evaluated, in the order given, by the pipeline's own commands
 
 `--out` gets few small files as soon as there is something to say: measured.json with measured.md, results.md, and
@@ -112,11 +112,14 @@ class Measurement:
         self._measure("devices", ALL, [*options, "--device", self.device, "--threads", threads], clock)
 
     def bench(self, clock: Clock) -> None:
-        """Training steps of the model that is trained and of WRN-28-10, and the costliest operators."""
+        """Training steps of the model that is trained and of WRN-28-10, the costliest operators, and loading."""
         for options in self._benches():
             self._measure("train", BENCHED, options, clock)
-        if not any(run.benchmark == "operators" for run in self._runs()):
-            self._benchmark(["operators", *self._benches()[0]], clock)
+        few = ["--images", "500", "--batches", "10", "--turns", "1"] if self.a.dry else []
+        loading = ["loading", "--device", self.device, *few]
+        for command in (["operators", *self._benches()[0]], loading):
+            if not any(run.benchmark == command[0] and run.complete for run in self._runs()):
+                self._benchmark(command, clock)
 
     def _benches(self) -> list[list[str]]:
         if self.a.dry:
