@@ -47,7 +47,8 @@ def keep(path: Path | None, benchmark: str, command: str, settings: dict[str, An
     run = Run(benchmark, command, settings, machine.facts())
     for row in rows:
         run.rows.append(row)
-        run.machine = machine.facts() | {"date": run.machine["date"]}
+        # Threads are set by the benchmark; commit and date are those of the code that was started.
+        run.machine["threads"] = machine.facts()["threads"]
         print(json.dumps(row), flush=True)
         _write(path, [*before, run])
     run.complete = True
