@@ -1,146 +1,227 @@
-"""Trains and evaluates methods on a folder of CIFAR-10 images on one GPU, and writes down what was measured.
+"""The first half hour of a GPU: does it compute the same, how fast is it, and what do its classifiers withstand.
 
-    python benchmarks/measure_cifar10.py --archive cifar10-jpeg.tar.xz --out measured
+    python -m benchmarks.measure_cifar10 --archive cifar10-jpeg.tar.xz --out measured --minutes 10
 
-Every method is trained by the pipeline's own commands, in the order given, until the time is up; what is finished is
-saved, with its record, so that a stopped run resumes. `--try` does the same on a CPU with few images and one epoch.
+Three phases, each resumed where it was stopped, whatever stopped it, by the same command:
+
+- check: one step of every method against the CPU, in float32, float64 and bfloat16
+- bench: training steps against the plain reference, where mng_ac spends its time, and loading
+- train: methods trained on the archive and evaluated, in the order given, by the pipeline's own commands
+
+`--out` gets few small files as soon as there is something to say: measured.json with measured.md, results.md, and
+records.tar.gz. Data, checkpoints and trainings stay in `--work`. A phase that others follow takes no more than its
+share of the minutes. `--try` does the same on a CPU with small numbers. Nothing needs a network, snakemake or dvc.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
+import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from benchmarks import machine, measured
+from benchmarks.page import page
+from benchmarks.records_page import records_page
+from mngac.pipeline.cache import write_text
 from mngac.results.records import read
 
 ROOT = Path(__file__).parent.parent
-METHODS = ["sat", "mng_ac", "sat_ac_noise", "sat_ac", "adv_linf", "nat"]
+METHODS = ["mng_ac", "sat", "adv_linf", "nat", "sat_ac", "adv_max", "msd", "adv_avg", "trades_linf", "adv_l1", "adv_l2"]
+BENCHED = ["nat", "adv_linf", "mng_ac", "msd"]
 NAME = "cifar10_jpeg"
+SHARES = {"check": 0.2, "bench": 0.3, "train": 1.0}
+"""Of the minutes that are left, where another phase follows."""
+GRACE = 20.0
+"""Seconds that a command has to save what it did."""
 
 
-PROFILE = """
-import pathlib
-import sys
+class Clock:
+    """Seconds left of some minutes."""
 
-from torch.profiler import ProfilerActivity, profile
+    def __init__(self, minutes: float):
+        self.end = time.monotonic() + 60 * minutes
 
-from mngac.data import store
-from mngac.params.checks import load
-from mngac.pipeline.device import device_type
-from mngac.pipeline.jobs import job
-from mngac.training.stage import plan_of
-from mngac.training.trainer import Trainer
-
-one = job(load(), "train", dataset=sys.argv[1], method="mng_ac", seed="0")
-plan = plan_of(one, device_type(one.params.run.device))
-trainer = Trainer(store.load(one.inputs["data"]), plan, pathlib.Path("profile"))
-trainer.classifier.train()
-for number in range(1, 4):
-    trainer._step(number, 0.05)
-cuda = trainer.device == "cuda"
-with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as profiled:
-    for number in range(4, 7):
-        trainer._step(number, 0.05)
-key = "self_cuda_time_total" if cuda else "self_cpu_time_total"
-print(profiled.key_averages().table(sort_by=key, row_limit=12, max_name_column_width=60))
-"""
+    def left(self) -> float:
+        """Seconds, none below zero."""
+        return max(0.0, self.end - time.monotonic())
 
 
-def params(arguments: argparse.Namespace) -> dict:
-    """params.yaml with the folder as a data set, PreActResNet-18 and the paper's budget."""
+def call(command: list[str], folder: Path, seconds: float, cache: Path) -> bool:
+    """Runs a Python module in a folder for so long at most, then stops it as Ctrl-C does; whether it finished."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "MNGAC_CACHE": str(cache), "PYTHONUNBUFFERED": "1"}
+    if seconds <= 0:
+        return False
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=env, preexec_fn=_heeds_ctrl_c)
+    try:
+        status = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        print(f"stopped, the time is up: {' '.join(command)}", file=sys.stderr)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        return False
+    if status:
+        print(f"ended with {status}: {' '.join(command)}", file=sys.stderr)
+    return status == 0
+
+
+def _heeds_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Measurement:
+    """One run of the script: its options, folders and clock."""
+
+    def __init__(self, a: argparse.Namespace):
+        self.a = a
+        self.out, self.work = a.out.absolute(), (a.work or a.out / "work").absolute()
+        for folder in (self.out, self.work):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.cache = self.work / "cache"
+        self.device = "cpu" if a.dry else "cuda"
+        self.json = self.out / "measured.json"
+        self.clock = Clock(a.minutes)
+
+    def run(self) -> None:
+        """All phases chosen, in their order."""
+        phases = [phase for phase in SHARES if phase in self.a.phases]
+        for phase in phases:
+            left = self.clock.left()
+            getattr(self, phase)(Clock(left / 60 * (1.0 if phase == phases[-1] else SHARES[phase])))
+
+    # ---------------------------------------------------------------- check and bench
+
+    def check(self, clock: Clock) -> None:
+        """Every method, one step, on the device and on the CPU."""
+        from benchmarks.devices import METHODS as ALL
+
+        small = ["--model", "wrn_10_1", "--batch", "8", "--image-size", "16", "--attack-steps", "2", "2", "2"]
+        options = small if self.a.dry else ["--model", "wrn_10_2", "--batch", "32"]
+        threads = "1" if self.a.dry else str(os.cpu_count())
+        self._measure("devices", ALL, [*options, "--device", self.device, "--threads", threads], clock)
+
+    def bench(self, clock: Clock) -> None:
+        """The costliest operators, loading, and training steps of the model that is trained and of WRN-28-10."""
+        few = ["--images", "500", "--batches", "10", "--turns", "1"] if self.a.dry else []
+        loading = ["loading", "--device", self.device, *few]
+        for command in (["operators", *self._benches()[0]], loading):
+            if not any(run.benchmark == command[0] and run.complete for run in self._runs()):
+                self._benchmark(command, clock)
+        for options in self._benches():
+            self._measure("train", BENCHED[:2] if self.a.dry else BENCHED, options, clock)
+
+    def _benches(self) -> list[list[str]]:
+        if self.a.dry:
+            small = ["--model", "wrn_10_1", "--batch", "8", "--image-size", "16", "--attack-steps", "1", "1", "1"]
+            return [[*small, "--turns", "2", "--device", "cpu"]]
+        models = dict.fromkeys([self.a.model, "wrn_28_10"])
+        common = ["--batch", "128", "--precision", "bfloat16", "--device", "cuda"]
+        return [["--model", model, "--turns", "5", *common] for model in models]
+
+    def _measure(self, benchmark: str, methods: list[str], options: list[str], clock: Clock) -> None:
+        """Runs a benchmark for the methods that the file does not have yet with these options."""
+        left = [m for m in methods if m not in self._measured(benchmark, options)]
+        while left and clock.left():
+            self._benchmark([benchmark, *options, "--methods", *left], clock)
+            # Where it ended early, the first that is missing is what it ended at: the others are tried without it.
+            missing = [m for m in left if m not in self._measured(benchmark, options)]
+            left = missing[1:]
+
+    def _measured(self, benchmark: str, options: list[str]) -> set[str]:
+        """Methods of which the file has all rows: of a run that was broken off, all but the last."""
+        told = " ".join([benchmark, *options, "--methods"])
+        found: set[str] = set()
+        for run in self._runs():
+            if told in run.command:
+                methods = list(dict.fromkeys(row["method"] for row in run.rows))
+                found |= set(methods if run.complete else methods[:-1])
+        return found
+
+    def _benchmark(self, command: list[str], clock: Clock) -> None:
+        call(["benchmarks", *command, "--json", str(self.json)], ROOT, clock.left(), self.cache)
+        write_text(self.out / "measured.md", page(self._runs()))
+
+    def _runs(self) -> list[measured.Run]:
+        return measured.read(self.json) if self.json.exists() else []
+
+    # ---------------------------------------------------------------- train
+
+    def train(self, clock: Clock) -> None:
+        """Trains and evaluates method after method until the time is up; what is finished stands on the page."""
+        write_text(self.work / "params.yaml", yaml.safe_dump(params(self.a), sort_keys=False))
+        self._write_results()
+        if not call(["mngac", "data", "--dataset", NAME], self.work, clock.left(), self.cache):
+            return
+        for method in self.a.methods:
+            who = ["--dataset", NAME, "--method", method, "--seed", "0"]
+            attack = [*who, "--suite", self.a.suite, "--profile", "standard"]
+            for command in (["train", *who], ["evaluate", *attack]):
+                if not call(["mngac", *command], self.work, clock.left(), self.cache):
+                    break
+            self._write_results()
+
+    def _write_results(self) -> None:
+        """The page of the records that are there, and the records."""
+        there = sorted(self.work.glob("records/*/*/seed*/*.json"))
+        missing = [m for m in self.a.methods if m not in {read(path).method for path in there}]
+        write_text(self.out / "results.md", records_page(self.work, f"Results: {NAME}", machine.facts(), missing))
+        with tarfile.open(self.out / "records.tar.gz", "w:gz") as archive:
+            logs = sorted(self.work.glob("trained/*/*/seed*/train.json*"))
+            for path in [*there, *logs, self.work / "params.yaml"]:
+                archive.add(path, path.relative_to(self.work).as_posix())
+
+
+def params(a: argparse.Namespace) -> dict[str, Any]:
+    """params.yaml with the archive as a data set, the model and the paper's budget."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    methods = arguments.methods
-    raw["run"] |= {
-        "datasets": [NAME], "methods": methods, "semi_methods": [], "teachers": [],
-        "suites": [arguments.suite], "device": "cpu" if arguments.dry else "cuda",
-    }  # fmt: skip
-    raw["data"][NAME] = {"loader": "folder", "source": str(arguments.archive), "validation": 0.02, "unlabelled": 0.0}
+    lists = {"methods": a.methods, "semi_methods": [], "teachers": [], "suites": [a.suite]}
+    raw["run"] |= {"datasets": [NAME], "device": "cpu" if a.dry else "cuda", **lists}
+    raw["data"][NAME] = {"loader": "folder", "source": str(a.archive.absolute()), "validation": 0.02, "unlabelled": 0.0}
     for profile in ("standard", "large_l1"):
         raw["radii"][profile][NAME] = raw["radii"][profile]["cifar10"]
-    training = {**raw["training"].get("cifar10", {}), "model": "preact_resnet_18", "epochs": arguments.epochs}
-    if arguments.dry:
+    training = {**raw["training"].get("cifar10", {}), "model": a.model, "epochs": a.epochs}
+    raw["evaluation"][a.suite]["n"] = a.n
+    if a.dry:
         raw["data"][NAME] |= {"train_images": 300, "test_images": 20}
-        training["monitor"] = {"images": 20, "steps": 1}
-        training |= {"epochs": 1, "model": "wrn_10_1", "schedule": {"peak": 0.05, "peak_epoch": 0.5}}
-        raw["evaluation"][arguments.suite]["n"] = 10
+        training |= {"epochs": 2, "model": "wrn_10_1", "batch_size": 64, "schedule": {"peak": 0.05, "peak_epoch": 0.5}}
+        training |= {"monitor": {"images": 20, "steps": 1}}
+        training["attack"] = {norm: {"steps": 2} for norm in ("linf", "l1", "l2")}
+        raw["evaluation"][a.suite]["n"] = 10
+        for attack in raw["evaluation"][a.suite]["attacks"]:
+            attack["steps"] = 3
     raw["training"][NAME] = training
     return raw
 
 
-def mngac(folder: Path, *command: str) -> float:
-    """Runs one command in the folder; seconds."""
-    started = time.monotonic()
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "MNGAC_CACHE": str(folder / "cache")}
-    subprocess.run([sys.executable, "-m", "mngac.cli", *command], cwd=folder, env=env, check=True)
-    return time.monotonic() - started
-
-
-def profile(folder: Path) -> str:
-    """Where a step of mng_ac spends its time: the twelve costliest operators."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", PROFILE, NAME], cwd=folder, env=env, capture_output=True, text=True)
-    return done.stdout if done.returncode == 0 else done.stderr[-2000:]
-
-
-def report(folder: Path) -> str:
-    """A page of what the records say."""
-    import torch
-
-    machine = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
-    columns = ("clean", "linf", "l1", "l2", "union")
-    header = ("method", *columns, "n", "seconds", "images_per_second")
-    lines = [
-        f"# {NAME} on {machine}",
-        "",
-        f"torch {torch.__version__}, Python {platform.python_version()}, seed 0, accuracies in percent.",
-        "",
-        f"| {' | '.join(header)} |",
-        "|---" * len(header) + "|",
-    ]
-    for path in sorted(folder.glob("records/*/*/seed0/*.json")):
-        record = read(path)
-        shares = [f"{record.share(name):.2f}" for name in columns]
-        cost = [str(record.timing["training"][key]) for key in header[-2:]]
-        lines.append(f"| {' | '.join([record.method, *shares, str(record.n), *cost])} |")
-    return "\n".join([*lines, ""])
-
-
-def main() -> None:
-    """Prepares, trains and evaluates until the time is up; writes measurements.md."""
+def main(argv: list[str] | None = None) -> None:
+    """Runs the phases chosen."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--archive", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--archive", type=Path, help="of train/<class>/* and test/<class>/*; for the phase train")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the small files")
+    parser.add_argument("--work", type=Path, help="folder of data, checkpoints and trainings (default: <out>/work)")
+    parser.add_argument("--phases", nargs="+", choices=tuple(SHARES), default=list(SHARES))
+    parser.add_argument("--minutes", type=float, default=10, help="for all phases together")
+    parser.add_argument("--methods", nargs="+", default=METHODS, help="trained, in this order")
+    parser.add_argument("--model", default="preact_resnet_18")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--suite", default="aa2")
-    parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--try", dest="dry", action="store_true", help="few images and one epoch, on the CPU")
-    arguments = parser.parse_args()
-    arguments.archive = arguments.archive.absolute()
-    folder = arguments.out.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params(arguments), sort_keys=False))
-    mngac(folder, "data", "--dataset", NAME)
-    deadline = time.monotonic() + 60 * arguments.minutes
-    longest = 0.0
-    for method in arguments.methods:
-        if time.monotonic() + longest > deadline:
-            print(f"no time for {method}", file=sys.stderr)
-            continue
-        who = ["--dataset", NAME, "--method", method, "--seed", "0"]
-        took = mngac(folder, "train", *who)
-        took += mngac(folder, "evaluate", *who, "--suite", arguments.suite, "--profile", "standard")
-        longest = max(longest, took)
-        (folder / "measurements.md").write_text(report(folder))
-    steps = f"\n## Where a step of mng_ac spends its time\n\n```\n{profile(folder)}\n```\n"
-    (folder / "measurements.md").write_text(report(folder) + steps)
+    parser.add_argument("--n", type=int, default=1000, help="test images evaluated, the first ones")
+    parser.add_argument("--try", dest="dry", action="store_true", help="on the CPU, with small numbers")
+    a = parser.parse_args(argv)
+    if "train" in a.phases and not a.archive:
+        parser.error("--archive: missing; the phase train needs it")
+    Measurement(a).run()
 
 
 if __name__ == "__main__":

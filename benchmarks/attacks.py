@@ -1,0 +1,92 @@
+"""A suite's own APGD against pyautoattack's: the same losses, steps, starts and targets, in turns.
+
+The suite is run as it is, and with each `batched_apgd_*` exchanged for pyautoattack's attack of the same settings, by
+the same evaluation. pyautoattack's targeted loss is the ratio of differences of logits, ours the margin.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+
+from benchmarks import subjects
+from benchmarks.memory import allocator
+from benchmarks.turns import Clock, Spread, in_turns, ratio
+from mngac.evaluation.loop import Evaluation, evaluate
+from mngac.params.checks import load
+from mngac.params.errors import UserError
+from mngac.params.sections import AttackConfig, Suite
+from mngac.params.types import NORMS
+
+THEIRS = {"batched_apgd_ce": "apgd_ce", "batched_apgd_t": "apgd_t"}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the benchmark."""
+    parser.add_argument("--suite", default="quick", help="of params.yaml (default: quick)")
+    subjects.add_options(parser)
+
+
+def exchanged(attack: AttackConfig) -> AttackConfig:
+    """pyautoattack's attack with the settings of ours.
+
+    Raises:
+        UserError: for an attack that it has no like of.
+    """
+    if attack.attack not in THEIRS:
+        raise UserError(f"--suite: found {attack.attack} in it; allowed: a suite of {' and '.join(THEIRS)}")
+    stated = attack.model_dump(exclude_unset=True) | {"attack": THEIRS[attack.attack]}
+    return AttackConfig(**{"restarts": 1, **stated})
+
+
+def rows(a: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row a norm, and one of all norms together."""
+    torch.set_num_threads(a.threads)
+    whom, suite, clock = subjects.subject(a), load().evaluation[a.suite], Clock(a.device, a.threads)
+    totals: dict[str, list[float]] = {"pyautoattack": [0.0] * a.turns, "ours": [0.0] * a.turns}
+    unions: dict[str, list[bool]] = {}
+    for norm in NORMS:
+        ours = [attack for attack in suite.attacks if attack.norm == norm]
+        if not ours:
+            continue
+        attacks = {"pyautoattack": [exchanged(attack) for attack in ours], "ours": ours}
+        found: dict[str, Evaluation] = {}
+        suites = {name: suite.model_copy(update={"attacks": chosen}) for name, chosen in attacks.items()}
+        sides = {name: partial(timed, name, chosen, whom, a.device, clock, found) for name, chosen in suites.items()}
+        for name, chosen in suites.items():
+            timed(name, chosen, whom.few(), a.device, clock, found)
+        turns = in_turns(sides, a.turns)
+        standing = {name: found[name].robust(norm) for name in sides}
+        for name in sides:
+            totals[name] = [before + s for before, s in zip(totals[name], turns[name], strict=True)]
+            unions[name] = [u and r for u, r in zip(unions.get(name, standing[name]), standing[name], strict=True)]
+        yield row(norm, whom, turns, standing)
+    yield row("all", whom, totals, unions)
+
+
+def timed(
+    name: str, suite: Suite, whom: subjects.Subject, device: str, clock: Clock, found: dict[str, Evaluation]
+) -> float:
+    """Seconds of an evaluation, which is left in `found`."""
+    allocator(kept=name == "ours")
+    started = clock.now()
+    found[name] = evaluate(whom.classifier, whom.images, whom.labels, suite, whom.radii, device=device)
+    return clock.now() - started
+
+
+def row(norm: str, whom: subjects.Subject, turns: dict[str, list[float]], standing: dict[str, list[bool]]) -> dict:
+    """Seconds, ratio, and the accuracy that each side leaves."""
+    return {
+        "norm": norm,
+        "classifier": whom.name,
+        "n": len(whom.labels),
+        "turns": len(turns["ours"]),
+        "ours_seconds": Spread.of(turns["ours"]).as_dict(),
+        "pyautoattack_seconds": Spread.of(turns["pyautoattack"]).as_dict(),
+        "ratio": ratio(turns["pyautoattack"], turns["ours"]).as_dict(),
+        "robust_percent": {name: round(100 * sum(marks) / len(marks), 2) for name, marks in standing.items()},
+    }
