@@ -85,8 +85,7 @@ def test_a_norms_functions_are_taken_whole(norm, name):
     torch.testing.assert_close(found, function(LP[norm], x, delta), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("mode", ["train", "eval"])
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("norm", "mode"), [("linf", "train"), ("l1", "eval"), ("l2", "train")])
 def test_an_attacks_step_is_taken_whole_and_is_pgds(norm, mode):
     x, delta, y = images()
     net, lp = network(), LP[norm]
