@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import resource
 import sys
 from pathlib import Path
-from typing import Any
 
-from mngac.pipeline.memory import MMAP_MAX, TOP_PAD, TRIM_THRESHOLD, keep_freed_memory
+from mngac.pipeline.memory import MMAP_MAX, TOP_PAD, TRIM_THRESHOLD, keep_freed_memory, tell_malloc
 
 MMAP_THRESHOLD = -3
 
@@ -21,9 +19,7 @@ def keep_as_glibc_does() -> bool:
 
     A call of mallopt ends that, so the end is set: blocks above 32 MiB are given back, and the heap above 64 MiB.
     """
-    mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)
-    values = {MMAP_MAX: 65_536, MMAP_THRESHOLD: 32 * 2**20, TRIM_THRESHOLD: 64 * 2**20, TOP_PAD: 0}
-    return mallopt is not None and all(mallopt(parameter, value) for parameter, value in values.items())
+    return tell_malloc({MMAP_MAX: 65_536, MMAP_THRESHOLD: 32 * 2**20, TRIM_THRESHOLD: 64 * 2**20, TOP_PAD: 0})
 
 
 def allocator(kept: bool) -> bool:
