@@ -7,20 +7,18 @@ the same calls.
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
-from torch.utils.flop_counter import flop_registry
 
 from benchmarks.turns import Clock
+from mngac.training.cost import Operations
 
 LEAST_SECONDS, LEAST_CALLS = 0.03, 3
 
@@ -73,26 +71,17 @@ class Call:
         return [value for value in self.arguments if isinstance(value, Like)]
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(Operations):
     """Counts the convolutions and matrix products that run within, by what they are given."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: Counter[Call] = Counter()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs an operation and notes it."""
-        out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func.overloadpacket)
-        if formula:
-            flops = formula(*args, **(kwargs or {}), out_val=out)
-            self.calls[Call(func, tuple(_noted(a) for a in args), flops)] += 1
-        return out
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations of all calls."""
-        return sum(call.flops * count for call, count in self.calls.items())
+    def note(self, func: Any, args: tuple[Any, ...], flops: int) -> None:
+        """Adds one operation's, and notes what it was given."""
+        super().note(func, args, flops)
+        self.calls[Call(func, tuple(_noted(a) for a in args), flops)] += 1
 
     def precision(self) -> str:
         """Type and layout of the most of them, by operations, such as `float32 channels_last`."""
@@ -117,13 +106,6 @@ def _noted(value: Any) -> Any:
     """Something hashable: tensors without their numbers, lists as tuples."""
     noted = tree_map(lambda v: Like(tuple(v.shape), tuple(v.stride()), v.dtype) if isinstance(v, Tensor) else v, value)
     return tuple(noted) if isinstance(noted, list) else noted
-
-
-@contextlib.contextmanager
-def recorded() -> Iterator[Recorder]:
-    """Notes what runs within."""
-    with Recorder() as recorder:
-        yield recorder
 
 
 @torch.no_grad()

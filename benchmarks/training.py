@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.convolutions import recorded, seconds_alone
+from benchmarks.convolutions import Recorder, seconds_alone
 from benchmarks.memory import allocator
 from benchmarks.peak_memory import peak_bytes
 from benchmarks.plain import LOSSES
@@ -56,7 +56,7 @@ def row(settings: Settings, method: str, norms: list[str] | None) -> dict[str, A
     in_turns(timed, WARM)
     turns = in_turns(timed, settings.turns)
     ours.prepare()
-    with recorded() as recorder:
+    with Recorder() as recorder:
         ours.step(next(numbers))
     alone = seconds_alone(recorder, clock)
     watch = ours.watch_seconds(clock, next(numbers))
@@ -75,8 +75,8 @@ def row(settings: Settings, method: str, norms: list[str] | None) -> dict[str, A
         "ratio_same_allocator": ratio(turns["plain_kept"], whole).as_dict() if "plain_kept" in turns else None,
         "images_per_second": round(settings.batch / seconds, 1),
         "forward_equivalents": round(ours.forward_equivalents(forward), 2),
-        "gflops_per_second": round(recorder.flops / seconds / 1e9, 2),
-        "gflops_per_second_alone": round(recorder.flops / alone / 1e9, 2),
+        "gflops_per_second": round(recorder.total / seconds / 1e9, 2),
+        "gflops_per_second_alone": round(recorder.total / alone / 1e9, 2),
         "gflops_per_second_peak": round(peak_flops(clock, recorder.dtype()) / 1e9, 2),
         "convolutions_alone_ms": round(1000 * alone, 3),
         "share_of_alone": round(alone / seconds, 3),

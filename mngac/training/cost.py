@@ -37,8 +37,12 @@ class Operations(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func.overloadpacket)
         if formula:
-            self.total += formula(*args, **(kwargs or {}), out_val=out)
+            self.note(func, args, formula(*args, **(kwargs or {}), out_val=out))
         return out
+
+    def note(self, func: Any, args: tuple[Any, ...], flops: int) -> None:
+        """Adds one operation's."""
+        self.total += flops
 
 
 def flops_of_a_forward(network: nn.Module, x: Tensor) -> int:

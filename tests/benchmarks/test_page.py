@@ -129,4 +129,4 @@ def test_a_ratio_is_that_of_each_turn():
 
 
 def test_nothing_is_recorded_of_an_empty_block_and_no_method_gives_no_row():
-    assert Recorder().flops == 0 and list(rows(Settings(), [])) == []
+    assert Recorder().total == 0 and list(rows(Settings(), [])) == []
