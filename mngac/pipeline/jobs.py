@@ -60,10 +60,8 @@ class Job:
         run = self.params.run
         if not self.stage.computes:
             return {}
-        device = device_type(run.device)
-        return {"threads": run.threads, "device": device} | (
-            {"deterministic": run.deterministic} if device == "cuda" else {}
-        )
+        stated = {"threads": run.threads, "device": device_type(run.device)}
+        return {**stated, "deterministic": run.deterministic} if stated["device"] == "cuda" else stated
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -143,8 +141,8 @@ class Job:
             module, function = self.stage.run.split(":")
             work = cache.work(key)
             work.mkdir(parents=True, exist_ok=True)
-            kind = device_type(self.params.run.device) if self.stage.computes else "cpu"
-            algorithms = repeatable(kind == "cuda" and self.params.run.deterministic)
+            kind = self.machine.get("device", "cpu")
+            algorithms = repeatable(self.machine.get("deterministic", False))
             with _stoppable(self, work, log), one_device(kind, cache.root / "locks"), algorithms:
                 getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
             cache.store(key, parts, self.outputs)
