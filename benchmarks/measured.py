@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks import machine
 from mngac.params.errors import UserError
 from mngac.pipeline.cache import write_text
@@ -48,7 +50,7 @@ def keep(path: Path | None, benchmark: str, command: str, settings: dict[str, An
     for row in rows:
         run.rows.append(row)
         # Threads are set by the benchmark; commit and date are those of the code that was started.
-        run.machine["threads"] = machine.facts()["threads"]
+        run.machine["threads"] = torch.get_num_threads()
         print(json.dumps(row), flush=True)
         _write(path, [*before, run])
     run.complete = True
