@@ -28,9 +28,8 @@ def compile_forward(classifier: nn.Module, x: Tensor) -> str:
             x = x.detach().requires_grad_()
             torch.autograd.grad(classifier(x).sum(), x)
     except Exception as error:
-        with contextlib.suppress(AttributeError):
-            del classifier.forward
-        return told(error).splitlines()[0]
+        del classifier.forward
+        return told(error)
     return ""
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mngac.models.compiled import compile_forward
 from mngac.models.frozen import frozen_statistics
-from mngac.models.layout import laid_out, lay_out
+from mngac.models.layout import laid_out
 from mngac.params.sections import Training
 from mngac.pipeline.progress import Log
 
@@ -23,8 +23,7 @@ class Execution:
 
     def __init__(self, training: Training, device: str, log: Log):
         self.training, self.device, self.log = training, device, log
-        self.precision: str = getattr(training.precision, device, "float32")
-        if self.precision == "bfloat16" and device == "cpu" and not fast_bfloat16():
+        if device == "cpu" and training.precision.cpu == "bfloat16" and not fast_bfloat16():
             log.line(
                 f"{log.name}: bfloat16 on a processor without instructions for it is many times slower than float32; "
                 "training.<data set>.precision.cpu: float32"
@@ -34,23 +33,22 @@ class Execution:
         """Images (batch, channels, height, width) in the memory format."""
         return laid_out(images, self.training.layout)
 
-    def prepare(self, classifier: nn.Module, x: Tensor) -> None:
-        """Lays out the weights; compiles the forward pass where that is asked for and can be done here.
+    def compile(self, classifier: nn.Module, x: Tensor) -> None:
+        """Compiles the forward pass, where that can be done here.
 
         Args:
             classifier: on the device.
             x: the images of a batch.
         """
-        lay_out(classifier, self.training.layout)
-        if self.training.compile:
-            with frozen_statistics(classifier, "train"), self.autocast():
-                hindrance = compile_forward(classifier, x)
-            if hindrance:
-                self.log.line(f"{self.log.name}: runs without torch.compile, which found: {hindrance}")
+        with frozen_statistics(classifier, "train"), self.autocast():
+            hindrance = compile_forward(classifier, x)
+        if hindrance:
+            self.log.line(f"{self.log.name}: runs without torch.compile, which found: {hindrance}")
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """bfloat16 for the matrix products of the classifier, where params say so for the device."""
-        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
+        wanted = getattr(self.training.precision, self.device)
+        return torch.autocast(self.device, torch.bfloat16, enabled=wanted == "bfloat16")
 
 
 def fast_bfloat16() -> bool:

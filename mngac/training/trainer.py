@@ -22,6 +22,7 @@ from mngac.methods.base import Base, Batch, Setup, Step
 from mngac.models.compiled import plain
 from mngac.models.files import Architecture, save_classifier
 from mngac.models.frozen import frozen_statistics
+from mngac.models.layout import lay_out
 from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.pipeline.cache import atomic, write_text
@@ -84,7 +85,9 @@ class Trainer:
         )
         self.method = self._method(channels)
         self.method.initialise(self.classifier)
-        self.execution.prepare(self.classifier, self.batch(0).x)
+        lay_out(self.classifier, self.training.layout)
+        if self.training.compile:
+            self.execution.compile(self.classifier, self.batch(0).x)
         self.meter = Meter([self.classifier, *self.method.networks()])
         self.progress = Progress()
         self.saved: dict[str, Any] = {}
@@ -118,7 +121,8 @@ class Trainer:
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         images, labels = zip(*[source(step) for source in self.batches], strict=True)
-        return Batch(self.execution.laid_out(torch.cat(images)), torch.cat(labels))
+        joined = torch.cat(images) if len(images) > 1 else images[0]
+        return Batch(self.execution.laid_out(joined), torch.cat(labels))
 
     def run(self) -> None:
         """All epochs that are left."""
