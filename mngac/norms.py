@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mngac.l1_thresholds import ball_threshold, box_threshold
 from mngac.shapes import Images, PerImage
 
 TINY = 1e-12
@@ -86,82 +87,24 @@ def l1_ascend(gradient: Images, step_size: float, top: int) -> Images:
 def l1_project(delta: Images, radius: float) -> Images:
     """Euclidean projection on the l_1 ball, exact and differentiable; rows inside stay as they are.
 
-    Soft thresholding at the level theta of Duchi et al. 2008; sums run in float64, so that the threshold of 12,288
-    float32 coordinates is exact to float32.
+    Soft thresholding (Duchi et al. 2008); sums run in float64, so that the threshold of 12,288 float32 coordinates is
+    exact to float32.
     """
     flat = delta.flatten(1)
     size = flat.abs()
-    theta = _l1_threshold(size, radius)
-    return (flat.sign() * (size - theta).clamp_min(0).to(flat.dtype)).view(delta.shape)
-
-
-def _l1_threshold(size: Tensor, radius: float) -> Tensor:
-    """What sizes (batch, coordinates) must be lowered by for those left above zero to add up to the radius.
-
-    float64 (batch, 1), differentiable; zero for rows inside.
-    """
-    read_back = size.device.type == "cpu" and not torch.compiler.is_compiling()
-    with torch.no_grad():
-        kept = _kept_by_climbing(size, radius) if read_back else _kept_by_sorting(size, radius)
-    excess = (size * kept).sum(1, keepdim=True, dtype=torch.float64) - radius
-    return (excess / kept.sum(1, keepdim=True).clamp_min(1)).clamp_min(0)
-
-
-def _kept_by_climbing(size: Tensor, radius: float) -> Tensor:
-    """Which coordinates lie above the threshold, bool (batch, coordinates), in a few passes over them.
-
-    Lowering all by what they exceed the radius by, divided by their number, leaves some at zero; so do it again for
-    the others (Michelot 1986). The threshold only rises, and it is reached when it no longer does. Whether it does is
-    read back after each pass, which costs nothing on the CPU alone.
-    """
-    theta = torch.zeros(len(size), 1, dtype=torch.float64)
-    while True:
-        kept = size > theta.to(size.dtype)
-        excess = (size * kept).sum(1, keepdim=True, dtype=torch.float64) - radius
-        higher = excess / kept.sum(1, keepdim=True).clamp_min(1)
-        if not bool((higher > theta).any()):
-            return kept
-        theta = torch.maximum(theta, higher)
-
-
-def _kept_by_sorting(size: Tensor, radius: float) -> Tensor:
-    """The same without reading back: sorted, each number of coordinates is a prefix, and one sum tries them all."""
-    ordered = size.sort(dim=1, descending=True).values
-    excess = ordered.cumsum(1, dtype=torch.float64) - radius
-    counts = torch.arange(1, size.shape[1] + 1, device=size.device, dtype=torch.float64)
-    last = (ordered * counts > excess).sum(1, keepdim=True).clamp_min(1)
-    return size >= ordered.gather(1, last - 1)
+    lowered = (size - ball_threshold(size, radius)).clamp_min(0)
+    return (flat.sign() * lowered.to(flat.dtype)).view(delta.shape)
 
 
 def l1_box_project(x: Images, delta: Images, radius: float) -> Images:
     """Euclidean projection of delta on {‖delta‖_1 <= radius, 0 <= x + delta <= 1}, exact.
 
-    Each coordinate is min(max(|d| - theta, 0), slack), whose sum falls linearly between the thresholds |d| and
-    |d| - slack (Croce and Hein 2021, proposition 2.1); theta is found on the sorted thresholds.
+    Each coordinate is min(max(|d| - theta, 0), slack) (Croce and Hein 2021, proposition 2.1); in float64.
     """
-    flat = delta.flatten(1).double()
-    box = x.flatten(1).double()
-    size = flat.abs()
-    slack = torch.where(flat > 0, 1 - box, box)
-    starts = size
-    ends = (size - slack).clamp_min(0)
-    # As theta falls, a coordinate starts to count at |d| and is full at |d| - slack: the sum is piecewise linear, with
-    # slope +1 at the first event and -1 at the second. Sorting the 2 d events gives the sum at each by cumulative sums,
-    # and theta by linear interpolation inside the one segment where the sum passes the radius.
-    levels = torch.cat([starts, ends], 1)
-    changes = torch.cat([torch.ones_like(size), -torch.ones_like(size)], 1)
-    levels, order = levels.sort(dim=1, descending=True)
-    active = changes.gather(1, order).cumsum(1)
-    gaps = levels - torch.cat([levels[:, 1:], torch.zeros_like(levels[:, :1])], 1)
-    reached = (active * gaps).cumsum(1)
-    inside = reached[:, -1:] <= radius
-    segment = (reached < radius).sum(1, keepdim=True).clamp_max(levels.shape[1] - 1)
-    rise = active.gather(1, segment)
-    below = reached.gather(1, segment) - rise * gaps.gather(1, segment)
-    theta = levels.gather(1, segment) - (radius - below) / rise.clamp_min(1)
-    theta = torch.where(inside, torch.zeros_like(theta), theta).clamp_min(0)
-    projected = flat.sign() * torch.minimum((size - theta).clamp_min(0), slack)
-    return projected.to(delta.dtype).view(delta.shape)
+    flat, box = delta.flatten(1).double(), x.flatten(1).double()
+    size, slack = flat.abs(), torch.where(flat > 0, 1 - box, box)
+    lowered = (size - box_threshold(size, slack, radius)).clamp_min(0)
+    return (flat.sign() * torch.minimum(lowered, slack)).to(delta.dtype).view(delta.shape)
 
 
 # ---------------------------------------------------------------- generated noise

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Classifier
+from mngac.l1_thresholds import nth_largest
 from mngac.norms import LP, l1_box_project
 from mngac.shapes import Images, Labels
 
@@ -192,10 +193,10 @@ class Sparse(Ascent):
     def _sparse_step(self) -> Tensor:
         flat = self.gradient.flatten(1)
         count = flat.shape[1]
-        # Each image moves its own number of coordinates: those above the value at its own place in the sorted gradient.
+        # Each image moves its own number of coordinates: those above the value at its own place among the gradient's.
         # A mask does that for a batch at once, where topk would need one number for all.
-        place = ((1 - self.share) * count).long().clamp(0, count - 1)
-        level = flat.abs().sort(1).values.gather(1, place[:, None])
+        place = (count - 1 - ((1 - self.share) * count).long()).clamp(0, count - 1)
+        level = nth_largest(flat.abs(), place[:, None])
         signs = (flat * (flat.abs() >= level)).sign()
         length = self.step[:, None] / signs.abs().sum(1, keepdim=True).clamp_min(1)
         return (length * signs).view(self.x.shape)
