@@ -12,6 +12,7 @@ from mngac.methods.generator_diagnostics import Diagnostics, MetaStep
 from mngac.models.frozen import frozen_statistics
 from mngac.models.noise_generator import NoiseGenerator
 from mngac.params.sections import MethodConfig
+from mngac.sgd import SGD
 from mngac.streams import stream_seed
 
 
@@ -24,9 +25,7 @@ class LearnedNoise(Base):
             torch.manual_seed(stream_seed(setup.seed, "generator weights"))
             self.generator = NoiseGenerator(setup.channels, input_dependent)
         self.generator.to(setup.device)
-        self.optimizer = torch.optim.SGD(
-            self.generator.parameters(), lr=0.0, momentum=setup.momentum, weight_decay=setup.weight_decay
-        )
+        self.optimizer = SGD(self.generator.parameters(), setup.momentum, setup.weight_decay)
         self.diagnosed = Diagnostics(self.generator, setup.weight_decay)
         self.last: MetaStep | None = None
 

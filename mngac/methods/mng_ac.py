@@ -48,9 +48,7 @@ class Method(LearnedNoise):
         self.last = MetaStep(batch, x_adv, attack, step, loss, grads)
         for weight, grad in zip(self.generator.parameters(), grads, strict=True):
             weight.grad = grad
-        for group in self.optimizer.param_groups:
-            group["lr"] = step.learning_rate
-        self.optimizer.step()
+        self.optimizer.step(step.learning_rate)
         torch.clear_autocast_cache()  # or x_aug comes from the weights that autocast cast before the step
 
     def meta_step(

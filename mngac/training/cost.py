@@ -32,6 +32,11 @@ class Operations(TorchDispatchMode):
         super().__init__()
         self.total = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False, or torch imports the compiler, for a second, to tell it to pass this class by."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs an operation and counts it."""
         out = func(*args, **(kwargs or {}))

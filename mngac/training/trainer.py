@@ -27,6 +27,7 @@ from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.pipeline.cache import atomic, write_text
 from mngac.pipeline.progress import Log
+from mngac.sgd import SGD
 from mngac.streams import stream, stream_seed
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
 from mngac.training.execution import Execution
@@ -77,12 +78,7 @@ class Trainer:
         self.batches = self._batches(data, pseudo_labels)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
-        self.optimizer = torch.optim.SGD(
-            self.classifier.parameters(),
-            lr=0.0,
-            momentum=self.training.momentum,
-            weight_decay=self.training.weight_decay,
-        )
+        self.optimizer = SGD(self.classifier.parameters(), self.training.momentum, self.training.weight_decay)
         self.method = self._method(channels)
         self.method.initialise(self.classifier)
         lay_out(self.classifier, self.training.layout)
@@ -172,8 +168,6 @@ class Trainer:
         }
 
     def _step(self, number: int, rate: float) -> torch.Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         batch, step = self.batch(number), Step(number, rate, self.seed, self.device)
         with self.meter.step():
             with self.execution.autocast():
@@ -182,7 +176,7 @@ class Trainer:
             loss.backward()
         with self.execution.autocast():
             self.method.watch(self.classifier)
-        self.optimizer.step()
+        self.optimizer.step(rate)
         return loss.detach()
 
     def _monitor(self, epoch: int) -> dict[str, float]:

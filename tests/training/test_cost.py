@@ -16,6 +16,7 @@ from mngac.methods.base import Base, Batch, Step
 from mngac.methods.generator_diagnostics import Diagnostics
 from mngac.methods.mng_ac import Method as MngAc
 from mngac.pipeline.jobs import job
+from mngac.sgd import SGD
 from mngac.training import cost
 from mngac.training import trainer as training
 from mngac.training.cost import Meter, Operations, Stopwatch, flops_of_a_forward
@@ -58,7 +59,7 @@ def build(name, **changes):
     method = importlib.import_module(f"mngac.methods.{params.kind}").Method(params, setup(attacks=LP))
     if isinstance(method, MngAc):
         method.generator = Shift()
-        method.optimizer = torch.optim.SGD(method.generator.parameters(), lr=0.0)
+        method.optimizer = SGD(method.generator.parameters(), momentum=0.0, weight_decay=0.0)
     return method
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import entry, heeds_ctrl_c, small, small_params, workspace
+from helpers import entry, heeds_ctrl_c, small, small_params, workspace, write_params
 
 from mngac.data import store
 from mngac.params.checks import parse
@@ -74,6 +74,18 @@ def test_two_trainings_with_one_seed_are_equal_bytes_and_two_seeds_are_not(tmp_p
     j = job(params, "train", dataset="digits", method="nat", seed="1")
     j.run()
     assert Path(j.outputs["classifier.safetensors"]).read_bytes() != first["classifier.safetensors"]
+
+
+@pytest.mark.slow
+def test_a_training_does_not_import_the_compiler_that_it_does_not_use(tmp_path, monkeypatch):
+    prepared(tmp_path, monkeypatch)
+    write_params(tmp_path, small())
+    program = (
+        "import sys; from mngac.cli import main\n"
+        "assert main('train --dataset digits --method mng_ac --seed 0'.split()) == 0\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.slow

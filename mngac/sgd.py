@@ -1,0 +1,61 @@
+"""SGD with momentum and weight decay: torch's own, by its functional form.
+
+`torch.optim.SGD` gives the same bits, but making one imports the compiler: a second of every training's start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.sgd import sgd
+
+
+class SGD:
+    """Moves weights against their gradients.
+
+    Args:
+        weights: those without a gradient stay as they are.
+        momentum: share of the last step that is kept, in [0, 1).
+        weight_decay: factor of the weight that is added to its gradient.
+    """
+
+    def __init__(self, weights: Iterable[nn.Parameter], momentum: float, weight_decay: float):
+        self.weights, self.momentum, self.weight_decay = list(weights), momentum, weight_decay
+        self.velocities: list[Tensor | None] = [None] * len(self.weights)
+        """The running sum of each weight's gradients; None before its first step."""
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """One step of this length."""
+        moved = [k for k, weight in enumerate(self.weights) if weight.grad is not None]
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        velocities = [self.velocities[k] for k in moved]
+        sgd(
+            [self.weights[k] for k in moved],
+            gradients,
+            velocities,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            lr=learning_rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
+        for k, velocity in zip(moved, velocities, strict=True):
+            self.velocities[k] = velocity
+
+    def zero_grad(self) -> None:
+        """Takes the gradients away."""
+        for weight in self.weights:
+            weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The velocities."""
+        return {"velocities": list(self.velocities)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes them back."""
+        self.velocities = list(state["velocities"])

@@ -1,0 +1,49 @@
+"""The optimizer: torch.optim.SGD to the bit, resumed too."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from mngac.sgd import SGD
+
+
+def networks():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    net.register_parameter("unused", nn.Parameter(torch.ones(2)))
+    return net, copy.deepcopy(net)
+
+
+def descend(net, optimizer, number, step):
+    optimizer.zero_grad()
+    x = torch.randn(6, 5, generator=torch.Generator().manual_seed(number))
+    net(x).square().sum().backward()
+    step()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_steps_are_torchs_to_the_bit_and_weights_without_gradient_stay(momentum, weight_decay):
+    ours, theirs = networks()
+    optimizer = SGD(ours.parameters(), momentum, weight_decay)
+    reference = torch.optim.SGD(theirs.parameters(), lr=0.0, momentum=momentum, weight_decay=weight_decay)
+    for number, rate in enumerate((0.0, 0.1, 0.05)):
+        reference.param_groups[0]["lr"] = rate
+        descend(theirs, reference, number, reference.step)
+        descend(ours, optimizer, number, lambda rate=rate: optimizer.step(rate))
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert torch.equal(ours.unused, torch.ones(2))
+
+
+def test_a_resumed_optimizer_goes_on_where_it_was():
+    ours, resumed = networks()
+    first = SGD(ours.parameters(), 0.9, 0.01)
+    descend(ours, first, 0, lambda: first.step(0.1))
+    resumed.load_state_dict(ours.state_dict())
+    second = SGD(resumed.parameters(), 0.9, 0.01)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for net, optimizer in ((ours, first), (resumed, second)):
+        descend(net, optimizer, 1, lambda optimizer=optimizer: optimizer.step(0.1))
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), resumed.parameters(), strict=True))
