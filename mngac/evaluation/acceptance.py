@@ -126,13 +126,20 @@ def accept(classifier: Classifier, x: Images, y: Labels, x_adv: Tensor, target: 
 
 
 def run_attack(
-    attack: AttackFunction, classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig
+    attack: AttackFunction,
+    classifier: Classifier,
+    asked: Classifier,
+    x: Tensor,
+    y: Tensor,
+    target: Target,
+    config: AttackConfig,
 ) -> tuple[list[Outcome], int]:
     """Runs an attack on one batch, with random generators and cuDNN of its own, and tests its output.
 
     Args:
         attack: (classifier, x, y, target, config) -> x_adv.
-        classifier: images in [0, 1] -> logits.
+        classifier: images in [0, 1] -> logits; judges what the attack returns.
+        asked: whom the attack asks in its place: the same but for rounding.
         x: images (batch, channels, height, width) in [0, 1].
         y: labels (batch,).
         target: the ball.
@@ -141,7 +148,7 @@ def run_attack(
     Returns:
         each image's outcome, and how many images the attack passed through the classifier.
     """
-    counted = Counted(classifier)
+    counted = Counted(asked)
     with isolated(target.seed), reproducible(torch.backends.cudnn.allow_tf32):
         x_adv = attack(counted, x, y, target, config)
         return accept(classifier, x, y, x_adv, target), counted.images

@@ -23,6 +23,7 @@ from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
 from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, guarded
+from mngac.models.folded import folded
 from mngac.models.frozen import frozen_weights
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Radii, Suite
@@ -141,6 +142,7 @@ def _clean(runner: Runner, batch_size: int) -> tuple[Tensor, list[str]]:
         if not batch:
             with guarded("probe", positions), reproducible(tensor_float32=False):
                 flags = probe(runner.classifier, x, y)
+                runner.asked = folded(runner.classifier, x)
     runner.predictions = torch.cat(predictions)
     return torch.cat(correct), flags
 

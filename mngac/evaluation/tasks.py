@@ -72,6 +72,8 @@ class Runner:
     labels: Tensor
     seed: int
     device: str
+    asked: Classifier | None = None
+    """Whom attacks ask in the classifier's place, where that is cheaper."""
     classes: int = 0
     predictions: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
@@ -92,7 +94,8 @@ class Runner:
         target = Target(task.config.norm, task.radius, self.classes, self.seed, self.device, pool)
         attack = find("evaluation/attacks", task.config.attack).load()
         with guarded(task.name, task.positions):
-            outcomes, forwards = run_attack(attack, self.classifier, x, y, target, task.config)
+            asked = self.asked or self.classifier
+            outcomes, forwards = run_attack(attack, self.classifier, asked, x, y, target, task.config)
         return Finding(task.name, task.positions, outcomes, forwards, round(time.monotonic() - started, 3))
 
 

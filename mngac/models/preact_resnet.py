@@ -14,6 +14,9 @@ EXAMPLE = "preact_resnet_18"
 class PreActBlock(nn.Module):
     """Two 3x3 convolutions, each after batch norm and ReLU; a 1x1 shortcut where the shape changes."""
 
+    normed = {"conv1": "bn2"}  # noqa: RUF012
+    """Convolutions whose output goes to a batch norm alone, which takes it over where attacks ask in eval mode."""
+
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 from torchvision.models import resnet50
+from torchvision.models.resnet import Bottleneck
 
 NAMES = "resnet_50"
 EXAMPLE = "resnet_50"
@@ -14,4 +15,10 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     classifier = resnet50(weights=None, num_classes=classes)
     classifier.conv1 = nn.Conv2d(channels, 64, 3, 1, padding=1, bias=False)
     classifier.maxpool = nn.Identity()
+    classifier.normed = {"conv1": "bn1"}
+    for block in classifier.modules():
+        if isinstance(block, Bottleneck):
+            block.normed = {f"conv{k}": f"bn{k}" for k in (1, 2, 3)}
+            if block.downsample is not None:
+                block.downsample.normed = {"0": "1"}
     return classifier

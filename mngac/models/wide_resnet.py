@@ -15,6 +15,9 @@ EXAMPLE = "wrn_28_10"
 class BasicBlock(nn.Module):
     """Pre-activation block: two 3x3 convolutions; a 1x1 shortcut where the shape changes."""
 
+    normed = {"conv1": "bn2"}  # noqa: RUF012
+    """Convolutions whose output goes to a batch norm alone, which takes it over where attacks ask in eval mode."""
+
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from evaluation_helpers import RADII, digits, suite, trained
 
+from mngac.evaluation import loop
 from mngac.evaluation.acceptance import Target, accept
 from mngac.evaluation.loop import evaluate
 
@@ -67,3 +68,20 @@ def test_no_warning_comes_of_it():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         accept(trained(), x, y, x, Target("linf", 0.1, 10, 0, "cpu"))
+
+
+def test_attacks_ask_the_cheaper_copy_and_the_classifier_itself_judges(monkeypatch):
+    """A copy that finds every image misclassified ends each attack at once: the classifier must still hold them."""
+    x, y = digits()
+    asked = []
+
+    def wrong(images):
+        asked.append(len(images))
+        return torch.nn.functional.one_hot(torch.full((len(images),), 10), 11).float() + 0 * images.sum()
+
+    monkeypatch.setattr(loop, "folded", lambda classifier, images: wrong)
+    classifier = trained()
+    clean = (classifier(x).argmax(1) == y).tolist()
+    found = evaluate(classifier, x, y, suite("batched_apgd_ce linf"), RADII)
+    assert asked and found.attacks[0].forwards == sum(asked)
+    assert found.robust("linf") != [False] * len(y) and sum(found.robust("linf")) >= 0.9 * sum(clean)
