@@ -22,7 +22,7 @@ from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
-from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, guarded
+from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, as_many_as_fit, guarded
 from mngac.models.folded import folded
 from mngac.models.frozen import frozen_weights
 from mngac.params.errors import UserError
@@ -93,7 +93,7 @@ def evaluate(
     device = str(device)
     _check(images, labels)
     runner = Runner(classifier, images, labels, suite.seed, device)
-    processes = 1 if device.startswith("cuda") else suite.processes
+    processes = 1 if device.startswith("cuda") else as_many_as_fit(suite.processes)
     log = log or Silent()
     with frozen_weights(classifier), isolated(suite.seed), Workers(runner, Finished(resume), processes) as workers:
         started = time.monotonic()

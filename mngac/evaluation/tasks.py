@@ -155,6 +155,12 @@ class Finished:
                 file.write(finding.to_json())
 
 
+def as_many_as_fit(processes: int) -> int:
+    """So many worker processes, or as many as there are cores for their threads; at least one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(processes, cores // torch.get_num_threads()))
+
+
 class Workers:
     """Runs tasks here, or in several processes; finished ones are not run again.
 

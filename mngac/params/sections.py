@@ -271,7 +271,8 @@ class Suite(Closed):
     """survivors: an attack sees the images that its norm's earlier attacks left correct; all: then the others too, so
     that its column is complete. Worst cases and union are the same in both."""
     processes: Positive = 1
-    """Worker processes that share the batches, on the CPU; a CUDA device is one worker. Results do not depend on it."""
+    """Worker processes that share the batches on the CPU, each with `run.threads`, no more than the cores hold; a CUDA
+    device is one worker. Results do not depend on it."""
     batch_size: Positive
     """Images attacked at a time."""
     n: Positive | None

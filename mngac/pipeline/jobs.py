@@ -64,6 +64,14 @@ class Job:
         return {**stated, "deterministic": run.deterministic} if stated["device"] == "cuda" else stated
 
     @property
+    def cores(self) -> int:
+        """Processor cores that the job keeps busy: what an engine is asked for."""
+        if not self.stage.computes:
+            return 1
+        shared = self.machine["device"] == "cpu"
+        return self.params.run.threads * (self.stage.processes(self.params, self.wildcards) if shared else 1)
+
+    @property
     def inputs(self) -> dict[str, str]:
         """Workspace paths that the job reads."""
         return self.stage.inputs(self.params, self.wildcards)

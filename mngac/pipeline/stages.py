@@ -43,6 +43,8 @@ class Stage:
     """Names of inputs that are read, but are no part of the key."""
     computes: bool = False
     """Whether it runs torch, on the run's device with its threads."""
+    processes: Callable[[Params, Wildcards], int] = lambda p, w: 1
+    """How many processes share the job's work on the CPU, each with the run's threads."""
     packages: tuple[str, ...] = ()
     """Packages whose version is a part of the key, beside torch."""
 
@@ -114,6 +116,7 @@ EVALUATE = Stage(
     run="mngac.evaluation.stage:run",
     notes=("training",),
     computes=True,
+    processes=lambda p, w: p.evaluation[w["suite"]].processes,
     packages=("pyautoattack", "foolbox"),
 )
 METRICS = Stage(

@@ -14,6 +14,7 @@ from evaluation_helpers import RADII, digits, suite, trained
 from helpers import ROOT
 from torch import nn
 
+from mngac.evaluation import tasks
 from mngac.evaluation.loop import AttackFailed, evaluate
 from mngac.evaluation.tasks import ranges
 from mngac.params.errors import UserError
@@ -143,8 +144,19 @@ def test_finished_units_are_not_run_again(tmp_path):
     assert file.read_text().splitlines(keepends=True)[:3] == lines[:3]
 
 
+@pytest.mark.parametrize(
+    ("asked", "cores", "threads", "given"), [(4, 8, 1, 4), (4, 2, 1, 2), (4, 8, 4, 2), (2, 1, 4, 1)]
+)
+def test_no_more_processes_are_started_than_the_cores_hold(monkeypatch, asked, cores, threads, given):
+    monkeypatch.setattr(tasks.os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr(tasks.torch, "get_num_threads", lambda: threads)
+    assert tasks.as_many_as_fit(asked) == given
+
+
 @pytest.mark.slow
-def test_two_processes_give_what_one_gives():
+def test_two_processes_give_what_one_gives(monkeypatch):
+    monkeypatch.setattr(tasks.torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(tasks.os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
     x, y = digits()
     one = evaluate(trained(), x, y, suite("apgd_ce linf", "pgd linf", batch_size=10), RADII)
     two = evaluate(trained(), x, y, suite("apgd_ce linf", "pgd linf", batch_size=10, processes=2), RADII)

@@ -63,6 +63,7 @@ def wide():
     """Two data sets, seeds, suites and profiles, and methods of both lists."""
     raw = small(methods=("nat", "mng_ac"), semi=("rst_linf", "mng_ac_rst_linf"), datasets=["digits", "other"])
     raw["run"] |= {"seeds": [0, 3], "suites": ["apgd", "pgd"], "profiles": ["standard", "wider"], "threads": 2}
+    raw["evaluation"]["pgd"]["processes"] = 2
     raw["data"]["other"] = raw["data"]["digits"]
     raw["radii"]["standard"]["other"] = raw["radii"]["standard"]["digits"]
     raw["radii"]["wider"] = raw["radii"]["standard"]
@@ -121,7 +122,8 @@ def test_each_rule_has_its_jobs_inputs_log_and_machine(expanded):
         rule = by_command(snakemake)[job.command]
         assert sorted(rule["inputs"]) == sorted([str(job.stamp), *job.inputs.values()]), job.command
         assert rule["log"] == [job.log]
-        assert rule["threads"] == (job.params.run.threads if job.stage.computes else 1)
+        processes = job.params.evaluation[job.wildcards["suite"]].processes if job.stage.name == "evaluate" else 1
+        assert rule["threads"] == (processes * job.params.run.threads if job.stage.computes else 1)
         assert rule["gpu"] == (0 if job.stage.computes else None)
 
 

@@ -11,6 +11,11 @@ def values_of(stage, **further):
     return lambda wildcards: job(PARAMS, stage, **dict(wildcards.items()), **further).values
 
 
+def cores_of(stage):
+    """A rule's `threads:`: the cores that each of its jobs keeps busy."""
+    return lambda wildcards: job(PARAMS, stage, **dict(wildcards.items())).cores
+
+
 def shown(names, dataset=""):
     """The figures' SVG files, marked for `snakemake --report`, each with its caption."""
     paths = {name: f"results/figures/{name}{dataset}.svg" for name in names}

@@ -8,7 +8,7 @@ rule evaluate:
         "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json",
     log:
         "logs/evaluate/{dataset}-{method}-{seed}-{suite}-{profile}.log",
-    threads: RUN.threads
+    threads: cores_of("evaluate")
     resources:
         gpu=GPU,
     params:
