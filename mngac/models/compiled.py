@@ -3,42 +3,91 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mngac.models.frozen import frozen_weights
-from mngac.params.modules import told
+from mngac.models.layout import laid_out
+from mngac.params.errors import cut
+
+LONGEST = 200
+"""Characters of what prevents compilation."""
 
 
-def compile_forward(classifier: nn.Module, x: Tensor) -> str:
-    """Compiles the forward pass and, with it, the gradient to the images; says in a line what prevents it, if anything.
+class CompiledForward:
+    """A forward pass through torch.compile; from the first failure on, the plain one.
+
+    A graph is made for each combination of grad mode, shape of the images, batch norms' flags and weights' gradients.
 
     Args:
-        classifier: its mode stays; modes, shapes and precisions that come later are compiled when they come.
-        x: images (batch, channels, height, width) to try it on: a machine without a C++ compiler shows so here.
-
-    Returns:
-        nothing, or why the classifier stays as it was.
+        classifier: whose pass it is.
+        layout: memory format that images are brought into: another one would be another graph. With one channel torch
+            takes either for the other, and operations on images change it.
+        tell: is told in one line what prevents compilation, where something does.
     """
-    classifier.forward = torch.compile(classifier.forward, dynamic=False)
-    try:
-        with frozen_weights(classifier), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            x = x.detach().requires_grad_()
-            torch.autograd.grad(classifier(x).sum(), x)
-    except Exception as error:
-        del classifier.forward
-        return told(error)
-    return ""
+
+    def __init__(self, classifier: nn.Module, layout: str, tell: Callable[[str], None]):
+        self.classifier, self.layout, self.tell = classifier, layout, tell
+        self.plain = type(classifier).forward.__get__(classifier)
+        self.compiled = torch.compile(self.plain, dynamic=False)
+        self.used = True
+        self.hindrance = ""
+        """What prevented compilation; empty where nothing did yet."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits (batch, classes) of images (batch, channels, height, width)."""
+        if not self.used or self.hindrance:
+            return self.plain(x)
+        try:
+            return self.compiled(laid_out(x, self.layout))
+        except Exception as error:
+            found = error
+        logits: Tensor = self.plain(x)  # or the classifier's own error
+        self.hindrance = _first_line(found)
+        self.tell(self.hindrance)
+        return logits
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledForward:
+        """The pass of the classifier's copy: with the original's bound method it would use the original's weights."""
+        return CompiledForward(copy.deepcopy(self.classifier, memo), self.layout, self.tell)
+
+
+def compile_forward(classifier: nn.Module, layout: str, tell: Callable[[str], None]) -> None:
+    """Compiles the forward pass and, with it, the gradients, at the first use of each mode; arguments as there.
+
+    Where torch makes more graphs than its limit, it would run all further ones uncompiled without a word: here that is
+    a failure like any other. As many processes compile as torch has threads.
+    """
+    from torch._dynamo import config as tracing
+    from torch._inductor import config as compiler
+
+    tracing.fail_on_recompile_limit_hit = True
+    compiler.compile_threads = torch.get_num_threads()
+    classifier.forward = CompiledForward(classifier, layout, tell)
 
 
 @contextlib.contextmanager
 def plain(classifier: nn.Module) -> Iterator[None]:
-    """Within the block the forward pass is the plain one: to differentiate twice, or to see its operations."""
-    compiled = vars(classifier).pop("forward", None)
+    """Within the block the forward pass is the plain one: to differentiate twice, to see its operations, or for what
+    is too rare to compile."""
+    compiled = vars(classifier).get("forward")
+    if not isinstance(compiled, CompiledForward):
+        yield
+        return
+    used, compiled.used = compiled.used, False
     try:
         yield
     finally:
-        if compiled is not None:
-            classifier.forward = compiled
+        compiled.used = used
+
+
+def hindrance(classifier: nn.Module) -> str:
+    """What prevented compilation, in a line; empty where nothing did, or where it was not asked for."""
+    return getattr(vars(classifier).get("forward"), "hindrance", "")
+
+
+def _first_line(error: Exception) -> str:
+    return cut(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}", LONGEST)

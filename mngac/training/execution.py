@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from mngac.models.compiled import compile_forward
-from mngac.models.frozen import frozen_statistics
 from mngac.models.layout import laid_out
 from mngac.params.sections import Training
 from mngac.pipeline.progress import Log
@@ -33,17 +32,13 @@ class Execution:
         """Images (batch, channels, height, width) in the memory format."""
         return laid_out(images, self.training.layout)
 
-    def compile(self, classifier: nn.Module, x: Tensor) -> None:
-        """Compiles the forward pass, where that can be done here.
+    def compile(self, classifier: nn.Module) -> None:
+        """Lets the classifier's forward pass go through torch.compile; where that fails, training goes on without."""
 
-        Args:
-            classifier: on the device.
-            x: the images of a batch.
-        """
-        with frozen_statistics(classifier, "train"), self.autocast():
-            hindrance = compile_forward(classifier, x)
-        if hindrance:
-            self.log.line(f"{self.log.name}: runs without torch.compile, which found: {hindrance}")
+        def tell(found: str) -> None:
+            self.log.line(f"{self.log.name}: runs without torch.compile, which found: {found}")
+
+        compile_forward(classifier, self.training.layout, tell)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """bfloat16 for the matrix products of the classifier, where params say so for the device."""

@@ -83,7 +83,7 @@ class Trainer:
         self.method.initialise(self.classifier)
         lay_out(self.classifier, self.training.layout)
         if self.training.compile:
-            self.execution.compile(self.classifier, self.batch(0).x)
+            self.execution.compile(self.classifier)
         self.meter = Meter([self.classifier, *self.method.networks()])
         self.progress = Progress()
         self.saved: dict[str, Any] = {}
@@ -157,7 +157,8 @@ class Trainer:
             if not bar.disable and number_in_epoch % 20 == 19:
                 bar.set_postfix(loss=f"{total.item() / (number_in_epoch + 1):.3f}")
         spent = time.monotonic() - started
-        self.method.after_epoch(self.classifier, epoch)
+        with plain(self.classifier):
+            self.method.after_epoch(self.classifier, epoch)
         return {
             "epoch": epoch + 1,
             "loss": round(total.item() / self.steps_per_epoch, 6),
@@ -174,14 +175,14 @@ class Trainer:
                 loss = self.method.loss(self.classifier, batch, step)
             self.optimizer.zero_grad()
             loss.backward()
-        with self.execution.autocast():
+        with self.execution.autocast(), plain(self.classifier):
             self.method.watch(self.classifier)
         self.optimizer.step(rate)
         return loss.detach()
 
     def _monitor(self, epoch: int) -> dict[str, float]:
         generators = {name: stream(self.seed, "monitor", epoch, device=self.device) for name in self.attacks}
-        with self.execution.autocast():
+        with self.execution.autocast(), plain(self.classifier):
             return look(self.classifier, self.watched, self.attacks, self.training.monitor.steps, generators)
 
     def _say(self, line: dict[str, Any]) -> None:
