@@ -89,6 +89,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_any_classifier(commands.choices["evaluate"])
     _add_records_commands(commands)
     _add_released_commands(commands)
+    tune = commands.add_parser("tune", help="time trainings on this machine: memory format, compilation")
+    tune.add_argument("--dataset", help="by default all of run.datasets")
     explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
     _add_stages(explain.add_subparsers(dest="stage", required=True, metavar="stage"), optional={})
     cache = commands.add_parser("cache", help="look at or clear the artifact cache")
@@ -202,6 +204,24 @@ def reevaluate(arguments: argparse.Namespace) -> None:
     print(reevaluate(load(a.params), a.folder, a.model, a.dataset, a.suite, a.n, a.out))
 
 
+def tune(arguments: argparse.Namespace) -> None:
+    """Prints the memory format and whether to compile, for each data set, with what each gains."""
+    from mngac.params.checks import load
+    from mngac.pipeline.cache import Cache
+    from mngac.pipeline.jobs import job
+    from mngac.pipeline.machine import computing
+
+    params = load(arguments.params)
+    datasets = params.run.datasets if arguments.dataset is None else [arguments.dataset]
+    for dataset in datasets:
+        job(params, "data", dataset=dataset)  # refuses a name before torch is imported
+    with computing(params.run, Cache().root / "locks"):
+        from mngac.training.tune import tune
+
+        for text in tune(params, datasets):
+            print(text, flush=True)
+
+
 def explain(arguments: argparse.Namespace) -> None:
     """Prints the key of a job, its parts, and against the newest entry of its like, what changed."""
     import json
@@ -267,6 +287,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "export": export,
     "import-checkpoint": import_checkpoint,
     "reevaluate": reevaluate,
+    "tune": tune,
     "explain": explain,
     "cache": cache,
     "schema": schema,

@@ -66,6 +66,8 @@ class Base:
 
     trains = True
     """Whether there is anything to descend on."""
+    draws_a_norm = False
+    """Whether each batch is attacked in one of the entry's `norms`, drawn for it: steps then take as long as theirs."""
 
     def __init__(self, config: MethodConfig, setup: Setup):
         self.config: Any = config  # an entry states exactly the keys that its kind reads, so none of them is None

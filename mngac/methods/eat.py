@@ -21,6 +21,8 @@ class Method(Base):
     `momentum`. They live on the host: one number is read back a step.
     """
 
+    draws_a_norm = True
+
     def __init__(self, config: MethodConfig, setup: Setup):
         super().__init__(config, setup)
         self.accuracy = dict.fromkeys(self.config.norms, 0.0)

@@ -22,6 +22,8 @@ from mngac.params.sections import MethodConfig
 class Method(LearnedNoise):
     """CE(f(x_adv), y) + beta JS(f(x), f(x_adv), f(x_aug)), x_aug made by a generator that is learned on the way."""
 
+    draws_a_norm = True
+
     def __init__(self, config: MethodConfig, setup: Setup):
         super().__init__(config, setup, input_dependent=bool(config.input_dependent))
 

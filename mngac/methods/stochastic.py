@@ -15,6 +15,8 @@ class Method(Base):
     ball, takes the place of MNG-AC's generated noise: what MNG-AC is without learning.
     """
 
+    draws_a_norm = True
+
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on attacked images plus the weighted consistency of clean, noisy and attacked posteriors."""
         norm = step.draw(self.config.norms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,6 +65,7 @@ def compile_forward(classifier: nn.Module, layout: str, tell: Callable[[str], No
     from torch._dynamo import config as tracing
     from torch._inductor import config as compiler
 
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # else it misses CUDA wherever none is
     tracing.fail_on_recompile_limit_hit = True
     compiler.compile_threads = torch.get_num_threads()
     classifier.forward = CompiledForward(classifier, layout, tell)

@@ -10,7 +10,6 @@ import importlib
 import importlib.metadata
 import itertools
 import json
-import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ from mngac.params.errors import ParamsError, UserError, shown
 from mngac.params.sections import Params
 from mngac.pipeline import progress
 from mngac.pipeline.cache import Cache, key_of, write_text
-from mngac.pipeline.device import device_type, one_device, repeatable
+from mngac.pipeline.device import device_type
 from mngac.pipeline.fingerprint import code_digest, file_digest
-from mngac.pipeline.memory import keep_freed_memory
+from mngac.pipeline.machine import computing
 from mngac.pipeline.stages import STAGES, Stage
 
 SEED = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -142,16 +141,13 @@ class Job:
             if entry and entry.restore(self.outputs):
                 log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
                 return "cached"
-            if self.stage.computes:
-                # The thread pools read these once, when torch is imported; the stage's module, below, does that first.
-                os.environ.update({v: str(self.params.run.threads) for v in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
-                keep_freed_memory()
             module, function = self.stage.run.split(":")
             work = cache.work(key)
             work.mkdir(parents=True, exist_ok=True)
-            kind = self.machine.get("device", "cpu")
-            algorithms = repeatable(self.machine.get("deterministic", False))
-            with _stoppable(self, work, log), one_device(kind, cache.root / "locks"), algorithms:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(_stoppable(self, work, log))
+                if self.stage.computes:
+                    stack.enter_context(computing(self.params.run, cache.root / "locks"))
                 getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
             cache.store(key, parts, self.outputs)
             return "made"

@@ -36,6 +36,12 @@ def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
     return attacks
 
 
+def steps_of_an_epoch(training: Training, images: int, semi: bool) -> int:
+    """Batches of an epoch over so many labelled images, with pseudo-labelled ones beside them where `semi`."""
+    stated = training.semi.steps_per_epoch if semi else None
+    return stated or training.steps_per_epoch or -(-images // training.batch_size)
+
+
 def learning_rate(schedule: Schedule, epoch: float, epochs: int) -> float:
     """The rate at a fractional epoch: 0 -> peak at `peak_epoch` -> 0 at the end."""
     if epoch < schedule.peak_epoch:

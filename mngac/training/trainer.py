@@ -32,7 +32,7 @@ from mngac.streams import stream, stream_seed
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
 from mngac.training.execution import Execution
 from mngac.training.monitor import look
-from mngac.training.plan import Plan, learning_rate, training_attacks
+from mngac.training.plan import Plan, learning_rate, steps_of_an_epoch, training_attacks
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -95,11 +95,10 @@ class Trainer:
         augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
         extra = 0 if pseudo_labels is None else round(t.batch_size * t.semi.fraction)
         sources = [Batches(data.split("train"), t.batch_size - extra, name="train", **augment)]
-        self.steps_per_epoch = t.steps_per_epoch or -(-len(data.split("train")) // t.batch_size)
+        self.steps_per_epoch = steps_of_an_epoch(t, len(data.split("train")), semi=pseudo_labels is not None)
         if pseudo_labels is not None:
             unlabelled = replace(data.split("unlabelled"), labels=pseudo_labels)
             sources.append(Batches(unlabelled, extra, name="unlabelled", **augment))
-            self.steps_per_epoch = t.semi.steps_per_epoch or self.steps_per_epoch
         return sources
 
     def _method(self, channels: int) -> Base:

@@ -45,6 +45,13 @@ def graphs():
     return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 
+def trainer_of(params, method):
+    """The digits' training of a method, without a job."""
+    radii, entry = params.radii_for("standard", "digits"), params.methods[method]
+    plan = Plan(params.training_for("digits"), radii, entry, 0)
+    return Trainer(store.load("data/digits.safetensors"), plan, Path("work"))
+
+
 EVERY_KIND = ["nat", "adv_l1", "trades_linf", "adv_avg", "adv_max", "msd", "sat_ac_noise", "eat", "mng_ac"]
 AT_ONCE = ("mng_ac", "eat")
 KINDS = [name if name in AT_ONCE else pytest.param(name, marks=pytest.mark.slow) for name in EVERY_KIND]
@@ -58,9 +65,7 @@ def test_a_whole_training_makes_few_graphs(tmp_path, monkeypatch, method):
     monkeypatch.setattr("mngac.methods.generator_diagnostics.EVERY", 1)
     params = parse(tiny())
     job(params, "data", dataset="digits").run()
-    radii, entry = params.radii_for("standard", "digits"), params.methods[method]
-    plan = Plan(params.training_for("digits"), radii, entry, 0)
-    trainer = Trainer(store.load("data/digits.safetensors"), plan, tmp_path / "work")
+    trainer = trainer_of(params, method)
     trainer.run()
     assert 1 <= graphs() <= MOST and hindrance(trainer.classifier) == ""
 
@@ -74,7 +79,23 @@ def trained(params, method):
 
 def state(file):
     """All floating-point numbers of a classifier, in one row."""
-    return torch.cat([t.flatten() for t in load_file(file).values() if t.is_floating_point()])
+    return row(load_file(file))
+
+
+def row(tensors):
+    """All floating-point numbers of some tensors, in the order of their names."""
+    return torch.cat([t.flatten() for _, t in sorted(tensors.items()) if t.is_floating_point()])
+
+
+def fresh(params, method):
+    """A classifier's numbers before its training."""
+    return row(trainer_of(params, method).classifier.state_dict())
+
+
+def costs(outputs):
+    """What a training cost in operations."""
+    summary = json.loads(outputs["train.json"].read_text())
+    return summary["flops"], summary["forward_equivalents"]
 
 
 @pytest.mark.slow
@@ -88,7 +109,8 @@ def test_a_compiled_training_is_close_to_the_eager_one_costs_the_same_and_resume
     eager, ours = (parse(tiny(compiled, **short)) for compiled in (False, True))
     job(eager, "data", dataset="digits").run()
     wanted = trained(eager, method)
-    numbers, cost = state(wanted["classifier.safetensors"]), json.loads(wanted["train.json"].read_text())
+    numbers, cost = state(wanted["classifier.safetensors"]), costs(wanted)
+    moved = (numbers - fresh(eager, method)).norm()
     epoch = training.Trainer._epoch
 
     def stopped(self, number, bar):
@@ -103,14 +125,12 @@ def test_a_compiled_training_is_close_to_the_eager_one_costs_the_same_and_resume
     log = Path(f"logs/train/digits-{method}-0.log").read_text()
     assert "resumes after epoch 1" in log and "without torch.compile" not in log
     assert graphs() > 0
-    far = (state(found["classifier.safetensors"]) - numbers).norm() / numbers.norm()
-    print("far", far)
-    assert far < 0.01
-    assert {key: json.loads(found["train.json"].read_text())[key] for key in ("flops", "forward_equivalents")} == {
-        key: cost[key] for key in ("flops", "forward_equivalents")
-    }
+    print("far", (state(found["classifier.safetensors"]) - numbers).norm() / moved)
+    assert (state(found["classifier.safetensors"]) - numbers).norm() < 0.2 * moved
+    assert costs(found) == cost and cost[0] > 0
 
 
+@pytest.mark.slow
 def test_without_a_compiler_a_training_says_so_in_one_line_and_is_the_eager_one(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "/nonexistent")
     said, digests = {}, {}
