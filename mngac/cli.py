@@ -209,13 +209,13 @@ def tune(arguments: argparse.Namespace) -> None:
     from mngac.params.checks import load
     from mngac.pipeline.cache import Cache
     from mngac.pipeline.jobs import job
-    from mngac.pipeline.machine import computing
+    from mngac.pipeline.machine import computing, machine_of
 
     params = load(arguments.params)
     datasets = params.run.datasets if arguments.dataset is None else [arguments.dataset]
     for dataset in datasets:
         job(params, "data", dataset=dataset)  # refuses a name before torch is imported
-    with computing(params.run, Cache().root / "locks"):
+    with computing(machine_of(params.run), Cache().root / "locks"):
         from mngac.training.tune import tune
 
         for text in tune(params, datasets):

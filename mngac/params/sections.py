@@ -140,6 +140,10 @@ class Precision(Closed):
     cuda: Literal["float32", "bfloat16"]
     """bfloat16: autocast."""
 
+    def on(self, device: str) -> str:
+        """Of the device."""
+        return self.cpu if device == "cpu" else self.cuda
+
 
 class Monitor(Closed):
     """Robust accuracy on validation images, logged every epoch; it chooses nothing by itself."""
@@ -194,6 +198,10 @@ class Training(Closed):
     """What the log of each epoch measures."""
     semi: Semi
     """Batches of `run.semi_methods`; not read by the others."""
+
+    def read_on(self, device: str) -> dict[str, Any]:
+        """The values that a training on `cpu` or `cuda` reads: of precisions the device's own alone."""
+        return {**self.model_dump(), "precision": self.precision.on(device)}
 
 
 class PseudoLabel(Closed):

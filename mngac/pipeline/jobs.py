@@ -21,9 +21,8 @@ from mngac.params.errors import ParamsError, UserError, shown
 from mngac.params.sections import Params
 from mngac.pipeline import progress
 from mngac.pipeline.cache import Cache, key_of, write_text
-from mngac.pipeline.device import device_type
 from mngac.pipeline.fingerprint import code_digest, file_digest
-from mngac.pipeline.machine import computing
+from mngac.pipeline.machine import computing, machine_of
 from mngac.pipeline.stages import STAGES, Stage
 
 SEED = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -55,12 +54,8 @@ class Job:
 
     @property
     def machine(self) -> dict[str, Any]:
-        """Device and threads of a job that computes; on CUDA, whether its algorithms repeat: on the CPU all do."""
-        run = self.params.run
-        if not self.stage.computes:
-            return {}
-        stated = {"threads": run.threads, "device": device_type(run.device)}
-        return {**stated, "deterministic": run.deterministic} if stated["device"] == "cuda" else stated
+        """Device and threads of a job that computes."""
+        return machine_of(self.params.run) if self.stage.computes else {}
 
     @property
     def cores(self) -> int:
@@ -147,7 +142,7 @@ class Job:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(_stoppable(self, work, log))
                 if self.stage.computes:
-                    stack.enter_context(computing(self.params.run, cache.root / "locks"))
+                    stack.enter_context(computing(self.machine, cache.root / "locks"))
                 getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
             cache.store(key, parts, self.outputs)
             return "made"
@@ -192,7 +187,7 @@ class Context:
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
-        return device_type(self.job.params.run.device)
+        return str(machine_of(self.job.params.run)["device"])
 
 
 def seed_of(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mngac.params.errors import DataError, ParamsError
 from mngac.pipeline.files import identity
 from mngac.pipeline.fingerprint import ROOT, file_digest
+from mngac.pipeline.machine import machine_of
 from mngac.pipeline.paths import Wildcards
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def _identity(key: str, path: str) -> Any:
 
 
 def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
-    """The data set's training, the radii of its attacks, the method's entry."""
+    """The data set's training as the run's device reads it, the radii of its attacks, the method's entry."""
     training = p.training_for(w["dataset"])
     entry = p.methods[w["method"]]
     values: dict[str, Any] = {
-        "training": training.model_dump(),
+        "training": training.read_on(machine_of(p.run)["device"]),
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
         "method": entry.model_dump(exclude_none=True),
     }

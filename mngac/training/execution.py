@@ -42,7 +42,7 @@ class Execution:
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """bfloat16 for the matrix products of the classifier, where params say so for the device."""
-        wanted = getattr(self.training.precision, self.device)
+        wanted = self.training.precision.on(self.device)
         return torch.autocast(self.device, torch.bfloat16, enabled=wanted == "bfloat16")
 
 

@@ -22,8 +22,9 @@ class Plan:
 
     def identity(self, data: str, pseudo_labels: list[int]) -> str:
         """A digest of the plan on data of this digest, with these pseudo-labels: which checkpoint is its own."""
-        parts = {name: getattr(self, name).model_dump() for name in ("training", "radii", "method")}
-        return key_of({**parts, "seed": self.seed, "data": data, "pseudo_labels": pseudo_labels})
+        read = {"training": self.training.read_on(self.device), "device": self.device, "seed": self.seed}
+        stated = {"radii": self.radii.model_dump(), "method": self.method.model_dump()}
+        return key_of({**read, **stated, "data": data, "pseudo_labels": pseudo_labels})
 
 
 def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:

@@ -17,8 +17,8 @@ from mngac.data import store
 from mngac.models.layout import FORMATS
 from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
-from mngac.pipeline.device import device_type
 from mngac.pipeline.jobs import job
+from mngac.pipeline.machine import machine_of
 from mngac.pipeline.paths import data_path
 from mngac.pipeline.progress import Log
 from mngac.training.choice import Compared, Timed, chosen, to_compile, whole_of
@@ -40,7 +40,8 @@ class Tuning:
         self.params, self.dataset, self.log, self.heard = params, dataset, log, Heard()
         self.training = params.training_for(dataset)
         self.radii = params.radii_for(self.training.profile, dataset)
-        self.device = device_type(params.run.device)
+        self.machine = machine_of(params.run)
+        self.device: str = self.machine["device"]
         self.clock = Clock(self.device, params.run.threads)
         self.data = store.load(data_path(dataset))
         torch.set_num_threads(params.run.threads)
@@ -88,9 +89,9 @@ class Tuning:
         plan = self.plan(method)
         training = plan.training.model_copy(update={"layout": layout})
         plan = Plan(training, plan.radii, plan.method, plan.seed, plan.device)
-        deterministic = self.device == "cuda" and self.params.run.deterministic
+        given = (data_path(self.dataset), plan, self.clock, self.machine.get("deterministic", False))
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            return process.submit(compare, data_path(self.dataset), plan, self.clock, deterministic).result()
+            return process.submit(compare, *given).result()
 
     def _shown(self, methods: list[str], what: str) -> Iterator[str]:
         with self.log.bar(len(methods), 0, " methods") as bar:
@@ -108,7 +109,7 @@ class Tuning:
     def about(self) -> str:
         """What was timed, in a line."""
         t, threads = self.training, self.params.run.threads
-        precision = getattr(t.precision, self.device)
+        precision = t.precision.on(self.device)
         computed = f"{precision} on {self.device}, {threads} thread{'s' if threads > 1 else ''}"
         return f"{self.dataset}: {t.model}, {t.batch_size} images a batch, {computed}"
 

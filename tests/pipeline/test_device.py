@@ -9,10 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import small_params
+from helpers import small, small_params
 
+from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
-from mngac.pipeline import device, jobs
+from mngac.pipeline import device, jobs, machine
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_cuda_without_a_card_is_refused_and_auto_falls_back(monkeypatch):
 
 def values(device_kind, monkeypatch, **run):
     """What a training states of the machine, as if on such a device."""
-    monkeypatch.setattr(jobs, "device_type", lambda device: device_kind)
+    monkeypatch.setattr(machine, "device_type", lambda device: device_kind)
     return jobs.job(small_params(**run), "train", dataset="digits", method="nat", seed="0")
 
 
@@ -79,6 +80,23 @@ def test_deterministic_is_in_the_keys_of_cuda_alone(monkeypatch):
     cuda = [values("cuda", monkeypatch, deterministic=wanted).stated() for wanted in (False, True)]
     assert cpu[0] == cpu[1] and "deterministic" not in cpu[0]
     assert [stated["deterministic"] for stated in cuda] == [False, True]
+
+
+def of_precision(device_kind, monkeypatch, cpu, cuda):
+    """What a training with these precisions states, as if on such a device."""
+    raw = small()
+    raw["training"]["default"]["precision"] = {"cpu": cpu, "cuda": cuda}
+    monkeypatch.setattr(machine, "device_type", lambda device: device_kind)
+    return jobs.job(parse(raw), "train", dataset="digits", method="nat", seed="0").stated()
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_the_key_of_a_training_holds_the_precision_of_its_own_device_alone(monkeypatch, kind):
+    other = {"cpu": "cuda", "cuda": "cpu"}[kind]
+    first = of_precision(kind, monkeypatch, **{kind: "float32", other: "float32"})
+    assert first == of_precision(kind, monkeypatch, **{kind: "float32", other: "bfloat16"})
+    changed = of_precision(kind, monkeypatch, **{kind: "bfloat16", other: "float32"})
+    assert first != changed and changed["params"]["training"]["precision"] == "bfloat16"
 
 
 ASK = """

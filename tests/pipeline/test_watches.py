@@ -8,7 +8,7 @@ from helpers import small
 
 from mngac.params import checks
 from mngac.params.errors import ParamsError
-from mngac.pipeline import jobs as jobs_module
+from mngac.pipeline import machine
 from mngac.pipeline.jobs import job, jobs
 
 WORDS = (
@@ -81,7 +81,7 @@ def moved():
     patch = pytest.MonkeyPatch()
     # Names need not fit together here, so that a kind can be changed by itself; and every device is here.
     patch.setattr(checks, "_check_names", lambda params: None)
-    patch.setattr(jobs_module, "device_type", lambda device: device)
+    patch.setattr(machine, "device_type", lambda device: device)
     raw = small(
         methods=("nat", "mng_ac"),
         semi=("rst_linf", "mng_ac_rst_linf"),
@@ -144,5 +144,8 @@ def test_a_job_sees_no_change_in_what_it_does_not_use(moved):
     ours, sees, _ = moved
     seen = {each.command: paths for each, paths in zip(ours, sees, strict=True)}
     nat = seen["mngac train --dataset digits --method nat --seed 0"]
+    semi = seen["mngac train_semi --dataset digits --method rst_linf --seed 0"]
+    for paths in (nat, semi):
+        assert "training.default.precision.cuda" in paths and "training.default.precision.cpu" not in paths
     assert "training.default.epochs" not in nat and "training.digits.epochs" in nat
     assert not any(path.startswith(("methods.mng_ac.", "training.svhn.", "radii.large_l1.", "run.s")) for path in nat)

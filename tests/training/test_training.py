@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -282,6 +283,19 @@ def test_after_each_epoch_the_method_is_told_before_the_monitor_looks(tmp_path, 
     trainer.run()
     assert told == [(0, 0, 0), (1, 1, 1)]
     assert trainer.progress.lines[0]["validation_clean"] == pytest.approx(10, abs=4)
+
+
+def test_a_checkpoint_is_that_of_a_training_with_its_devices_precision_whatever_the_others_is():
+    def identity(device, **precision):
+        ours = plan("nat")
+        stated = ours.training.precision.model_copy(update=precision)
+        training = ours.training.model_copy(update={"precision": stated})
+        return replace(ours, training=training, device=device).identity("digest", [])
+
+    for device, other in (("cpu", "cuda"), ("cuda", "cpu")):
+        own = identity(device, cpu="float32", cuda="float32")
+        assert own == identity(device, **{device: "float32", other: "bfloat16"})
+        assert own != identity(device, **{device: "bfloat16", other: "float32"})
 
 
 def test_the_checkpoint_of_another_training_is_refused(tmp_path, monkeypatch):
