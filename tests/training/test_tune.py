@@ -1,6 +1,9 @@
 """`mngac tune`: what it chooses from planted times, what it times, and what it says and leaves."""
 
+import shutil
+
 import pytest
+import torch
 import yaml
 from helpers import raw_params, run, small, write_params
 
@@ -126,6 +129,21 @@ def test_entries_that_say_the_same_are_timed_once_and_each_has_its_trainings_ste
 def test_the_kinds_that_say_that_they_draw_a_norm_are_those_that_benchmarks_measure_by_norm():
     kinds = {entry["kind"] for entry in raw_params()["methods"].values() if "kind" in entry}
     assert {kind for kind in kinds if find("methods", kind).load().draws_a_norm} == set(DRAWS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler: no g++ here")
+def test_compilation_is_timed_with_an_empty_compilers_cache_in_a_process_of_its_own(tmp_path, monkeypatch):
+    """A cache of one's own is neither read nor written, and this process compiles nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
+    params = parse(tiny())
+    job(params, "data", dataset="digits").run()
+    graphs = torch._dynamo.utils.counters["stats"].get("unique_graphs", 0)
+    found = tune.Tuning(params, "digits", tune.Log())._apart("nat", "contiguous")
+    assert isinstance(found, Compared) and min(found.eager, found.compiled, found.compiling) > 0
+    assert not (tmp_path / "mine").exists()
+    assert torch._dynamo.utils.counters["stats"].get("unique_graphs", 0) == graphs
 
 
 # ---------------------------------------------------------------- what is said and left
