@@ -125,7 +125,6 @@ def test_a_compiled_training_is_close_to_the_eager_one_costs_the_same_and_resume
     log = Path(f"logs/train/digits-{method}-0.log").read_text()
     assert "resumes after epoch 1" in log and "without torch.compile" not in log
     assert graphs() > 0
-    print("far", (state(found["classifier.safetensors"]) - numbers).norm() / moved)
     assert (state(found["classifier.safetensors"]) - numbers).norm() < 0.2 * moved
     assert costs(found) == cost and cost[0] > 0
 
