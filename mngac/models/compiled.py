@@ -32,7 +32,7 @@ class CompiledForward:
 
     def __init__(self, classifier: nn.Module, layout: str, tell: Callable[[str], None]):
         self.classifier, self.layout, self.tell = classifier, layout, tell
-        self.plain = type(classifier).forward.__get__(classifier)
+        self.plain = classifier.forward
         self.compiled = torch.compile(self.plain, dynamic=False)
         self.used = True
         self.hindrance = ""
