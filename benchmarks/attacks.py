@@ -15,12 +15,13 @@ import torch
 
 from benchmarks import subjects
 from benchmarks.memory import allocator
-from benchmarks.turns import Clock, Spread, in_turns, ratio
+from benchmarks.turns import Spread, in_turns, ratio
 from mngac.evaluation.loop import Evaluation, evaluate
 from mngac.params.checks import load
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Suite
 from mngac.params.types import NORMS
+from mngac.tuning.timing import Clock
 
 THEIRS = {"batched_apgd_ce": "apgd_ce", "batched_apgd_t": "apgd_t"}
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from benchmarks.turns import Clock
 from mngac.training.cost import Operations
+from mngac.tuning.timing import Clock
 
 LEAST_SECONDS, LEAST_CALLS = 0.03, 3
 

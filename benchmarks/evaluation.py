@@ -10,9 +10,10 @@ import torch
 
 from benchmarks import subjects
 from benchmarks.memory import allocator
-from benchmarks.turns import Clock, Spread
+from benchmarks.turns import Spread
 from mngac.evaluation.loop import evaluate
 from mngac.params.checks import load
+from mngac.tuning.timing import Clock
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

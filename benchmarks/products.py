@@ -7,7 +7,7 @@ import statistics
 
 import torch
 
-from benchmarks.turns import Clock
+from mngac.tuning.timing import Clock
 
 SIZES = {"cuda": 8192, "cpu": 1024}
 RUNS = 10

@@ -14,6 +14,7 @@ import yaml
 from mngac.data.store import DataSet, Split, empty_like
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
+from mngac.params.registry import find
 from mngac.params.sections import Params
 from mngac.streams import stream
 from mngac.training.plan import Plan
@@ -21,8 +22,6 @@ from mngac.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent
 NAME = "benchmark"
-DRAWS = ("stochastic", "mng_ac", "eat")
-"""Kinds that draw a norm a batch: each of their norms is measured by itself."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,8 @@ class Settings:
     def kinds(self, method: str) -> list[list[str] | None]:
         """The norms to measure a method with: each by itself where it draws one, else its own together."""
         entry = self.plan(method).method
-        return [[norm] for norm in entry.norms or []] if entry.kind in DRAWS else [None]
+        draws = find("methods", entry.kind).load().draws_a_norm
+        return [[norm] for norm in entry.norms or []] if draws else [None]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

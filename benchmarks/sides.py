@@ -11,11 +11,11 @@ import torch
 from benchmarks.memory import allocator
 from benchmarks.plain import Plain
 from benchmarks.settings import Settings
-from benchmarks.turns import Clock
 from mngac.methods.base import Step
 from mngac.methods.generator_diagnostics import EVERY
 from mngac.params.registry import find
 from mngac.training.trainer import Trainer
+from mngac.tuning.timing import Clock
 
 RATE = 0.01
 LOOKS = 3

@@ -15,10 +15,11 @@ from benchmarks.plain import LOSSES
 from benchmarks.products import peak_flops
 from benchmarks.settings import Settings
 from benchmarks.sides import Ours, Reference, Side
-from benchmarks.turns import Clock, Spread, in_turns, ratio
+from benchmarks.turns import Spread, in_turns, ratio
 from mngac.models.frozen import frozen_statistics
 from mngac.params.errors import UserError
 from mngac.training.cost import flops_of_a_forward
+from mngac.tuning.timing import Clock
 
 WARM = 2
 STEPS = {"cpu": 1, "cuda": 5}

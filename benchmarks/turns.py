@@ -3,37 +3,8 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import torch
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How seconds are counted: of the processor (`process`) where one thread computes, else by the wall."""
-
-    device: str
-    threads: int
-
-    @property
-    def name(self) -> str:
-        """`process` or `wall`."""
-        return "process" if self.device == "cpu" and self.threads == 1 else "wall"
-
-    def now(self) -> float:
-        """Seconds, all work of the device done."""
-        if self.device == "cuda":
-            torch.cuda.synchronize()
-        return time.process_time() if self.name == "process" else time.perf_counter()
-
-    def took(self, work: Callable[[], Any]) -> float:
-        """Seconds of one call."""
-        started = self.now()
-        work()
-        return self.now() - started
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,7 @@ def tune(arguments: argparse.Namespace) -> None:
     for dataset in datasets:
         job(params, "data", dataset=dataset)  # refuses a name before torch is imported
     with computing(machine_of(params.run), Cache().root / "locks"):
-        from mngac.training.tune import tune
+        from mngac.tuning.tune import tune
 
         for text in tune(params, datasets):
             print(text, flush=True)

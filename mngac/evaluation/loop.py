@@ -23,7 +23,6 @@ from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
 from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, as_many_as_fit, guarded
-from mngac.models.folded import folded
 from mngac.models.frozen import frozen_weights
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Radii, Suite
@@ -92,9 +91,9 @@ def evaluate(
     radii = radii_of(suite, radii)
     device = str(device)
     _check(images, labels)
-    runner = Runner(classifier, images, labels, suite.seed, device)
-    processes = 1 if device.startswith("cuda") else as_many_as_fit(suite.processes)
     log = log or Silent()
+    runner = Runner(classifier, images, labels, suite.seed, device, suite.compile, log)
+    processes = 1 if device.startswith("cuda") else as_many_as_fit(suite.processes)
     with frozen_weights(classifier), isolated(suite.seed), Workers(runner, Finished(resume), processes) as workers:
         started = time.monotonic()
         clean, flags = _clean(runner, suite.batch_size)
@@ -142,7 +141,6 @@ def _clean(runner: Runner, batch_size: int) -> tuple[Tensor, list[str]]:
         if not batch:
             with guarded("probe", positions), reproducible(tensor_float32=False):
                 flags = probe(runner.classifier, x, y)
-                runner.asked = folded(runner.classifier, x)
     runner.predictions = torch.cat(predictions)
     return torch.cat(correct), flags
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +20,14 @@ from torch import Tensor
 from mngac.attacks.pgd import Classifier
 from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import Pool, Target, run_attack
+from mngac.evaluation.asked import IMAGES, asked
 from mngac.evaluation.outcome import Outcome
 from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.params.sections import AttackConfig
 from mngac.pipeline.cache import write_text
 from mngac.pipeline.memory import keep_freed_memory
+from mngac.pipeline.progress import Log
 
 
 class AttackFailed(RuntimeError):  # noqa: N818
@@ -72,10 +75,22 @@ class Runner:
     labels: Tensor
     seed: int
     device: str
-    asked: Classifier | None = None
-    """Whom attacks ask in the classifier's place, where that is cheaper."""
+    compiled: bool = False
+    """Whether attacks ask a compiled copy of the classifier."""
+    log: Log | None = None
+    """Where this process says what prevents that; on the terminal by default."""
     classes: int = 0
     predictions: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+
+    @functools.cached_property
+    def asked(self) -> Classifier:
+        """Whom attacks ask in the classifier's place; made by each process for itself, of the same images."""
+        x, _ = self.batch(list(range(min(IMAGES, len(self.labels)))))
+        return asked(self.classifier, x, self.compiled, self._tell)
+
+    def _tell(self, found: str) -> None:
+        log = self.log or Log()
+        log.line(f"{log.name}: attacks run without torch.compile, which found: {found}")
 
     def batch(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         """Images in [0, 1] and labels at the positions, on the device."""
@@ -94,8 +109,7 @@ class Runner:
         target = Target(task.config.norm, task.radius, self.classes, self.seed, self.device, pool)
         attack = find("evaluation/attacks", task.config.attack).load()
         with guarded(task.name, task.positions):
-            asked = self.asked or self.classifier
-            outcomes, forwards = run_attack(attack, self.classifier, asked, x, y, target, task.config)
+            outcomes, forwards = run_attack(attack, self.classifier, self.asked, x, y, target, task.config)
         return Finding(task.name, task.positions, outcomes, forwards, round(time.monotonic() - started, 3))
 
 
@@ -194,8 +208,9 @@ class Workers:
     def _shared(self, tasks: list[Task]) -> Iterator[Finding]:
         if tasks and self.executor is None:
             threads = torch.get_num_threads()
+            runner = replace(self.runner, log=None)
             self.executor = ProcessPoolExecutor(
-                self.processes, get_context("spawn"), initializer=_start, initargs=(self.runner, threads)
+                self.processes, get_context("spawn"), initializer=_start, initargs=(runner, threads)
             )
         futures: list[Future[Finding]] = [self.executor.submit(_run, task) for task in tasks if self.executor]
         for future in as_completed(futures):

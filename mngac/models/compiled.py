@@ -28,12 +28,13 @@ class CompiledForward:
         layout: memory format that images are brought into: another one would be another graph. With one channel torch
             takes either for the other, and operations on images change it.
         tell: is told in one line what prevents compilation, where something does.
+        sizes_vary: whether batches are of many sizes, for which one graph then serves.
     """
 
-    def __init__(self, classifier: nn.Module, layout: str, tell: Callable[[str], None]):
-        self.classifier, self.layout, self.tell = classifier, layout, tell
+    def __init__(self, classifier: nn.Module, layout: str, tell: Callable[[str], None], sizes_vary: bool = False):
+        self.classifier, self.layout, self.tell, self.sizes_vary = classifier, layout, tell, sizes_vary
         self.plain = classifier.forward
-        self.compiled = torch.compile(self.plain, dynamic=False)
+        self.compiled = torch.compile(self.plain, dynamic=None if sizes_vary else False)
         self.used = True
         self.hindrance = ""
         """What prevented compilation; empty where nothing did yet."""
@@ -53,10 +54,10 @@ class CompiledForward:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledForward:
         """The pass of the classifier's copy: with the original's bound method it would use the original's weights."""
-        return CompiledForward(copy.deepcopy(self.classifier, memo), self.layout, self.tell)
+        return CompiledForward(copy.deepcopy(self.classifier, memo), self.layout, self.tell, self.sizes_vary)
 
 
-def compile_forward(classifier: nn.Module, layout: str, tell: Callable[[str], None]) -> None:
+def compile_forward(classifier: nn.Module, layout: str, tell: Callable[[str], None], sizes_vary: bool = False) -> None:
     """Compiles the forward pass and, with it, the gradients, at the first use of each mode; arguments as there.
 
     Where torch makes more graphs than its limit, it would run all further ones uncompiled without a word: here that is
@@ -68,7 +69,7 @@ def compile_forward(classifier: nn.Module, layout: str, tell: Callable[[str], No
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # else it misses CUDA wherever none is
     tracing.fail_on_recompile_limit_hit = True
     compiler.compile_threads = torch.get_num_threads()
-    classifier.forward = CompiledForward(classifier, layout, tell)
+    classifier.forward = CompiledForward(classifier, layout, tell, sizes_vary)
 
 
 @contextlib.contextmanager

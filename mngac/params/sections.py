@@ -281,6 +281,9 @@ class Suite(Closed):
     processes: Positive = 1
     """Worker processes that share the batches on the CPU, each with `run.threads`, no more than the cores hold; a CUDA
     device is one worker. Results do not depend on it."""
+    compile: bool = False
+    """true: attacks ask a copy of the classifier that went through torch.compile, if there is a compiler; what they
+    find is judged on the classifier itself."""
     batch_size: Positive
     """Images attacked at a time."""
     n: Positive | None

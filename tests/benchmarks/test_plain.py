@@ -7,8 +7,8 @@ from benchmarks.convolutions import Recorder
 from benchmarks.settings import Settings
 from benchmarks.sides import RATE, Ours, Reference
 from benchmarks.training import METHODS
-from benchmarks.turns import Clock
 from mngac.methods.base import Batch, Step
+from mngac.tuning.timing import Clock
 
 SMALL = Settings(model="wrn_10_1", batch=6, image_size=12, attack_steps=(2, 3, 2))
 CLOCK = Clock("cpu", 1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from evaluation_helpers import RADII, digits, suite, trained
 
-from mngac.evaluation import loop
+from mngac.evaluation import tasks
 from mngac.evaluation.acceptance import Target, accept
 from mngac.evaluation.loop import evaluate
 
@@ -79,7 +79,7 @@ def test_attacks_ask_the_cheaper_copy_and_the_classifier_itself_judges(monkeypat
         asked.append(len(images))
         return torch.nn.functional.one_hot(torch.full((len(images),), 10), 11).float() + 0 * images.sum()
 
-    monkeypatch.setattr(loop, "folded", lambda classifier, images: wrong)
+    monkeypatch.setattr(tasks, "asked", lambda *given: wrong)
     classifier = trained()
     clean = (classifier(x).argmax(1) == y).tolist()
     found = evaluate(classifier, x, y, suite("batched_apgd_ce linf"), RADII)

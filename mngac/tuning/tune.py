@@ -21,10 +21,10 @@ from mngac.pipeline.jobs import job
 from mngac.pipeline.machine import machine_of
 from mngac.pipeline.paths import data_path
 from mngac.pipeline.progress import Log
-from mngac.training.choice import Compared, Timed, chosen, to_compile, whole_of
-from mngac.training.findings import Measured, lines_of, notes, table
 from mngac.training.plan import Plan, steps_of_an_epoch
-from mngac.training.timing import Clock, Heard, compare, seconds_a_step, trainer_of, warm
+from mngac.tuning.choice import Compared, Timed, chosen, to_compile, whole_of
+from mngac.tuning.findings import Measured, lines_of, notes, table
+from mngac.tuning.timing import Clock, Heard, compare, seconds_a_step, trainer_of, warm
 
 
 class Tuning:

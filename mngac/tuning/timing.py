@@ -21,9 +21,9 @@ from mngac.models.compiled import hindrance
 from mngac.pipeline.device import repeatable
 from mngac.pipeline.memory import keep_freed_memory
 from mngac.pipeline.progress import Log
-from mngac.training.choice import Compared
 from mngac.training.plan import Plan, learning_rate
 from mngac.training.trainer import Trainer
+from mngac.tuning.choice import Compared
 
 WARM, TURNS = 3, 5
 """Steps of each variant and norm that are taken before any is timed, among them those that are counted; and timed."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mngac.models.layout import FORMATS
 from mngac.params.errors import cut
-from mngac.training.choice import Compared, Timed, Whole, all_steps, chosen, whole_compiled, whole_of
-from mngac.training.timing import TURNS
+from mngac.tuning.choice import Compared, Timed, Whole, all_steps, chosen, whole_compiled, whole_of
+from mngac.tuning.timing import TURNS
 
 
 @dataclass
