@@ -4,6 +4,7 @@
     python -m benchmarks loading --json measured.json
     python -m benchmarks devices --device cuda --json measured.json
     python -m benchmarks evaluation --checkpoint classifier.safetensors --data digits.safetensors --json measured.json
+    python -m benchmarks precision --work precision --json measured.json
     python -m benchmarks start --json measured.json
     python -m benchmarks page measured.json > docs/measurements.md
 
@@ -25,6 +26,7 @@ HELP = {
     "loading": "batches made on the device against a DataLoader",
     "evaluation": "images a second by suite",
     "attacks": "a suite's own APGD against pyautoattack's, at equal budgets",
+    "precision": "what bfloat16 costs in accuracy",
     "start": "a stage's start against a bare import of torch",
     "operators": "where a training step spends its time",
     "devices": "whether a device and its precisions agree with the CPU",

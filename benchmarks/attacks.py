@@ -1,22 +1,28 @@
 """A suite's own APGD against pyautoattack's: the same losses, steps, starts and targets, in turns.
 
 The suite is run as it is, and with each `batched_apgd_*` exchanged for pyautoattack's attack of the same settings, by
-the same evaluation. pyautoattack's targeted loss is the ratio of differences of logits, ours the margin.
+the same evaluation. pyautoattack's targeted loss is the ratio of differences of logits, ours the margin. It is timed
+twice: as one runs it elsewhere, on weights in torch's default memory format, batch norms as they are, malloc as it
+comes; and `here`, on the very classifier and under the very malloc setting that ours has.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from benchmarks import subjects
 from benchmarks.memory import allocator
 from benchmarks.turns import Spread, in_turns, ratio
 from mngac.evaluation.loop import Evaluation, evaluate
+from mngac.models.layout import lay_out
 from mngac.params.checks import load
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Suite
@@ -24,6 +30,7 @@ from mngac.params.types import NORMS
 from mngac.tuning.timing import Clock
 
 THEIRS = {"batched_apgd_ce": "apgd_ce", "batched_apgd_t": "apgd_t"}
+SIDES = ("pyautoattack", "pyautoattack here", "ours")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,25 +51,36 @@ def exchanged(attack: AttackConfig) -> AttackConfig:
     return AttackConfig(**{"restarts": 1, **stated})
 
 
+def elsewhere(classifier: nn.Module) -> nn.Module:
+    """The classifier as one has it elsewhere: contiguous weights, and no word on which batch norms can be folded."""
+    copied = copy.deepcopy(classifier)
+    lay_out(copied, "contiguous")
+    for module in copied.modules():
+        module.normed = {}  # type: ignore[assignment]
+    return copied
+
+
 def rows(a: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row a norm, and one of all norms together."""
     torch.set_num_threads(a.threads)
     whom, suite, clock = subjects.subject(a), load().evaluation[a.suite], Clock(a.device, a.threads)
-    totals: dict[str, list[float]] = {"pyautoattack": [0.0] * a.turns, "ours": [0.0] * a.turns}
+    plain = replace(whom, classifier=elsewhere(whom.classifier))
+    totals: dict[str, list[float]] = {name: [0.0] * a.turns for name in SIDES}
     unions: dict[str, list[bool]] = {}
     for norm in NORMS:
-        ours = [attack for attack in suite.attacks if attack.norm == norm]
-        if not ours:
+        attacks = [attack for attack in suite.attacks if attack.norm == norm]
+        if not attacks:
             continue
-        attacks = {"pyautoattack": [exchanged(attack) for attack in ours], "ours": ours}
+        ours = suite.model_copy(update={"attacks": attacks})
+        theirs = suite.model_copy(update={"attacks": [exchanged(attack) for attack in attacks]})
         found: dict[str, Evaluation] = {}
-        suites = {name: suite.model_copy(update={"attacks": chosen}) for name, chosen in attacks.items()}
-        sides = {name: partial(timed, name, chosen, whom, a.device, clock, found) for name, chosen in suites.items()}
-        for name, chosen in suites.items():
-            timed(name, chosen, whom.few(), a.device, clock, found)
+        given = {"pyautoattack": (theirs, plain), "pyautoattack here": (theirs, whom), "ours": (ours, whom)}
+        for name, (chosen, subject) in given.items():
+            timed(name, chosen, subject.few(), a.device, clock, found)
+        sides = {name: partial(timed, name, *given[name], a.device, clock, found) for name in SIDES}
         turns = in_turns(sides, a.turns)
-        standing = {name: found[name].robust(norm) for name in sides}
-        for name in sides:
+        standing = {name: found[name].robust(norm) for name in SIDES}
+        for name in SIDES:
             totals[name] = [before + s for before, s in zip(totals[name], turns[name], strict=True)]
             unions[name] = [u and r for u, r in zip(unions.get(name, standing[name]), standing[name], strict=True)]
         yield row(norm, whom, turns, standing)
@@ -73,7 +91,7 @@ def timed(
     name: str, suite: Suite, whom: subjects.Subject, device: str, clock: Clock, found: dict[str, Evaluation]
 ) -> float:
     """Seconds of an evaluation, which is left in `found`."""
-    allocator(kept=name == "ours")
+    allocator(kept=name != "pyautoattack")
     started = clock.now()
     found[name] = evaluate(whom.classifier, whom.images, whom.labels, suite, whom.radii, device=device)
     return clock.now() - started
@@ -89,5 +107,6 @@ def row(norm: str, whom: subjects.Subject, turns: dict[str, list[float]], standi
         "ours_seconds": Spread.of(turns["ours"]).as_dict(),
         "pyautoattack_seconds": Spread.of(turns["pyautoattack"]).as_dict(),
         "ratio": ratio(turns["pyautoattack"], turns["ours"]).as_dict(),
+        "ratio_here": ratio(turns["pyautoattack here"], turns["ours"]).as_dict(),
         "robust_percent": {name: round(100 * sum(marks) / len(marks), 2) for name, marks in standing.items()},
     }

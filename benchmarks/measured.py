@@ -22,7 +22,7 @@ class Run:
     """One run of one benchmark."""
 
     benchmark: str
-    """`train`, `loading`, `evaluation`, `attacks` or `start`."""
+    """The command: `train`, `loading`, ..."""
     command: str
     settings: dict[str, Any]
     machine: dict[str, Any]

@@ -15,7 +15,7 @@ from mngac.attacks.pgd import Classifier
 from mngac.models.compiled import compile_forward
 from mngac.models.folded import folded
 
-IMAGES = 128
+IMAGES = 8
 """Images, the first ones of an evaluation, on which a cheaper classifier is compared with the classifier."""
 
 

@@ -4,14 +4,17 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from benchmarks import __main__ as command
 from benchmarks import measured
-from benchmarks.attacks import exchanged
+from benchmarks.attacks import elsewhere, exchanged
 from benchmarks.convolutions import Recorder
 from benchmarks.settings import Settings
 from benchmarks.training import rows
 from benchmarks.turns import Spread, ratio
+from mngac.models.files import Architecture
+from mngac.models.folded import folded
 from mngac.params.checks import load
 from mngac.params.sections import AttackConfig, Suite
 
@@ -72,7 +75,13 @@ def test_every_kind_of_run_has_its_table(file, capsys):
         | {"ratio": SPREAD},
         "evaluation": {"suite": "quick", "seconds": SPREAD, "images_per_second": 10.0, "passes_an_image": 7.0}
         | {"robust_percent": {"linf": 50.0}, **seconds},
-        "attacks": {"norm": "l1", "ours_seconds": SPREAD, "pyautoattack_seconds": SPREAD, "ratio": SPREAD}
+        "attacks": {
+            "norm": "l1",
+            "ours_seconds": SPREAD,
+            "pyautoattack_seconds": SPREAD,
+            "ratio": SPREAD,
+            "ratio_here": SPREAD,
+        }
         | {"robust_percent": sides, **seconds},
         "start": {"what": "import torch", "seconds": SPREAD, "of_import_torch": SPREAD},
     }
@@ -115,8 +124,19 @@ def test_a_suites_attacks_are_compared_norm_by_norm_and_as_a_whole(file, monkeyp
     assert command.main(["attacks", "--n", "4", "--turns", "2", "--json", str(file)]) == 0
     linf, l2, whole = measured.read(file)[0].rows
     assert (linf["norm"], l2["norm"], whole["norm"], whole["n"]) == ("linf", "l2", "all", 4)
-    for side in ("ours", "pyautoattack"):
+    for side in ("ours", "pyautoattack", "pyautoattack here"):
         assert whole["robust_percent"][side] <= min(row["robust_percent"][side] for row in (linf, l2))
+
+
+def test_elsewhere_a_classifier_is_contiguous_and_nothing_of_it_is_folded():
+    torch.manual_seed(0)
+    net = Architecture("wrn_10_1", 10, 3, 32).build().eval()
+    x = torch.rand(2, 3, 32, 32)
+    plain = elsewhere(net)
+    assert folded(net, x) is not None and folded(plain, x) is None
+    assert all(weight.is_contiguous() for weight in plain.parameters())
+    assert not all(weight.is_contiguous() for weight in net.parameters())
+    torch.testing.assert_close(plain(x), net(x), rtol=1e-3, atol=1e-4)
 
 
 def test_a_suite_of_other_attacks_has_nothing_to_be_compared_with(capsys):
