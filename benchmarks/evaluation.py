@@ -19,6 +19,7 @@ from mngac.tuning.timing import Clock
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the benchmark."""
     parser.add_argument("--suites", nargs="+", default=["quick", "pgd", "apgd"], help="of params.yaml")
+    parser.add_argument("--compile", action="store_true", help="as evaluation.<suite>.compile; the compiling counts")
     subjects.add_options(parser)
 
 
@@ -29,14 +30,15 @@ def rows(a: argparse.Namespace) -> Iterator[dict[str, Any]]:
     allocator(kept=True)
     for name in a.suites:
         few, seconds = whom.few(), []
+        suite = suites[name].model_copy(update={"compile": a.compile})
         evaluate(few.classifier, few.images, few.labels, suites[name], few.radii, device=a.device)
         for _ in range(a.turns):
             started = clock.now()
-            found = evaluate(whom.classifier, whom.images, whom.labels, suites[name], whom.radii, device=a.device)
+            found = evaluate(whom.classifier, whom.images, whom.labels, suite, whom.radii, device=a.device)
             seconds.append(clock.now() - started)
-        marks = {norm: found.robust(norm) for norm in dict.fromkeys(attack.norm for attack in suites[name].attacks)}
+        marks = {norm: found.robust(norm) for norm in dict.fromkeys(attack.norm for attack in suite.attacks)}
         yield {
-            "suite": name,
+            "suite": f"{name}, compiled" if a.compile else name,
             "classifier": whom.name,
             "n": len(whom.labels),
             "turns": a.turns,
