@@ -41,8 +41,16 @@ def folded(classifier: object, x: Tensor) -> nn.Module | None:
 
 
 def _fold(module: nn.Module) -> int:
-    pairs = getattr(module, "normed", {})
-    for convolution, norm in pairs.items():
-        setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm)))
-        setattr(module, norm, nn.Identity())
-    return len(pairs)
+    """Folds what the module says can be, and counts it; norms of another kind, put in their place, stay."""
+    folds = 0
+    for name, name_of_norm in getattr(module, "normed", {}).items():
+        conv, norm = getattr(module, name), getattr(module, name_of_norm)
+        if _foldable(conv, norm):
+            setattr(module, name, fuse_conv_bn_eval(conv, norm))
+            setattr(module, name_of_norm, nn.Identity())
+            folds += 1
+    return folds
+
+
+def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
+    return isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None

@@ -57,6 +57,17 @@ def test_a_copy_that_would_be_another_classifier_is_none():
     assert folded(net, x) is None
 
 
+def test_norms_of_another_kind_stay_as_they_are():
+    net, x = classifier("wrn_10_1"), images()
+    net.block1.layer[0].bn2 = nn.GroupNorm(4, 16).double().eval()
+    net.block2.layer[0].bn2 = nn.BatchNorm2d(32, track_running_stats=False).double().eval()
+    copied = folded(net, x)
+    assert isinstance(copied.block1.layer[0].bn2, nn.GroupNorm)
+    assert isinstance(copied.block2.layer[0].bn2, nn.BatchNorm2d)
+    assert isinstance(copied.block3.layer[0].bn2, nn.Identity)
+    torch.testing.assert_close(copied(x), net(x), rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("what", ["in train mode", "with nothing to fold", "that is no module"])
 def test_there_is_no_copy_of_a_classifier(what):
     others = {
