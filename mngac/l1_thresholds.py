@@ -99,7 +99,8 @@ def _threshold_by_newton(size: Tensor, slack: Tensor, radius: float) -> Tensor:
         excess = torch.minimum((size - theta).clamp_min_(0), slack).sum(1, keepdim=True) - radius
         falling = torch.count_nonzero((size > theta) & (full <= theta), dim=1).view(-1, 1)
         step = (theta + excess / falling).clamp_min(0)
-        settled = ~((step - theta).abs() > SETTLED * largest)  # rows that are not finite, too
+        # Rows that are not finite are settled, too, and those whose sum jumps where no number lies between.
+        settled = ~((step - theta).abs() > SETTLED * largest) | (high - low <= SETTLED * largest)
         if bool(settled.all()):
             return theta
         low, high = torch.where(excess > 0, theta, low), torch.where(excess < 0, theta, high)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
+from mngac.evaluation.reproducible import reproducible
 from mngac.norms import LP
 from mngac.params.sections import AttackConfig
 from mngac.shapes import Images, Labels, Logits
@@ -71,25 +71,6 @@ def is_correct(logits: Logits, y: Labels) -> Tensor:
     own = logits.gather(1, y[:, None])
     others = logits.scatter(1, y[:, None], -torch.inf)
     return logits.isfinite().all(1) & (own > others).all(1)
-
-
-@contextlib.contextmanager
-def reproducible(tensor_float32: bool) -> Iterator[None]:
-    """Convolutions on CUDA that give the same bits twice.
-
-    Where `tensor_float32` is false, all is computed in plain float32, whatever precision the caller has set.
-    """
-    with contextlib.ExitStack() as stack:
-        cudnn = torch.backends.cudnn
-        stack.enter_context(
-            cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=tensor_float32)
-        )
-        if not tensor_float32:
-            stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
-            torch.set_float32_matmul_precision("highest")
-            for device in ("cpu", "cuda"):
-                stack.enter_context(torch.autocast(device, enabled=False))
-        yield
 
 
 @torch.no_grad()

@@ -17,11 +17,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mngac.attacks.pgd import Classifier
-from mngac.evaluation.acceptance import is_correct, reproducible
+from mngac.evaluation.acceptance import is_correct
 from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import probe
+from mngac.evaluation.reproducible import reproducible
 from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, as_many_as_fit, guarded
 from mngac.models.frozen import frozen_weights
 from mngac.params.errors import UserError

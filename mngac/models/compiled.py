@@ -43,12 +43,15 @@ class CompiledForward:
         """Logits (batch, classes) of images (batch, channels, height, width)."""
         if not self.used or self.hindrance:
             return self.plain(x)
+        from torch._dynamo import config as tracing
+
         try:
-            return self.compiled(laid_out(x, self.layout))
+            with tracing.patch(fail_on_recompile_limit_hit=True):
+                return self.compiled(laid_out(x, self.layout))
         except Exception as error:
-            found = error
+            found = _first_line(error)
         logits: Tensor = self.plain(x)  # or the classifier's own error
-        self.hindrance = _first_line(found)
+        self.hindrance = found
         self.tell(self.hindrance)
         return logits
 
@@ -63,11 +66,9 @@ def compile_forward(classifier: nn.Module, layout: str, tell: Callable[[str], No
     Where torch makes more graphs than its limit, it would run all further ones uncompiled without a word: here that is
     a failure like any other. As many processes compile as torch has threads.
     """
-    from torch._dynamo import config as tracing
     from torch._inductor import config as compiler
 
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # else it misses CUDA wherever none is
-    tracing.fail_on_recompile_limit_hit = True
     compiler.compile_threads = torch.get_num_threads()
     classifier.forward = CompiledForward(classifier, layout, tell, sizes_vary)
 

@@ -30,9 +30,11 @@ def folded(classifier: object, x: Tensor) -> nn.Module | None:
     """
     if not isinstance(classifier, nn.Module) or any(module.training for module in classifier.modules()):
         return None
-    copied = copy.deepcopy(classifier)
-    if not sum(_fold(module) for module in copied.modules()):
+    if not any(_pairs(module) for module in classifier.modules()):
         return None
+    copied = copy.deepcopy(classifier)
+    for module in copied.modules():
+        _fold(module)
     lay_out(copied)
     with torch.no_grad():
         logits, others = classifier(x), copied(x)
@@ -40,17 +42,18 @@ def folded(classifier: object, x: Tensor) -> nn.Module | None:
     return copied.requires_grad_(False) if same else None
 
 
-def _fold(module: nn.Module) -> int:
-    """Folds what the module says can be, and counts it; norms of another kind, put in their place, stay."""
-    folds = 0
-    for name, name_of_norm in getattr(module, "normed", {}).items():
-        conv, norm = getattr(module, name), getattr(module, name_of_norm)
-        if _foldable(conv, norm):
-            setattr(module, name, fuse_conv_bn_eval(conv, norm))
-            setattr(module, name_of_norm, nn.Identity())
-            folds += 1
-    return folds
+def _fold(module: nn.Module) -> None:
+    for name, name_of_norm in _pairs(module).items():
+        setattr(module, name, fuse_conv_bn_eval(getattr(module, name), getattr(module, name_of_norm)))
+        setattr(module, name_of_norm, nn.Identity())
 
 
-def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
+def _pairs(module: nn.Module) -> dict[str, str]:
+    """What the module says can be folded; norms of another kind, put in their place, stay as they are."""
+    said = getattr(module, "normed", None)
+    named = said if isinstance(said, dict) else {}
+    return {c: n for c, n in named.items() if _foldable(getattr(module, c, None), getattr(module, n, None))}
+
+
+def _foldable(conv: object, norm: object) -> bool:
     return isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None

@@ -34,7 +34,7 @@ def evaluate(p: Params, w: Wildcards) -> list[str]:
 def measuring(suite: Suite) -> list[str]:
     """What computes a suite's attacks and accepts their results: where it is alike, records are comparable."""
     attacks = {find("evaluation/attacks", config.attack).root for config in suite.attacks}
-    return ["mngac.evaluation.acceptance", *sorted(attacks)]
+    return ["mngac.evaluation.acceptance", "mngac.evaluation.asked", *sorted(attacks)]
 
 
 def model_figures(p: Params, w: Wildcards) -> list[str]:

@@ -3,6 +3,7 @@
 import copy
 import functools
 import shutil
+import threading
 
 import pytest
 import torch
@@ -54,7 +55,34 @@ def test_a_compiled_classifier_is_a_copy_and_the_one_that_judges_stays_plain(tra
         cheaper = asked(net, x, True, untold)
         torch.testing.assert_close(cheaper(x), net(x), rtol=1e-3, atol=1e-3)
         assert "forward" not in vars(net) and "forward" in vars(cheaper)
-        assert norms(cheaper) <= norms(net) == norms(before)
+        assert norms(cheaper) < norms(net) == norms(before) or not norms(net)
+
+
+@pytest.mark.parametrize("wrong", ["logits", "gradients"])
+def test_a_compiled_copy_that_is_another_classifier_is_not_asked(monkeypatch, wrong):
+    """As a compiler's fault would make it: forward and backward passes are compiled each by itself."""
+
+    def faulty(forward, **options):
+        return (lambda x: 2 * forward(x)) if wrong == "logits" else (lambda x: forward(x).detach() + 0 * x.sum())
+
+    monkeypatch.setattr(compiled.torch, "compile", faulty)
+    said = []
+    net, x = small(), digits()[0]
+    found = asked(net, x, True, said.append)
+    assert said == ["other logits or gradients than the classifier's own"]
+    assert "forward" not in vars(found) and norms(found) < norms(net)
+
+
+def test_a_classifier_that_can_not_be_copied_is_asked_itself():
+    net = trained()
+    net.lock = threading.Lock()
+    net.normed = True
+    assert asked(net, digits()[0], False, untold) is net
+
+
+def test_batch_norms_are_folded_whatever_precision_the_attacks_run_in():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert norms(asked(small(), digits()[0], False, untold)) < norms(small())
 
 
 def test_a_callable_that_is_no_module_is_asked_uncompiled_and_that_is_said():
@@ -75,14 +103,15 @@ def test_batches_of_all_sizes_share_a_few_graphs_and_break_what_an_uncompiled_pa
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler: no g++ here")
-def test_a_compiled_evaluation_comes_to_its_end_compiled():
+def test_a_compiled_evaluation_comes_to_its_end_compiled(capfd):
     torch._dynamo.reset()
     x, y = digits(60)
     runner = tasks.Runner(small(), x, y, 0, "cpu", compiled=True)
     logits = runner.asked(x)
     torch.testing.assert_close(logits, runner.classifier(x), rtol=1e-3, atol=1e-3)
     assert hindrance(runner.asked) == ""
-    found = evaluate(small(), x, y, suite("batched_apgd_ce linf", compile=True), RADII)
+    found = evaluate(small(), x, y, suite("batched_apgd_ce linf", compile=True), RADII, log=Log(name="who"))
+    assert "torch.compile" not in capfd.readouterr().err
     uncompiled = evaluate(small(), x, y, suite("batched_apgd_ce linf"), RADII)
     assert abs(sum(found.union()) - sum(uncompiled.union())) <= 2
 
