@@ -1,7 +1,7 @@
 """Auto-PGD for l_inf, l_2 and l_1, batched on the device: no step sizes to choose.
 
 Croce and Hein 2020 (l_inf, l_2) and 2021 (l_1, with adaptive sparsity). Every decision is per image by masks, so
-there is no host synchronisation; training uses the point of highest loss, evaluation the last one that fools.
+no device is waited for; training uses the point of highest loss, evaluation the last one that fools.
 """
 
 from __future__ import annotations
