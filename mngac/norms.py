@@ -1,7 +1,7 @@
 """What each norm supplies: a random start, an ascent step, projections, and generated noise put into the ball.
 
-Images lie in [0, 1]; radii and step sizes are lengths in the norm. All functions work per image, in float32, and wait for
-no device.
+Images lie in [0, 1]; radii and step sizes are lengths in the norm. All functions work per image, in float32, and
+wait for no device.
 """
 
 from __future__ import annotations
