@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,7 @@ class Tuning:
 
     def _apart(self, method: str, layout: str) -> Compared | str:
         plan = self.plan(method)
-        training = plan.training.model_copy(update={"layout": layout})
-        plan = Plan(training, plan.radii, plan.method, plan.seed, plan.device)
+        plan = replace(plan, training=plan.training.model_copy(update={"layout": layout}))
         given = (data_path(self.dataset), plan, self.clock, self.machine.get("deterministic", False))
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             return process.submit(compare, *given).result()
