@@ -19,7 +19,7 @@ from mngac.attacks.apgd import (
 from mngac.data.loaders.digits import load
 from mngac.data.workspace import Workspace
 from mngac.evaluation.acceptance import Target
-from mngac.evaluation.apgd_until_broken import apgd_until_broken
+from mngac.evaluation.apgd_until_broken import ROWS, apgd_until_broken
 from mngac.evaluation.attacks import apgd_ce, apgd_t, batched_apgd_ce, batched_apgd_t
 from mngac.norms import LP
 from mngac.params.sections import AttackConfig, DataConfig
@@ -144,6 +144,23 @@ def test_broken_images_leave_and_cost_nothing_more(digits):
 
     apgd_until_broken(Problem(counting, "linf", 0.5, 50), x, y, y.expand(4, -1), 0)
     assert seen[0] == len(x) and sum(seen) < 12 * len(x)
+
+
+def test_rows_leave_down_to_a_multiple_of_sixteen_and_the_broken_among_them_stay_as_they_were(digits):
+    net, x, y = digits
+    net, x, y, seen = OneByOne(net), x[:40], y[:40], []
+
+    def counting(images):
+        seen.append(len(images))
+        return net(images)
+
+    def attacked(classifier, chosen):
+        problem = Problem(classifier, "linf", RADII["linf"], 30)
+        return apgd_until_broken(problem, x[chosen], y[chosen], y[None, chosen], 0)
+
+    together = attacked(counting, slice(40))
+    assert min(seen) < 40 and {count % ROWS for count in seen if count < 40} == {0}
+    assert torch.equal(together, torch.cat([attacked(net, slice(i, i + 1)) for i in range(40)]))
 
 
 def test_more_starts_never_lose_what_fewer_found(digits):
