@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mngac.attacks.pgd import Classifier
 from mngac.data import store
 from mngac.models.files import Architecture, load_classifier
 from mngac.params.checks import load
@@ -21,7 +22,7 @@ from mngac.streams import stream
 class Subject:
     """A classifier, images with labels, and the radii of its data set."""
 
-    classifier: nn.Module
+    classifier: Classifier
     images: Tensor
     labels: Tensor
     radii: Radii
