@@ -30,7 +30,7 @@ import yaml
 from benchmarks import machine, measured
 from benchmarks.page import page
 from benchmarks.records_page import records_page
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 from mngac.results.records import read
 
 ROOT = Path(__file__).parent.parent

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import machine
 from mngac.params.errors import UserError
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 
 SCHEMA = 1
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mngac.params.errors import UserError
-from mngac.pipeline.cache import atomic
+from mngac.pipeline.atomic import atomic
 
 SCHEMA = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mngac.data.workspace import Workspace
 from mngac.params.errors import DataError
 from mngac.params.registry import find
 from mngac.params.sections import DataConfig
-from mngac.pipeline.cache import cache_root
+from mngac.pipeline.cache import Cache
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.progress import Log
 from mngac.streams import stream
@@ -86,15 +86,21 @@ def _fewer(split: Split, count: int | None, ordered: bool) -> Split:
     return Split(split.images[keep], split.labels[keep], split.index[keep])
 
 
-def prepare(name: str, source: DataConfig, path: str | Path, log: Log) -> dict[str, Split]:
+def prepare(name: str, source: DataConfig, path: str | Path, scratch: Path, log: Log) -> dict[str, Split]:
     """Loads a data set, holds splits out and writes its tensor file; the splits.
+
+    Args:
+        name: of the data set.
+        source: where its images come from.
+        path: the tensor file.
+        scratch: a folder for what a loader unpacks.
+        log: where progress is shown.
 
     Raises:
         DataError: one line on what is wrong with the source; no file is left then.
     """
     load = find("data/loaders", source.loader).load()
-    with tempfile.TemporaryDirectory(prefix="mngac-") as scratch:
-        raw = load(source, Workspace(name, log, cache_root() / "downloads", Path(scratch)))
+    raw = load(source, Workspace(name, log, Cache().root / "downloads", scratch))
     if isinstance(source.unlabelled, str) and raw.pool is None:
         raw = replace(
             raw, pool=read_pool(source.unlabelled, raw.train_images.shape[1:], len(raw.classes), source.size, log)
@@ -115,4 +121,7 @@ def prepare(name: str, source: DataConfig, path: str | Path, log: Log) -> dict[s
 def run(context: Context) -> None:
     """Writes data/<dataset>.safetensors."""
     name = context.job.wildcards["dataset"]
-    prepare(name, context.job.params.data[name], context.job.outputs["data"], context.log)
+    scratch = context.work / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)  # what a killed run has unpacked may be half a file
+    scratch.mkdir()
+    prepare(name, context.job.params.data[name], context.outputs["data"], scratch, context.log)

@@ -96,5 +96,5 @@ def run(context: Context) -> None:
     data = store.load(context.job.inputs["data"])
     classifier = load_classifier(context.job.inputs["teacher"], context.device)
     labels, facts = label(classifier, data, context.device, context.job.params.pseudo_label)
-    save_pseudo_labels(context.job.outputs["labels"], labels, data.digest, facts)
+    save_pseudo_labels(context.outputs["labels"], labels, data.digest, facts)
     context.log.line(f"pseudo_label {context.job.name}: {json.dumps(facts)}")

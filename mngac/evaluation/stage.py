@@ -11,7 +11,7 @@ import torch
 from mngac.data import store
 from mngac.evaluation.loop import Evaluation, evaluate
 from mngac.models.opened import open_classifier
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
 from mngac.results.records import SCHEMA, Record
@@ -41,7 +41,7 @@ def run(context: Context) -> None:
     about = {**provenance(context.key, context.key_parts, context.device, suite), "held_out": data.held_out}
     who = {**w, "seed": int(w["seed"]), "split": params.run.split}
     record = record_of(evaluation, split.index[:n].tolist(), about, _training(job.inputs.get("training")), **who)
-    write_text(job.outputs["record"], record.to_json())
+    write_text(context.outputs["record"], record.to_json())
 
 
 def record_of(

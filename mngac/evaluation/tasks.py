@@ -25,7 +25,7 @@ from mngac.evaluation.outcome import Outcome
 from mngac.params.errors import UserError
 from mngac.params.registry import find
 from mngac.params.sections import AttackConfig
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.memory import keep_freed_memory
 from mngac.pipeline.progress import Log
 

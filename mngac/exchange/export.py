@@ -19,7 +19,8 @@ from mngac.exchange import model_card
 from mngac.exchange.exported import Export
 from mngac.models.files import architecture_of, load_classifier
 from mngac.params.types import NORMS, Norm
-from mngac.pipeline.cache import Cache, atomic, write_text
+from mngac.pipeline.atomic import atomic, write_text
+from mngac.pipeline.cache import Cache
 from mngac.pipeline.fingerprint import file_digest
 from mngac.pipeline.paths import data_path, trained_wildcards
 from mngac.results import records

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mngac.figures import decision_boundary, features, loss_landscape, over_radius, perturbations
 from mngac.figures.style import STYLE, save
 from mngac.figures.subjects import Subjects, load
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 
 DRAW: dict[str, Callable[[Subjects], Figure]] = {
@@ -24,7 +24,7 @@ DRAW: dict[str, Callable[[Subjects], Figure]] = {
 
 def run(context: Context) -> None:
     """Writes the figures of one data set as PNG and SVG, and robust accuracy over radius as CSV."""
-    params, outputs = context.job.params, context.job.outputs
+    params, outputs = context.job.params, context.outputs
     dataset = context.job.wildcards["dataset"]
     torch.set_num_threads(params.run.threads)
     subjects = load(params, dataset, context.device)

@@ -13,7 +13,7 @@ from mngac.figures import clean_and_union, components, generator, learning_curve
 from mngac.figures.style import STYLE, save
 from mngac.params.sections import Params
 from mngac.params.types import NORMS
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.results.training_log import read_log
 
@@ -45,7 +45,7 @@ def training_curves(params: Params) -> str:
 
 def run(context: Context) -> None:
     """Writes every figure as PNG and SVG, and the training curves as CSV."""
-    params, outputs = context.job.params, context.job.outputs
+    params, outputs = context.job.params, context.outputs
     write_text(outputs["training_curves.csv"], training_curves(params))
     with plt.rc_context(STYLE):
         for name, draw in DRAW.items():

@@ -1,35 +1,56 @@
 """The artifact cache: what a stage made, kept under the digest of everything that it was made from.
 
 Both engines and the command line share it, so switching engines, deleting outputs or changing a parameter and back
-trains nothing again. It lies outside the workspace (`$MNGAC_CACHE`, by default ~/.cache/mngac). Nothing here imports
-torch.
+trains nothing again. It lies outside the workspace (`$MNGAC_CACHE`, by default ~/.cache/mngac). What comes out of it is
+what went in, or nothing does. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
-import tempfile
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from mngac.params.errors import UserError
+from mngac.pipeline.atomic import atomic, synchronise, write_text
 from mngac.pipeline.fingerprint import file_digest
+from mngac.pipeline.lease import Held, leased
 
 SCHEMA = 1
+OWN = Path(".mngac/cache")
+"""Of a workspace whose cache may not be written: what is made there is kept here."""
+KEY = re.compile(r"[0-9a-f]{64}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""Names of files in an entry: none leads out of its folder."""
 
 
 def cache_root() -> Path:
-    """The cache's folder: `$MNGAC_CACHE` or ~/.cache/mngac."""
-    return Path(os.environ.get("MNGAC_CACHE") or Path.home() / ".cache" / "mngac").absolute()
+    """The cache's folder: `$MNGAC_CACHE` or ~/.cache/mngac.
+
+    Raises:
+        UserError: where there is no home folder to put it into, or something else in its place.
+    """
+    try:
+        root = Path(os.environ.get("MNGAC_CACHE") or Path.home() / ".cache" / "mngac").expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError("the cache: no home folder is known; set MNGAC_CACHE to a folder") from error
+    for path in (root, *root.parents):
+        if path.exists() and not path.is_dir():
+            raise UserError(
+                f"MNGAC_CACHE: found {path}, which is no folder; allowed: a folder, made where it is missing"
+            )
+    return root
 
 
 def key_of(parts: dict[str, Any]) -> str:
@@ -37,32 +58,8 @@ def key_of(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+class Damaged(Exception):  # noqa: N818
+    """An entry is not what was stored: what is wrong with it, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,36 @@ class Entry:
     key: str
     folder: Path
     about: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Entry:
+        """The entry in a folder, as far as its entry.json can tell.
+
+        Raises:
+            Damaged: where that is not an entry's, or another key's.
+            UserError: where it was written by another version of the cache.
+        """
+        about = folder / "entry.json"
+        try:
+            content = json.loads(about.read_bytes())
+        except FileNotFoundError as error:
+            raise Damaged("entry.json: missing") from error
+        except ValueError as error:
+            raise Damaged("entry.json: no JSON") from error
+        if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+            raise Damaged("entry.json: no entry")
+        if content["schema"] != SCHEMA:
+            raise UserError(f"{about}: schema {content['schema']!r}; this version reads schema {SCHEMA}")
+        parts, outputs = content.get("parts"), content.get("outputs")
+        if not isinstance(parts, dict) or key_of(parts) != folder.name:
+            raise Damaged("entry.json: of another key")
+        if not isinstance(parts.get("stage"), str) or not isinstance(parts.get("wildcards"), dict):
+            raise Damaged("entry.json: no stage")
+        if not isinstance(outputs, dict) or not all(NAME.fullmatch(name) for name in outputs):
+            raise Damaged("entry.json: no outputs")
+        if not isinstance(content.get("stored"), float):
+            raise Damaged("entry.json: no time")
+        return cls(folder.name, folder, content)
 
     @property
     def name(self) -> str:
@@ -83,29 +110,51 @@ class Entry:
         """Bytes on disk."""
         return sum(f.stat().st_size for f in self.folder.iterdir())
 
-    def restore(self, outputs: dict[str, str]) -> bool:
-        """Puts the outputs in place; False, and the entry is gone, where its files are not what they were."""
-        digests = self.about["outputs"]
-        if set(digests) != set(outputs):
-            return False
-        if not all(self._intact(name, digest) for name, digest in digests.items()):
-            shutil.rmtree(self.folder)
-            return False
-        for name, path in outputs.items():
-            with atomic(path) as temporary:
-                shutil.copyfile(self.folder / name, temporary)
-        return True
+    def check(self) -> None:
+        """Compares every file with its digest.
 
-    def _intact(self, name: str, digest: str) -> bool:
-        stored = self.folder / name
-        return stored.exists() and file_digest(stored) == digest
+        Raises:
+            Damaged: naming the first that differs.
+        """
+        for name, digest in self.about["outputs"].items():
+            _check(self.folder / name, name, digest)
+
+    def restore(self, outputs: dict[str, str]) -> None:
+        """Puts the outputs in place, all or none.
+
+        Raises:
+            Damaged: where a file is not what was stored, or is missing.
+        """
+        if set(self.about["outputs"]) != set(outputs):
+            raise Damaged(f"it has {', '.join(self.about['outputs']) or 'no files'}")
+        with contextlib.ExitStack() as stack:
+            for name, path in outputs.items():
+                temporary = stack.enter_context(atomic(path))
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(self.folder / name, temporary)
+                _check(temporary, name, self.about["outputs"][name])  # the copy, which nobody else can change
+
+
+def _check(path: Path, name: str, digest: str) -> None:
+    if not path.exists() or file_digest(path) != digest:
+        raise Damaged(f"{name}: other bytes than were stored")
 
 
 class Cache:
-    """The cache in one folder."""
+    """The cache in one folder.
 
-    def __init__(self, root: Path | None = None):
-        self.root = root or cache_root()
+    Where that may not be written, it is still asked; what is made is kept in the workspace (`OWN`).
+
+    Args:
+        root: by default `cache_root()`.
+        tell: is told in one line what a user should know: on the standard error by default.
+    """
+
+    def __init__(self, root: Path | None = None, tell: Callable[[str], None] | None = None):
+        self.asked = root or cache_root()
+        self.tell = tell or (lambda text: print(f"mngac: {text}", file=sys.stderr))
+        self.root = self.asked if _may_write(self.asked) else OWN.absolute()
+        """Where entries, leases and checkpoints are written."""
 
     def folder(self, key: str) -> Path:
         """Where the entry of a key lies."""
@@ -115,54 +164,97 @@ class Cache:
         """Where a run keeps its checkpoint, under its key: changed parameters never resume another run."""
         return self.root / "work" / key
 
-    def lock(self, key: str) -> FileLock:
-        """The lock of a run; held from before the cache is asked until its outputs are in place."""
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(locks / f"{key}.lock")
+    def lease(self, key: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """The lease of a run; held from before the cache is asked until its outputs are in place."""
+        self.make(self.root / "leases")
+        return leased(self.root / "leases", key, self.tell, wait=wait)
+
+    def make(self, folder: Path) -> Path:
+        """Makes a folder of the cache; where the cache's own is its group's, this one is, too.
+
+        Raises:
+            UserError: where another user's mode forbids it.
+        """
+        try:
+            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in missing:
+                _share(path, self.root)
+        except PermissionError as error:
+            raise UserError(_not_shared(error, self.root)) from error
+        return folder
 
     def find(self, key: str) -> Entry | None:
-        """The entry of a key.
+        """The entry of a key; a damaged one is dropped, with a line that says so.
 
         Raises:
             UserError: where the entry was written by another version of the cache.
         """
-        about = self.folder(key) / "entry.json"
-        if not about.exists():
-            return None
-        content = json.loads(about.read_text())
-        if content.get("schema") != SCHEMA:
-            raise UserError(f"{about}: schema {content.get('schema')!r}; this version reads schema {SCHEMA}")
-        return Entry(key, about.parent, content)
+        for root in dict.fromkeys((self.root, self.asked)):
+            folder = root / "entries" / key[:2] / key
+            if folder.is_dir():
+                try:
+                    return Entry.read(folder)
+                except Damaged as damage:
+                    self._drop(folder, damage)
+        return None
 
-    def store(self, key: str, parts: dict[str, Any], outputs: dict[str, str]) -> None:
-        """Keeps a stage's outputs; a file that is there already under the key is replaced as a whole."""
-        target = self.folder(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=".new-"))
+    def restore(self, entry: Entry, outputs: dict[str, str]) -> bool:
+        """Puts an entry's outputs in place; False, and the entry is dropped, where it is damaged."""
         try:
-            digests = {}
-            for name, path in outputs.items():
-                shutil.copyfile(path, staging / name)
-                digests[name] = file_digest(staging / name)
-            about = {"schema": SCHEMA, "parts": parts, "outputs": digests, "stored": time.time()}
-            (staging / "entry.json").write_text(json.dumps(about, indent=1))
-            if target.exists():
-                shutil.rmtree(target)
-            staging.replace(target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            entry.restore(outputs)
+        except Damaged as damage:
+            self._drop(entry.folder, damage)
+            return False
+        return True
+
+    def _drop(self, folder: Path, damage: Damaged) -> None:
+        self.tell(f"{folder}: damaged ({damage}); it is dropped and made again")
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def store(self, key: str, parts: dict[str, Any], made: Path) -> Entry:
+        """Makes a folder of outputs the key's entry.
+
+        Where another process stored the same key meanwhile, its entry stays and the folder goes.
+
+        Raises:
+            UserError: where the cache may not be written.
+        """
+        digests = {path.name: file_digest(path) for path in sorted(made.iterdir())}
+        about = {"schema": SCHEMA, "parts": parts, "outputs": digests, "stored": time.time()}
+        write_text(made / "entry.json", json.dumps(about, indent=1))
+        for path in made.iterdir():
+            synchronise(path)
+            _share(path, self.root)
+        _share(made, self.root)
+        target = self.folder(key)
+        self.make(target.parent)
+        try:
+            while not _moved(made, target):
+                with contextlib.suppress(Damaged):
+                    Entry.read(target).check()
+                    shutil.rmtree(made)
+                    break
+                shutil.rmtree(target, ignore_errors=True)
+        except PermissionError as error:
+            raise UserError(_not_shared(error, self.root)) from error
+        synchronise(target.parent)
+        return Entry.read(target)
+
+    def done(self, key: str) -> None:
+        """Clears away what a run that is over kept to resume from."""
         shutil.rmtree(self.work(key), ignore_errors=True)
 
     def entries(self) -> list[Entry]:
-        """All entries, newest first; those of another version are left out."""
-        readable = []
-        for about in self.root.glob("entries/*/*/entry.json"):
-            with contextlib.suppress(UserError):
-                entry = self.find(about.parent.name)
-                if entry:
-                    readable.append(entry)
-        return sorted(readable, key=lambda e: -e.about["stored"])
+        """All entries, newest first; those of another version are left out, damaged ones dropped."""
+        found = []
+        for root in dict.fromkeys((self.root, self.asked)):
+            for folder in root.glob("entries/*/*"):
+                with contextlib.suppress(UserError):
+                    entry = self.find(folder.name) if KEY.fullmatch(folder.name) else None
+                    if entry and entry.folder == folder:
+                        found.append(entry)
+        return sorted(found, key=lambda e: -e.about["stored"])
 
     def nearest(self, parts: dict[str, Any]) -> Entry | None:
         """The newest entry of the same stage and wildcards."""
@@ -174,14 +266,52 @@ class Cache:
         return same[0] if same else None
 
     def prune(self, older_than_days: float) -> list[Entry]:
-        """Removes entries stored longer ago, and work folders untouched as long; a run in progress keeps its own."""
+        """Removes entries stored longer ago, and work folders untouched as long; a run in progress keeps its own.
+
+        Returns:
+            the entries that are gone.
+        """
         limit = time.time() - older_than_days * 86400
-        gone = [e for e in self.entries() if e.about["stored"] < limit]
+        old = [e for e in self.entries() if e.about["stored"] < limit and e.folder.is_relative_to(self.root)]
         idle = [work for work in self.root.glob("work/*") if work.stat().st_mtime < limit]
-        for folder in [*(entry.folder for entry in gone), *idle]:
-            with contextlib.suppress(Timeout), self.lock(folder.name).acquire(blocking=False):
-                shutil.rmtree(folder, ignore_errors=True)
+        gone = []
+        for entry in old:
+            with contextlib.suppress(Held), self.lease(entry.key, wait=False):
+                shutil.rmtree(entry.folder, ignore_errors=True)
+                gone.append(entry)
+        for work in idle:
+            with contextlib.suppress(Held), self.lease(work.name, wait=False):
+                shutil.rmtree(work, ignore_errors=True)
         return gone
+
+
+def _may_write(root: Path) -> bool:
+    """Whether the folder, or the nearest one above it that exists, may be written."""
+    nearest = next(path for path in (root, *root.parents) if path.exists())
+    return os.access(nearest, os.W_OK | os.X_OK)
+
+
+def _moved(folder: Path, target: Path) -> bool:
+    """Renames a folder, unless something is in its new place."""
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
+def _share(path: Path, root: Path) -> None:
+    """Gives a path of a cache that is writable for its group the same mode; others are as the umask says."""
+    mode = root.stat().st_mode if root.exists() else 0
+    if mode & 0o020:
+        path.chmod(mode & (0o7777 if path.is_dir() else 0o666))
+
+
+def _not_shared(error: OSError, root: Path) -> str:
+    mend = f"chgrp -R GROUP {root}; chmod -R g+rwX {root}; find {root} -type d -exec chmod g+s {{}} +"
+    return f"{error.filename or root}: no permission; users who share a cache need a group of their own: {mend}"
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:

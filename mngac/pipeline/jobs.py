@@ -11,6 +11,8 @@ import importlib.metadata
 import itertools
 import json
 import re
+import shutil
+import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +22,12 @@ from typing import Any
 from mngac.params.errors import ParamsError, UserError, shown
 from mngac.params.sections import Params
 from mngac.pipeline import progress
-from mngac.pipeline.cache import Cache, key_of, write_text
+from mngac.pipeline.atomic import write_text
+from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.fingerprint import code_digest, file_digest
 from mngac.pipeline.machine import computing, machine_of
 from mngac.pipeline.stages import STAGES, Stage
+from mngac.pipeline.stopping import Stopped
 
 SEED = re.compile(r"0|[1-9][0-9]{0,17}")
 """How a seed is written: one form for each of `params.Seed`, since it names paths and random streams."""
@@ -125,27 +129,41 @@ class Job:
     def run(self) -> str:
         """Makes the outputs, or puts them in place from the cache; returns `made` or `cached`.
 
-        The lock is taken before the cache is asked: a job that waited for its twin becomes a hit.
+        The lease is taken before the cache is asked: a job that waited for its twin becomes a hit. What is made goes
+        into the cache first, and from there into the workspace: whatever happens to that, it is not made again.
         """
-        cache = Cache()
         self.write_stamp()
         parts = self.key_parts()
         key = key_of(parts)
-        with cache.lock(key), progress.log_to(self.log) as log, _errors_in(log):
-            entry = cache.find(key)
-            if entry and entry.restore(self.outputs):
-                log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
-                return "cached"
-            module, function = self.stage.run.split(":")
-            work = cache.work(key)
-            work.mkdir(parents=True, exist_ok=True)
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(_stoppable(self, work, log))
-                if self.stage.computes:
-                    stack.enter_context(computing(self.machine, cache.root / "locks"))
-                getattr(importlib.import_module(module), function)(Context(self, key, parts, work, log))
-            cache.store(key, parts, self.outputs)
+        with progress.log_to(self.log) as log, _errors_in(log):
+            cache = Cache(tell=lambda text: log.line(f"{self.stage.name} {self.name}: {text}"))
+            if cache.root != cache.asked:
+                cache.tell(f"{cache.asked} may not be written; what is made is kept in {cache.root}")
+            with cache.lease(key):
+                entry = cache.find(key)
+                if entry and cache.restore(entry, self.outputs):
+                    log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
+                    return "cached"
+                entry = cache.store(key, parts, self._made(cache, key, parts, log))
+                entry.restore(self.outputs)
+                cache.done(key)
             return "made"
+
+    def _made(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> Path:
+        """The folder that the stage has filled with its outputs."""
+        module, function = self.stage.run.split(":")
+        work = cache.make(cache.work(key))
+        made = work / "outputs"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        outputs = {name: str(made / name) for name in self.outputs}
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_stoppable(self, work, log))
+            if self.stage.computes:
+                stack.enter_context(computing(self.machine, cache.root / "leases"))
+            run = getattr(importlib.import_module(module), function)
+            run(Context(self, key, parts, work, outputs, log))
+        return made
 
 
 @contextlib.contextmanager
@@ -167,10 +185,13 @@ def _stoppable(job: Job, work: Path, log: progress.Log) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        saved = "what was finished is saved, and the same command resumes from there" if any(work.iterdir()) else ""
-        text = str(stop) or f"{job.stage.name} {job.name}: stopped; {saved or 'the same command starts it again'}"
+        by = stop.by if isinstance(stop, Stopped) else signal.SIGINT
+        how = "to be continued" if by == signal.SIGALRM else "stopped"
+        saved = str(stop) or ("what was finished is saved" if any(path.is_file() for path in work.iterdir()) else "")
+        then = f"{saved}, and the same command resumes from there" if saved else "the same command starts it again"
+        text = f"{job.stage.name} {job.name}: {how}; {then}"
         log.keep(text)
-        raise KeyboardInterrupt(text) from None
+        raise Stopped(text, by) from None
 
 
 @dataclass(frozen=True)
@@ -182,6 +203,8 @@ class Context:
     key_parts: dict[str, Any]
     work: Path
     """Folder for checkpoints, outside all outputs; gone once the outputs are stored."""
+    outputs: dict[str, str]
+    """Where to write each output: beside the checkpoints, from where it goes to the cache and into its place."""
     log: progress.Log
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mngac.params.sections import Params
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.report.blocks import (
     cost_blocks,
@@ -98,5 +98,5 @@ def page(params: Params) -> str:
 
 def run(context: Context) -> None:
     """Writes the page."""
-    write_text(context.job.outputs["report"], page(context.job.params))
+    write_text(context.outputs["report"], page(context.job.params))
     context.log.line(f"report: {context.job.outputs['report']}")

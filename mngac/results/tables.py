@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from mngac.params.sections import Params, TableParams
 from mngac.params.types import NORMS
-from mngac.pipeline.cache import write_text
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.paths import TABLES
 from mngac.results import wording
@@ -229,12 +229,12 @@ def metrics_of(params: Params, suite: str, profile: str) -> str:
 def run_metrics(context: Context) -> None:
     """Writes metrics-<suite>-<profile>.json."""
     w = context.job.wildcards
-    write_text(context.job.outputs["metrics"], metrics_of(context.job.params, w["suite"], w["profile"]))
+    write_text(context.outputs["metrics"], metrics_of(context.job.params, w["suite"], w["profile"]))
 
 
 def run_tables(context: Context) -> None:
     """Writes every table in three forms, and metrics.json of the first suite and profile."""
-    params, outputs = context.job.params, context.job.outputs
+    params, outputs = context.job.params, context.outputs
     for table in TABLES:
         made = sections(params, table)
         write_text(outputs[f"{table}.md"], markdown(made))

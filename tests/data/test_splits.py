@@ -115,7 +115,7 @@ def test_holding_everything_out_is_refused(tmp_path, monkeypatch):
     small = raw(train=2)
     monkeypatch.setattr(digits, "load", lambda settings, workspace: small)
     with pytest.raises(DataError, match="no training images are left"):
-        prepare("mine", source("digits", None, validation=0.9), tmp_path / "a", Log())
+        prepare("mine", source("digits", None, validation=0.9), tmp_path / "a", tmp_path, Log())
 
 
 def test_digits_are_what_they_were():

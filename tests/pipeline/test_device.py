@@ -131,7 +131,7 @@ def test_a_stage_runs_as_params_say(tmp_path, monkeypatch, kind, wanted, determi
 
     def run(context):
         seen.append(torch.are_deterministic_algorithms_enabled())
-        for path in context.job.outputs.values():
+        for path in context.outputs.values():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text("")
 

@@ -1,0 +1,82 @@
+"""Files that are whole or not there, whenever the power goes: written beside their place, synchronised, then renamed.
+
+What a killed process left beside a path goes when the path is next written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mngac.pipeline.processes import Process
+
+LEFT = re.compile(r"\.(?P<pid>[0-9]+)-(?P<started>[0-9]+)-(?P<kernel>[0-9a-f]{12})\.[a-z0-9_]+\.part")
+"""How the name of an unfinished file ends: whose it is, and a random part."""
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside(path)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~umask())
+        synchronise(temporary)
+        temporary.replace(path)
+        synchronise(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """A new, empty file beside `path`, whose name says which process began it; what dead ones began is cleared away."""
+    for left in unfinished(path.parent):
+        if left.name.startswith(f".{path.name}."):
+            left.unlink(missing_ok=True)
+    me = Process.here()
+    prefix = f".{path.name}.{me.pid}-{me.started:.0f}-{me.kernel}."
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
+    os.close(handle)
+    return Path(name)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text file atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def synchronise(path: Path) -> None:
+    """Waits until a file's bytes, or a folder's names, are on the disk, where the file system can say so."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Files directly in a folder that a process began to write and will never finish."""
+    found = []
+    for entry in os.scandir(folder):
+        match = LEFT.search(entry.name) if entry.name.endswith(".part") else None
+        if match and Process(int(match["pid"]), "", match["kernel"], float(match["started"])).dead:
+            found.append(Path(entry.path))
+    return found
+
+
+def umask() -> int:
+    """The process's file mode mask."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
