@@ -85,6 +85,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--params", default="params.yaml", help="the parameters' file (default: params.yaml)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_stages(commands, optional={"evaluate": OUTSIDE_THE_DAG})
+    for stage in STAGES.values():
+        if stage.computes:
+            commands.choices[stage.name].add_argument(
+                "--stop-after", type=_minutes, metavar="MINUTES", help="save and end with status 75, to be continued"
+            )
     _add_own_data(commands.choices["data"])
     _add_any_classifier(commands.choices["evaluate"])
     _add_records_commands(commands)
@@ -105,10 +110,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < 1e6:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: minutes, above 0")
+    return minutes
+
+
 def run_stage(arguments: argparse.Namespace) -> None:
     """Runs a stage, or restores it from the cache."""
+    from mngac.pipeline import stopping
     from mngac.pipeline.jobs import check_kind_of_training
 
+    stopping.heed(getattr(arguments, "stop_after", None))
     job = _job(arguments, arguments.command)
     check_kind_of_training(job)
     job.run()
@@ -131,13 +148,17 @@ def data(arguments: argparse.Namespace) -> None:
         if given:
             raise ParamsError(f"{given[0]}: needs --out too; without it, params.yaml says where the data come from")
         return run_stage(arguments)
+    import tempfile
+    from pathlib import Path
+
     from mngac.data.prepare import prepare
     from mngac.params.checks import entry
     from mngac.pipeline.progress import Log
 
     keys = ("loader", "source", "validation", "size")
     source = entry(arguments.dataset, {**{k: getattr(arguments, k) for k in keys}, "unlabelled": 0})
-    prepare(arguments.dataset, source, arguments.out, Log(name=arguments.dataset))
+    with tempfile.TemporaryDirectory(prefix="mngac-") as scratch:
+        prepare(arguments.dataset, source, arguments.out, Path(scratch), Log(name=arguments.dataset))
     return None
 
 
@@ -215,7 +236,7 @@ def tune(arguments: argparse.Namespace) -> None:
     datasets = params.run.datasets if arguments.dataset is None else [arguments.dataset]
     for dataset in datasets:
         job(params, "data", dataset=dataset)  # refuses a name before torch is imported
-    with computing(machine_of(params.run), Cache().root / "locks"):
+    with computing(machine_of(params.run), Cache().root / "leases"):
         from mngac.tuning.tune import tune
 
         for text in tune(params, datasets):
@@ -272,7 +293,7 @@ def suites(arguments: argparse.Namespace) -> None:
 
 
 def _give(text: str, out: str | None) -> None:
-    from mngac.pipeline.cache import write_text
+    from mngac.pipeline.atomic import write_text
 
     if out:
         write_text(out, text)
@@ -296,7 +317,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command: 0; 2 where the user can mend what is wrong, with one line that says what; 130 after Ctrl-C.
+    """Runs one command: 0; 2 where the user can mend what is wrong, with one line that says what.
+
+    130 after Ctrl-C, 143 after SIGTERM, 75 where --stop-after ended it: to be continued.
 
     Whatever else is raised is a bug: it passes with its traceback, and Python ends with 1.
     """
@@ -305,7 +328,7 @@ def main(argv: list[str] | None = None) -> int:
         COMMANDS.get(arguments.command, run_stage)(arguments)
     except KeyboardInterrupt as stop:
         print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
-        return 130
+        return getattr(stop, "status", 130)
     except (UserError, OSError) as error:
         print(f"mngac: {error}", file=sys.stderr)
         return 2

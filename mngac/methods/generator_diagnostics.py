@@ -114,9 +114,9 @@ class Diagnostics:
         return {"angle": angle(self.initial, flat(list(self.generator.parameters()))).item(), **means}
 
     def state_dict(self) -> dict[str, Any]:
-        """The first weights and the counts, to resume."""
-        return {"initial": self.initial, "steps": dict(self.steps)}
+        """The first weights, the counts and the sums so far, to resume."""
+        return {"initial": self.initial, "steps": dict(self.steps), "sums": dict(self._sums)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes them back."""
-        self.initial, self.steps = state["initial"], dict(state["steps"])
+        self.initial, self.steps, self._sums = state["initial"], dict(state["steps"]), dict(state["sums"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import torch
 
 from mngac.data import store
@@ -22,20 +19,6 @@ def plan_of(job: Job, device: str) -> Plan:
     return Plan(training, radii, params.methods[w["method"]], int(w["seed"]), device)
 
 
-@contextlib.contextmanager
-def resumable(trainer: Trainer, job: Job) -> Iterator[None]:
-    """Saves a checkpoint of the epochs done when somebody stops the training, and says how to resume."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        trainer.checkpoint()
-        done, total = trainer.progress.epoch, trainer.training.epochs
-        saved = (
-            f"epoch {done} of {total} is saved, and the same command resumes from there" if done else "nothing to save"
-        )
-        raise KeyboardInterrupt(f"{job.stage.name} {job.name}: stopped; {saved}") from None
-
-
 def run(context: Context) -> None:
     """Trains one classifier: classifier, generator (empty but for mng_ac), train.jsonl, train.json."""
     job = context.job
@@ -44,6 +27,5 @@ def run(context: Context) -> None:
     path = job.inputs.get("pseudo_labels")
     labels = load_pseudo_labels(path, data) if path else None
     trainer = Trainer(data, plan_of(job, context.device), context.work, labels, context.log)
-    with resumable(trainer, job):
-        trainer.run()
-    trainer.write(job.outputs)
+    trainer.run()
+    trainer.write(context.outputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Mapping
@@ -25,29 +24,34 @@ from mngac.models.frozen import frozen_statistics
 from mngac.models.layout import lay_out
 from mngac.params.errors import UserError
 from mngac.params.registry import find
-from mngac.pipeline.cache import atomic, write_text
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.progress import Log
+from mngac.pipeline.stopping import Stopped, gently, wanted
 from mngac.sgd import SGD
 from mngac.streams import stream, stream_seed
+from mngac.training.checkpoints import Checkpoints
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
 from mngac.training.execution import Execution
 from mngac.training.monitor import look
 from mngac.training.plan import Plan, learning_rate, steps_of_an_epoch, training_attacks
 
-CHECKPOINT_SECONDS = 60.0
-
 
 @dataclass
 class Progress:
-    """How far a training is: epochs done, its log lines, seconds by the clock and of the processor.
-
-    All of it over all resumptions.
-    """
+    """How far a training is, over all its resumptions."""
 
     epoch: int = 0
+    """Epochs done."""
+    step: int = 0
+    """Steps done of the next one."""
     lines: list[dict[str, Any]] = field(default_factory=list)
+    """Of the log, one an epoch done."""
     seconds: float = 0.0
+    """By the clock."""
     process_seconds: float = 0.0
+    """Of the processor."""
+    epoch_began: float = 0.0
+    """`seconds` when the epoch in progress began."""
 
 
 class Trainer:
@@ -64,7 +68,7 @@ class Trainer:
     def __init__(
         self, data: store.DataSet, plan: Plan, folder: Path, pseudo_labels: Tensor | None = None, log: Log | None = None
     ):
-        self.plan, self.folder, self.log = plan, folder, log or Log()
+        self.plan, self.log = plan, log or Log()
         self.training, self.seed, self.device = plan.training, plan.seed, plan.device
         torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
         self.identity = plan.identity(data.digest, [] if pseudo_labels is None else pseudo_labels.tolist())
@@ -86,8 +90,9 @@ class Trainer:
             self.execution.compile(self.classifier)
         self.meter = Meter([self.classifier, *self.method.networks()])
         self.progress = Progress()
-        self.saved: dict[str, Any] = {}
-        """State after the last epoch that was finished; empty before the first."""
+        self.total = torch.zeros((), device=self.device)
+        """Of the losses of the epoch in progress."""
+        self.checkpoints = Checkpoints(folder, self.log)
 
     def _batches(self, data: store.DataSet, pseudo_labels: Tensor | None) -> list[Batches]:
         """The sources that a batch is put together from: labelled images, and pseudo-labelled ones where given."""
@@ -120,51 +125,73 @@ class Trainer:
         return Batch(self.execution.laid_out(joined), torch.cat(labels))
 
     def run(self) -> None:
-        """All epochs that are left."""
-        self._resume()
-        last, processor = time.monotonic(), Stopwatch(self.device)
-        saved = last
-        images = self.training.batch_size * self.steps_per_epoch
-        done = self.progress.epoch * images
-        with self.log.bar(self.training.epochs * images, done, " images", scale=True) as bar:
-            while self.method.trains and self.progress.epoch < self.training.epochs:
-                line = self._epoch(self.progress.epoch, bar)
-                now = time.monotonic()
-                self.progress.seconds += now - last
-                self.progress.process_seconds += processor.lap()
-                line["timing"]["seconds"] = round(self.progress.seconds, 3)
-                last = now
-                self.progress.epoch += 1
-                self.progress.lines.append(line)
-                self._say(line)
-                self.saved = self._state()
-                if now - saved > CHECKPOINT_SECONDS:
-                    self.checkpoint()
-                    saved = now
+        """All steps and epochs that are left.
 
-    def _epoch(self, epoch: int, bar: tqdm) -> dict[str, Any]:
-        t, total = self.training, torch.zeros((), device=self.device)
-        images = t.batch_size * self.steps_per_epoch
-        started = time.monotonic()
+        Raises:
+            Stopped: at the step, and with a checkpoint, at which somebody wants it to stop.
+        """
+        self._resume()
+        self.clock = Clock(self.progress, self.device)
+        images = self.training.batch_size * self.training.epochs * self.steps_per_epoch
+        with gently(), self.log.bar(images, self._images_seen(), " images", scale=True) as bar:
+            while self.method.trains and self.progress.epoch < self.training.epochs:
+                self._steps(bar)
+                line = self._line()
+                self.clock.tick()
+                line["timing"]["seconds"] = round(self.progress.seconds, 3)
+                self.progress.epoch, self.progress.step = self.progress.epoch + 1, 0
+                self.progress.epoch_began = self.progress.seconds
+                self.progress.lines.append(line)
+                self.total = torch.zeros_like(self.total)
+                self._say(line)
+
+    def _steps(self, bar: tqdm) -> None:
+        """The steps that are left of an epoch."""
+        epoch, progress = self.progress.epoch, self.progress
         self.classifier.train()
-        bar.set_description(f"{self.log.name} epoch {epoch + 1}/{t.epochs}")
-        for number_in_epoch in range(self.steps_per_epoch):
-            number = epoch * self.steps_per_epoch + number_in_epoch
-            rate = learning_rate(t.schedule, number / self.steps_per_epoch, t.epochs)
-            total += self._step(number, rate)
-            bar.update(t.batch_size)
-            if not bar.disable and number_in_epoch % 20 == 19:
-                bar.set_postfix(loss=f"{total.item() / (number_in_epoch + 1):.3f}")
-        spent = time.monotonic() - started
+        bar.set_description(f"{self.log.name} epoch {epoch + 1}/{self.training.epochs}")
+        while progress.step < self.steps_per_epoch:
+            number = epoch * self.steps_per_epoch + progress.step
+            self.total += self._step(number, self._rate(number))
+            progress.step += 1
+            bar.update(self.training.batch_size)
+            if not bar.disable and progress.step % 20 == 0:
+                bar.set_postfix(loss=f"{self.total.item() / progress.step:.3f}")
+            self._save()
+
+    def _save(self) -> None:
+        """Writes a checkpoint where one is due, or somebody wants the training to stop; and then stops it."""
+        by = wanted()
+        if by is None and not self.checkpoints.due():
+            return
+        self.clock.tick()
+        saved = self.checkpoints.write(self._state())
+        if by is not None:
+            done, steps = self.progress.epoch, f"step {self.progress.step} of {self.steps_per_epoch}"
+            where = f"epoch {done} of {self.training.epochs}, and {steps} of the next, is saved"
+            raise Stopped(where if saved else "", by)
+
+    def _rate(self, number: int) -> float:
+        return learning_rate(self.training.schedule, number / self.steps_per_epoch, self.training.epochs)
+
+    def _images_seen(self) -> int:
+        steps = self.progress.epoch * self.steps_per_epoch + self.progress.step
+        return steps * self.training.batch_size
+
+    def _line(self) -> dict[str, Any]:
+        """The log's line of an epoch whose steps are done."""
+        epoch, images = self.progress.epoch, self.training.batch_size * self.steps_per_epoch
+        self.clock.tick()
+        spent = self.progress.seconds - self.progress.epoch_began
         with plain(self.classifier):
             self.method.after_epoch(self.classifier, epoch)
         return {
             "epoch": epoch + 1,
-            "loss": round(total.item() / self.steps_per_epoch, 6),
-            "learning_rate": round(rate, 8),
+            "loss": round(self.total.item() / self.steps_per_epoch, 6),
+            "learning_rate": round(self._rate((epoch + 1) * self.steps_per_epoch - 1), 8),
             **self._monitor(epoch),
             **{name: round(value, 6) for name, value in self.method.diagnostics().items()},
-            "timing": {"images_per_second": round(images / spent, 1)},
+            "timing": {"images_per_second": round(images / max(spent, 1e-9), 1)},
         }
 
     def _step(self, number: int, rate: float) -> torch.Tensor:
@@ -193,40 +220,38 @@ class Trainer:
             f"{robust}  {line['timing']['images_per_second']:,.0f} images/s  {left:.0f} s left"
         )
 
-    @property
-    def _checkpoint_file(self) -> Path:
-        return self.folder / "checkpoint.pt"
-
     def _state(self) -> dict[str, Any]:
-        """A copy of all that changes, so that an epoch that is broken off leaves it whole."""
-        state = {
+        """All that decides how the training goes on, between two steps."""
+        return {
             "classifier": self.classifier.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
             "meter": self.meter.state_dict(),
             "progress": asdict(self.progress),
+            "total": self.total,
+            # The project's own draws come from named streams; a layer of the user's, such as dropout, draws from these.
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if self.device == "cuda" else [],
             "of": self.identity,
         }
-        return copy.deepcopy(state)
-
-    def checkpoint(self) -> None:
-        """Writes the state after the last finished epoch."""
-        if self.saved:
-            with atomic(self._checkpoint_file) as temporary:
-                torch.save(self.saved, temporary)
 
     def _resume(self) -> None:
-        if not self._checkpoint_file.exists():
+        state = self.checkpoints.read(self.device)
+        if state is None:
             return
-        content = torch.load(self._checkpoint_file, map_location=self.device, weights_only=True)
-        if content["of"] != self.identity:
-            raise UserError(f"{self.folder}: found the checkpoint of another training; allowed: a folder of its own")
-        self.classifier.load_state_dict(content["classifier"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.method.load_state_dict(content["method"])
-        self.meter.load_state_dict(content["meter"])
-        self.progress = Progress(**content["progress"])
-        self.log.line(f"{self.log.name}: resumes after epoch {self.progress.epoch}")
+        if state["of"] != self.identity:
+            folder = self.checkpoints.last.parent
+            raise UserError(f"{folder}: found the checkpoint of another training; allowed: a folder of its own")
+        self.classifier.load_state_dict(state["classifier"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.method.load_state_dict(state["method"])
+        self.meter.load_state_dict(state["meter"])
+        self.progress, self.total = Progress(**state["progress"]), state["total"]
+        torch.set_rng_state(state["random"].cpu())
+        if self.device == "cuda":
+            torch.cuda.set_rng_state_all([each.cpu() for each in state["random_cuda"]])
+        where = f"epoch {self.progress.epoch}, step {self.progress.step}"
+        self.log.line(f"{self.log.name}: resumes after {where} of {self.steps_per_epoch}")
 
     def write(self, outputs: Mapping[str, str]) -> None:
         """Writes classifier.safetensors, generator.safetensors (empty for most methods), train.jsonl and train.json.
@@ -241,7 +266,7 @@ class Trainer:
 
     def summary(self) -> dict[str, Any]:
         """What was trained, and what it cost."""
-        seen = self.progress.epoch * self.steps_per_epoch * self.training.batch_size
+        seen = self._images_seen()
         return {
             "schema": 1,
             "images_seen": seen,
@@ -263,6 +288,20 @@ class Trainer:
                 forward = flops_of_a_forward(self.classifier, self.batch(0).x)
             cost["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
         return cost
+
+
+class Clock:
+    """Adds to a training's seconds what has passed since the last look."""
+
+    def __init__(self, progress: Progress, device: str):
+        self.progress, self.last, self.processor = progress, time.monotonic(), Stopwatch(device)
+
+    def tick(self) -> None:
+        """Looks; on CUDA this waits for the device."""
+        process_seconds, now = self.processor.lap(), time.monotonic()
+        self.progress.process_seconds += process_seconds
+        self.progress.seconds += now - self.last
+        self.last = now
 
 
 def device_name(device: str) -> str:

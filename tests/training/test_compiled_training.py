@@ -10,13 +10,13 @@ import pytest
 import torch
 from helpers import run, small, workspace
 from safetensors.torch import load_file
+from stopping import stopped_at
 
 from mngac.data import store
 from mngac.models import compiled
 from mngac.models.compiled import hindrance
 from mngac.params.checks import parse
 from mngac.pipeline.jobs import job
-from mngac.training import trainer as training
 from mngac.training.plan import Plan
 from mngac.training.trainer import Trainer
 
@@ -111,15 +111,7 @@ def test_a_compiled_training_is_close_to_the_eager_one_costs_the_same_and_resume
     wanted = trained(eager, method)
     numbers, cost = state(wanted["classifier.safetensors"]), costs(wanted)
     moved = (numbers - fresh(eager, method)).norm()
-    epoch = training.Trainer._epoch
-
-    def stopped(self, number, bar):
-        if number == 1:
-            raise KeyboardInterrupt
-        return epoch(self, number, bar)
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt, match="epoch 1 of 2 is saved"):
-        patched.setattr(training.Trainer, "_epoch", stopped)
+    with stopped_at(monkeypatch, 1, 1), pytest.raises(KeyboardInterrupt, match="epoch 1 of 2"):
         trained(ours, method)
     found = trained(ours, method)
     log = Path(f"logs/train/digits-{method}-0.log").read_text()

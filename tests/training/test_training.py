@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import entry, heeds_ctrl_c, small, small_params, workspace, write_params
+from stopping import stopped_at
 
 from mngac.data import store
 from mngac.params.checks import parse
@@ -47,20 +48,6 @@ def train(params, method="mng_ac", stage="train"):
     return {name: Path(path).read_bytes() for name, path in j.outputs.items()}
 
 
-def stopped_after(epochs, params, monkeypatch):
-    """A training of mng_ac that somebody stops when so many epochs are done."""
-    epoch = training.Trainer._epoch
-
-    def stopped(self, number, bar):
-        if number == epochs:
-            raise KeyboardInterrupt
-        return epoch(self, number, bar)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(training.Trainer, "_epoch", stopped)
-        train(params)
-
-
 def without_timing(lines):
     return [{k: v for k, v in json.loads(line).items() if k != "timing"} for line in lines.splitlines()]
 
@@ -89,18 +76,54 @@ def test_a_training_does_not_import_the_compiler_that_it_does_not_use(tmp_path, 
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def results(outputs):
+    """What a training leaves, timing aside."""
+    summary = json.loads(outputs["train.json"])
+    timing = ("seconds", "process_seconds", "images_per_second")
+    return {
+        **outputs,
+        "train.jsonl": without_timing(outputs["train.jsonl"]),
+        "train.json": {key: value for key, value in summary.items() if key not in timing},
+    }
+
+
 @pytest.mark.slow
-def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch):
-    params = prepared(tmp_path, monkeypatch, epochs=3)
-    whole = train(params)
+@pytest.mark.parametrize("method", ["mng_ac", "eat", "sat_ac", "adv_max"])
+def test_a_training_resumed_at_any_step_equals_an_uninterrupted_one(tmp_path, monkeypatch, method):
+    params = prepared(tmp_path, monkeypatch, methods=(method,), epochs=2)
+    whole = train(params, method)
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
-    with pytest.raises(KeyboardInterrupt, match="epoch 2 of 3 is saved, and the same command resumes from there"):
-        stopped_after(2, params, monkeypatch)
-    resumed = train(params)
-    assert "resumes after epoch 2" in Path("logs/train/digits-mng_ac-0.log").read_text()
-    for name in ("classifier.safetensors", "generator.safetensors"):
-        assert resumed[name] == whole[name]
-    assert without_timing(resumed["train.jsonl"]) == without_timing(whole["train.jsonl"])
+    for epoch, step in ((0, 1), (0, 8), (0, 9), (1, 4)):
+        said = (
+            f"epoch {epoch} of 2, and step {step} of 9 of the next, is saved, and the same command resumes from there"
+        )
+        with stopped_at(monkeypatch, epoch, step), pytest.raises(KeyboardInterrupt, match=f"stopped; {said}") as stop:
+            train(params, method)
+        assert stop.value.status == 143
+    assert results(train(params, method)) == results(whole)
+    assert "resumes after epoch 1, step 4 of 9" in Path(f"logs/train/digits-{method}-0.log").read_text()
+
+
+def dropping(classes, channels, size):
+    """A classifier that draws random numbers of its own."""
+    layers = torch.nn.Linear(channels * size**2, 8), torch.nn.Dropout(), torch.nn.Linear(8, classes)
+    return torch.nn.Sequential(torch.nn.Flatten(), *layers)
+
+
+def test_a_resumed_training_draws_the_numbers_that_a_model_of_the_users_would_have_drawn(tmp_path, monkeypatch):
+    prepared(tmp_path, monkeypatch)
+    data = store.load("data/digits.safetensors")
+    own = replace(plan("nat", epochs=2), method=entry("nat", model=f"{__name__}:dropping"))
+    whole = Trainer(data, own, tmp_path / "whole")
+    whole.run()
+    with stopped_at(monkeypatch, 1, 3), pytest.raises(KeyboardInterrupt):
+        Trainer(data, own, tmp_path / "stopped").run()
+    torch.manual_seed(9)
+    resumed = Trainer(data, own, tmp_path / "stopped")
+    resumed.run()
+    assert resumed.progress.epoch == 2
+    for name, weight in whole.classifier.state_dict().items():
+        assert torch.equal(resumed.classifier.state_dict()[name], weight)
 
 
 @pytest.mark.slow
@@ -109,8 +132,8 @@ def test_changed_parameters_never_resume_another_run(tmp_path, monkeypatch):
     raw = small(epochs=2)
     raw["methods"]["mng_ac"]["beta"] = 8
     changed, log = parse(raw), Path("logs/train/digits-mng_ac-0.log")
-    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 2 is saved"):
-        stopped_after(1, params, monkeypatch)
+    with stopped_at(monkeypatch, 1, 1), pytest.raises(KeyboardInterrupt, match="epoch 1 of 2"):
+        train(params)
     log.unlink()
     beside = train(changed)
     said = log.read_text()
@@ -118,10 +141,7 @@ def test_changed_parameters_never_resume_another_run(tmp_path, monkeypatch):
     train(params)
     assert "resumes after epoch 1" in log.read_text()
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "empty"))
-    alone = train(changed)
-    for name in ("classifier.safetensors", "generator.safetensors"):
-        assert beside[name] == alone[name]
-    assert without_timing(beside["train.jsonl"]) == without_timing(alone["train.jsonl"])
+    assert results(beside) == results(train(changed))
 
 
 def test_a_log_line_an_epoch_has_clean_and_robust_accuracy_and_the_generators_state(tmp_path, monkeypatch):
@@ -178,11 +198,12 @@ def test_a_teacher_under_the_floor_stops_the_stage(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_killed_training_resumes_and_ends_with_the_same_bytes(tmp_path):
-    """kill -9 in the middle, with a checkpoint every epoch; then the same command again."""
+    """kill -9 in the middle, with a checkpoint every step; then the same command again."""
     raw = small(methods=("adv_linf",), epochs=6)
     folder = workspace(tmp_path / "w", raw)
-    file = folder / "mngac/training/trainer.py"
-    file.write_text(file.read_text().replace("CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 0.0"))
+    file = folder / "mngac/training/checkpoints.py"
+    often = re.sub("(LEAST_SECONDS|TIMES_WRITING) = .*", r"\1 = 0.0", file.read_text())
+    file.write_text(often)
     command = [sys.executable, "-m", "mngac.cli", "train", "--dataset", "digits", "--method", "adv_linf", "--seed", "0"]
 
     def env(cache):
@@ -221,7 +242,8 @@ def test_ctrl_c_ends_with_130_and_one_line_that_says_how_to_resume(tmp_path):
     *_, last = stopped.stderr.read().strip().splitlines()
     assert stopped.wait() == 130
     assert re.fullmatch(
-        r"mngac: train digits-adv_linf-0: stopped; epoch \d+ of 40 is saved, and the same command resumes from there",
+        r"mngac: train digits-adv_linf-0: stopped; epoch \d+ of 40, and step \d of 9 of the next, is saved, "
+        "and the same command resumes from there",
         last,
     )
     again = subprocess.Popen(command, **listening)
@@ -301,8 +323,7 @@ def test_a_checkpoint_is_that_of_a_training_with_its_devices_precision_whatever_
 def test_the_checkpoint_of_another_training_is_refused(tmp_path, monkeypatch):
     prepared(tmp_path, monkeypatch)
     data, work = store.load("data/digits.safetensors"), tmp_path / "work"
-    first = Trainer(data, plan("nat", epochs=2), work)
-    first.run()
-    first.checkpoint()
+    with stopped_at(monkeypatch, 1, 1), pytest.raises(KeyboardInterrupt):
+        Trainer(data, plan("nat", epochs=2), work).run()
     with pytest.raises(UserError, match="found the checkpoint of another training; allowed: a folder of its own"):
         Trainer(data, plan("nat", epochs=2, seed=9), work).run()
