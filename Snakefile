@@ -1,3 +1,6 @@
+import shlex
+import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -6,7 +9,9 @@ from snakemake.utils import validate
 
 from mngac.params.errors import UserError
 from mngac.params.checks import load
+from mngac.pipeline.adoption import write_stamps
 from mngac.pipeline.device import device_type
+from mngac.pipeline.engines import claim, left_over
 from mngac.pipeline.jobs import job, jobs
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
 
@@ -27,13 +32,24 @@ if config != yaml.safe_load(Path("params.yaml").read_text()):
 try:
     JOBS = jobs(PARAMS)
     GPU = int(device_type(PARAMS.run.device) == "cuda")
-    for each in JOBS:
-        each.write_stamp()
+    write_stamps(JOBS)
 except UserError as error:
     raise WorkflowError(f"mngac: {error}")
 validate(config, "workflow/schemas/params.schema.json", set_default=False)
 
 RUN = PARAMS.run
+STARTED = time.time()
+
+
+onstart:
+    try:
+        claim(Path.cwd(), shlex.join(sys.argv))
+    except UserError as error:
+        raise WorkflowError(f"mngac: {error}")
+
+
+onerror:
+    print(*left_over(JOBS, STARTED), sep="\n", file=sys.stderr)
 
 
 include: "workflow/rules/common.smk"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from mngac.params.errors import UserError
 from mngac.pipeline.stages import STAGES
 
 if TYPE_CHECKING:
+    from mngac.pipeline.cache import Cache, Entry
     from mngac.pipeline.jobs import Job
 
 OUTSIDE_THE_DAG = {
@@ -103,6 +105,11 @@ def build_parser() -> argparse.ArgumentParser:
     actions.add_parser("list", help="what is in the cache")
     prune = actions.add_parser("prune", help="remove old entries")
     prune.add_argument("--older-than-days", type=float, required=True)
+    sent = actions.add_parser("export", help="write what this workspace's jobs have in the cache into one file")
+    sent.add_argument("file", metavar="FILE")
+    sent.add_argument("--all", action="store_true", help="everything that is in the cache instead")
+    taken = actions.add_parser("import", help="take in a file that somebody exported")
+    taken.add_argument("file", metavar="FILE")
     schema = commands.add_parser("schema", help="print the JSON schema of params.yaml")
     suites = commands.add_parser("suites", help="print the suites of params.yaml as the package ships them")
     for generated in (schema, suites):
@@ -260,7 +267,7 @@ def explain(arguments: argparse.Namespace) -> None:
 
 
 def cache(arguments: argparse.Namespace) -> None:
-    """Lists or prunes the cache."""
+    """Lists or prunes the cache, or carries entries from one to another."""
     import time
 
     from mngac.pipeline.cache import Cache
@@ -270,11 +277,40 @@ def cache(arguments: argparse.Namespace) -> None:
         gone = store.prune(arguments.older_than_days)
         print(f"removed {len(gone)} entries from {store.root}")
         return
+    if arguments.action == "export":
+        from mngac.pipeline.parcel import pack
+
+        count = pack(store.entries() if arguments.all else _entries_here(arguments, store), arguments.file)
+        print(f"{arguments.file}: {count} entries")
+        return
+    if arguments.action == "import":
+        from mngac.pipeline.parcel import unpack
+
+        new, known = unpack(store, arguments.file)
+        print(f"{store.root}: {new} entries taken in, {known} were there already")
+        return
     entries = store.entries()
     for entry in entries:
         stored = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.about["stored"]))
         print(f"{stored}  {entry.size / 1e6:8.1f} MB  {entry.key[:12]}  {entry.name}")
     print(f"{len(entries)} entries, {sum(e.size for e in entries) / 1e6:.1f} MB in {store.root}")
+
+
+def _entries_here(arguments: argparse.Namespace, store: Cache) -> list[Entry]:
+    """What the cache has of this workspace's jobs, as far as their inputs are there.
+
+    Raises:
+        UserError: where that is nothing.
+    """
+    from mngac.params.checks import load
+    from mngac.pipeline.cache import key_of
+    from mngac.pipeline.jobs import jobs
+
+    ready = [job for job in jobs(load(arguments.params)) if all(map(os.path.exists, job.inputs.values()))]
+    found = [entry for entry in (store.find(key_of(job.key_parts())) for job in ready) if entry]
+    if not found:
+        raise UserError(f"{store.root}: found nothing of this workspace's jobs; allowed: after a run, or --all")
+    return found
 
 
 def schema(arguments: argparse.Namespace) -> None:

@@ -119,6 +119,11 @@ class Entry:
         for name, digest in self.about["outputs"].items():
             _check(self.folder / name, name, digest)
 
+    def holds(self, outputs: dict[str, str]) -> bool:
+        """Whether files have the bytes of the outputs of these names."""
+        digests = self.about["outputs"]
+        return digests.keys() == outputs.keys() and all(file_digest(outputs[name]) == digests[name] for name in digests)
+
     def restore(self, outputs: dict[str, str]) -> None:
         """Puts the outputs in place, all or none.
 

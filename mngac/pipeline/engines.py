@@ -1,0 +1,73 @@
+"""One engine in a workspace: both delete a stage's outputs before they run it, and so each other's.
+
+DVC marks what its stages read and write in a file of its own, with the process that does; Snakemake is made to mark the
+whole workspace there. Either then refuses to start beside the other, before it has deleted anything.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mngac.params.errors import UserError
+
+if TYPE_CHECKING:
+    from mngac.pipeline.jobs import Job
+
+MARKS = Path(".dvc/tmp")
+
+
+def claim(workspace: Path, command: str) -> None:
+    """Marks the workspace as this process's until it ends.
+
+    Args:
+        workspace: the folder of dvc.yaml; one that DVC does not know, without .dvc, needs no mark.
+        command: what DVC then tells who would start.
+
+    Raises:
+        UserError: naming the DVC process that works there.
+    """
+    if not (workspace / ".dvc").is_dir():
+        return
+    from dvc.fs import localfs
+    from dvc.lock import LockError, make_lock
+    from dvc.rwlock import rwlock
+
+    folder = workspace / MARKS
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = rwlock(str(folder), localfs, command, read=[], write=[str(workspace)], hardlink=False)
+    try:
+        with make_lock(str(folder / "lock"), tmp_dir=str(folder)):  # which DVC holds between two stages
+            mark.__enter__()
+    except LockError as error:
+        who = " ".join(dict.fromkeys(line.strip() for line in str(error).splitlines() if "(PID " in line))
+        raise UserError(
+            f"{workspace}: found another engine at work in it: dvc {who}; allowed: one at a time; wait for it to end, "
+            "or start this one in a clone, which shares the cache"
+        ) from error
+    atexit.register(mark.__exit__, None, None, None)
+
+
+def left_over(jobs: Iterable[Job], since: float) -> list[str]:
+    """What an engine that has failed should say at its end: a line a job that failed, and how to go on.
+
+    Args:
+        jobs: all of the run.
+        since: when the engine started, in seconds since 1970.
+    """
+    missing = [job for job in jobs if not all(Path(path).exists() for path in job.outputs.values())]
+    failed = [job for job in missing if Path(job.log).exists() and Path(job.log).stat().st_mtime >= since]
+    lines = [f"mngac: {job.stage.name} {job.name} failed: {_last_line(Path(job.log))} ({job.log})" for job in failed]
+    waiting = len(missing) - len(failed)
+    return [
+        *lines,
+        f"mngac: {len(failed)} jobs failed and {waiting} have not run; what is finished is kept: mend what the lines "
+        "above say, and start the same command again",
+    ]
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return lines[-1].strip() if lines else "nothing in its log"
