@@ -16,6 +16,7 @@ from mngac.methods.base import Setup
 from mngac.params.checks import parse
 from mngac.params.inheritance import resolved
 from mngac.params.sections import MethodConfig, Params
+from mngac.pipeline.progress import Log
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -64,23 +65,42 @@ def write_params(folder: Path, raw: dict) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
 
 
+def environment(folder: Path, cache: Path | None = None) -> dict[str, str]:
+    """Of a command in a workspace, whose package is then the one imported, with a cache of its own."""
+    paths = {"PYTHONPATH": str(folder), "MNGAC_CACHE": str(cache or folder / "cache")}
+    return {**os.environ, **paths, "OMP_NUM_THREADS": "1"}
+
+
 def run(folder: Path, *command: str, cache: Path | None = None, check: bool = True) -> subprocess.CompletedProcess:
-    """Runs a command in a workspace, whose package is the one imported, with a cache of its own."""
-    env = {
-        **os.environ,
-        "PYTHONPATH": str(folder),
-        "MNGAC_CACHE": str(cache or folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    """Runs a command in a workspace."""
+    done = subprocess.run(command, cwd=folder, env=environment(folder, cache), capture_output=True, text=True)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
 
 
+def beside(folder: Path, *command: str, cache: Path | None = None) -> subprocess.Popen:
+    """Starts a command in a workspace, and goes on."""
+    log = open(folder / "beside.log", "w")  # noqa: SIM115
+    return subprocess.Popen(command, cwd=folder, env=environment(folder, cache), stdout=log, stderr=log)
+
+
 def heeds_ctrl_c() -> None:
     """`preexec_fn` of a process that is to be sent SIGINT: what a shell starts in the background ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Heard(Log):
+    """A log that keeps its lines, and is silent."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    step = keep = line
 
 
 class Linear(nn.Module):

@@ -95,7 +95,7 @@ def evaluate(
     log = log or Silent()
     runner = Runner(classifier, images, labels, suite.seed, device, suite.compile, log)
     processes = 1 if device.startswith("cuda") else as_many_as_fit(suite.processes)
-    with frozen_weights(classifier), isolated(suite.seed), Workers(runner, Finished(resume), processes) as workers:
+    with frozen_weights(classifier), isolated(suite.seed), Workers(runner, Finished(resume, log), processes) as workers:
         started = time.monotonic()
         clean, flags = _clean(runner, suite.batch_size)
         seconds = round(time.monotonic() - started, 3)

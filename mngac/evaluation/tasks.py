@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import threading
@@ -10,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from types import TracebackType
 
@@ -143,17 +144,22 @@ def ranges(positions: list[int]) -> str:
 
 @dataclass
 class Finished:
-    """Finished tasks in a file of JSON lines, so that a killed evaluation resumes where it was."""
+    """Finished tasks in a file, so that a killed evaluation resumes where it was: a digest and JSON, a line a task."""
 
     path: Path | None
+    log: Log = field(default_factory=Log)
+    """Is told how many lines were damaged: their tasks run again. One that a killed process left half goes without."""
     findings: dict[str, Finding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.path and self.path.exists():
-            # A killed process may leave half a line: what was cut off is dropped here, and its task runs again.
-            whole = [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            self.findings = {finding.name: finding for finding in map(Finding.of_json, whole)}
-            write_text(self.path, "".join(whole))
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            intact = [line for line in lines if line == _sealed(line[DIGITS + 1 :])]
+            damaged = sum(line.endswith("\n") for line in lines) - len(intact)
+            if damaged:
+                self.log.line(f"{self.log.name}: {self.path}: {damaged} lines are damaged and left out")
+            self.findings = {f.name: f for f in (Finding.of_json(line[DIGITS + 1 :]) for line in intact)}
+            write_text(self.path, "".join(intact))
 
     def find(self, task: Task) -> Finding | None:
         """What an earlier run found for the task, if it was of the same images."""
@@ -166,7 +172,18 @@ class Finished:
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(finding.to_json())
+                file.write(_sealed(finding.to_json()))
+                file.flush()
+                os.fsync(file.fileno())
+
+
+DIGITS = 16
+"""Of a line's digest."""
+
+
+def _sealed(text: str) -> str:
+    """A line of text behind its digest."""
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:DIGITS]} {text}"
 
 
 def as_many_as_fit(processes: int) -> int:
@@ -189,6 +206,9 @@ class Workers:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.executor and isinstance(error, KeyboardInterrupt):
+            for process in active_children():
+                process.terminate()  # its batch is not finished: nobody waits for it
         if self.executor:
             self.executor.shutdown(wait=True, cancel_futures=True)
 

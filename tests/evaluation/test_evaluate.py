@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from evaluation_helpers import RADII, digits, suite, trained
-from helpers import ROOT
+from helpers import ROOT, Heard
 from torch import nn
 
 from mngac.evaluation import tasks
@@ -139,9 +139,27 @@ def test_finished_units_are_not_run_again(tmp_path):
     file.write_text("".join(lines[:3]) + lines[3][:20])
     again = evaluate(trained(), x, y, suite(*THREE), RADII, resume=file)
     assert again.attacks == first.attacks
-    names = [json.loads(line)["name"] for line in file.read_text().splitlines()]
+    names = [json.loads(line[17:])["name"] for line in file.read_text().splitlines()]
     assert len(set(names)) == len(names) == len(lines)
     assert file.read_text().splitlines(keepends=True)[:3] == lines[:3]
+
+
+@pytest.mark.parametrize("how", ["a byte of the text", "a byte of the digest", "half a line", "no line at all"])
+def test_damaged_lines_of_finished_units_are_left_out_and_counted(tmp_path, how):
+    x, y = digits()
+    file, said = tmp_path / "tasks.jsonl", Heard()
+    first = evaluate(trained(), x, y, suite(*THREE), RADII, resume=file)
+    lines = file.read_bytes().splitlines(keepends=True)
+    place = {"a byte of the text": 60, "a byte of the digest": 3}.get(how, 0)
+    if place:
+        lines[1] = lines[1][:place] + bytes([lines[1][place] ^ 4]) + lines[1][place + 1 :]
+    else:
+        lines[1] = lines[1][:40] + b"\n" if how == "half a line" else b"\x00\xff\xfe\n"
+    file.write_bytes(b"".join(lines))
+    again = evaluate(trained(), x, y, suite(*THREE), RADII, resume=file, log=said)
+    assert again.attacks == first.attacks
+    assert said.lines[0] == f": {file}: 1 lines are damaged and left out"
+    assert len(file.read_text().splitlines()) == len(lines)
 
 
 @pytest.mark.parametrize(
@@ -197,5 +215,5 @@ def test_killed_in_the_middle_it_resumes_and_finds_the_same(tmp_path):
     assert (resumed.clean, resumed.attacks, resumed.flags) == (whole.clean, whole.attacks, whole.flags)
     assert 5 <= kept.count("\n") < file.read_text().count("\n")
     assert file.read_text().startswith(kept)
-    names = [json.loads(line)["name"] for line in file.read_text().splitlines()]
+    names = [json.loads(line[17:])["name"] for line in file.read_text().splitlines()]
     assert len(set(names)) == len(names)

@@ -10,7 +10,6 @@ import pytest
 from helpers import small_params
 
 from mngac.params.errors import UserError
-from mngac.pipeline.atomic import atomic
 from mngac.pipeline.cache import Cache, differences, key_of
 from mngac.pipeline.jobs import job
 from mngac.training.trainer import Trainer
@@ -111,9 +110,7 @@ def test_a_cache_that_is_a_file_or_lies_under_one_is_refused(tmp_path, monkeypat
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         monkeypatch.setenv("MNGAC_CACHE", str(path))
-        with pytest.raises(
-            UserError, match=r"MNGAC_CACHE: found .*/file, which is no folder; allowed: a folder"
-        ):
+        with pytest.raises(UserError, match=r"MNGAC_CACHE: found .*/file, which is no folder; allowed: a folder"):
             Cache()
 
 
@@ -188,15 +185,6 @@ def test_a_cache_that_is_cleared_away_in_mid_run_changes_no_result(tmp_path, mon
 
     monkeypatch.setattr(Trainer, "_line", cleared)
     assert [train.run(), train.run()] == ["made", "cached"]
-
-
-def test_an_atomic_write_that_fails_leaves_what_was_there(tmp_path):
-    target = tmp_path / "file"
-    target.write_text("old")
-    with pytest.raises(RuntimeError), atomic(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
 
 
 def test_prune_takes_old_entries_and_leaves_new_ones(tmp_path):

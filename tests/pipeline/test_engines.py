@@ -1,11 +1,14 @@
 """Both engines run for real, on few methods and one epoch: one cache, equal bytes, each sees the other's changes."""
 
 import json
+import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
-from helpers import run, small, workspace, write_params
+from helpers import beside, run, small, workspace, write_params
+from outputs import outputs
 
 from mngac.pipeline.cache import Cache
 
@@ -145,3 +148,105 @@ def test_a_comment_retrains_nothing_and_a_change_in_a_method_retrains_it_alone(b
     assert counts(folder / "cache") == before
     file.write_text(file.read_text().replace("self.config.beta * consistency", "consistency * self.config.beta"))
     assert planned(folder) == BETA_ONLY
+
+
+def test_a_second_engine_in_a_workspace_is_refused_and_the_first_one_ends_well(tmp_path):
+    commands = {"snakemake": ["snakemake", "--cores", "1"], "dvc": ["dvc", "repro"]}
+    said = {
+        "dvc": "is busy, it is being blocked by",
+        "snakemake": "found another engine at work in it: dvc (PID ",
+    }
+    for first, second in (("snakemake", "dvc"), ("dvc", "snakemake")):
+        folder = workspace(tmp_path / first, small(methods=("nat",), epochs=200))
+        run(folder, "git", "init", "-q")
+        log = folder / "logs/train/digits-nat-0.log"
+        at_work = beside(folder, *commands[first])
+        while not log.exists() or "epoch 2/" not in log.read_text():
+            assert at_work.poll() is None
+            time.sleep(0.1)
+        refused = run(folder, *commands[second], check=False)
+        assert refused.returncode == 1 and said[second] in refused.stdout + refused.stderr
+        assert at_work.wait() == 0
+        assert len(made(folder / "cache", "train")) == 1 and (folder / "results/report.html").exists()
+        assert run(folder, *commands[second]).returncode == 0
+        assert len(made(folder / "cache", "train")) == 1
+
+
+def test_two_workspaces_share_a_cache_at_once_and_train_each_method_once(tmp_path, both):
+    folders = {}
+    for engine, command in (("snakemake", ["snakemake", "--cores", "1"]), ("dvc", ["dvc", "repro"])):
+        folders[engine] = workspace(tmp_path / engine, small())
+        run(folders[engine], "git", "init", "-q")
+        folders[engine, "at work"] = beside(folders[engine], *command, cache=tmp_path / "cache")
+    for engine in ("snakemake", "dvc"):
+        assert folders[engine, "at work"].wait() == 0
+        assert outputs(folders[engine]) == outputs(settled(both)[0])
+    assert counts(tmp_path / "cache") == {"data": 1, "train": 2, "evaluate": 2, **dict.fromkeys(RESULTS, 1)}
+    logs = [(folders[e] / f"logs/train/digits-{m}-0.log").read_text() for e in both for m in ("nat", "mng_ac")]
+    assert sum("cached, key" in log for log in logs) == 2
+    assert sum("epoch 1/1" in log for log in logs) == 2
+
+
+def planned_by_dvc(folder):
+    return run(folder, "dvc", "status").stdout
+
+
+def test_pulled_outputs_are_up_to_date_under_both_engines(tmp_path, both):
+    folder = both["dvc"]
+    change(folder)
+    run(folder, "dvc", "repro")
+    run(folder, "dvc", "remote", "add", "--default", "--force", "--local", "store", str(tmp_path / "store"))
+    run(folder, "dvc", "push")
+    clone = workspace(tmp_path / "clone", small())
+    run(clone, "git", "init", "-q")
+    shutil.copy(folder / "dvc.lock", clone)
+    run(clone, "dvc", "remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
+    run(clone, "dvc", "pull")
+    assert planned_by_dvc(clone) == "Data and pipelines are up to date.\n"
+    assert planned(clone) == {}
+    change(clone, methods__mng_ac__beta=8)
+    assert planned(clone) == BETA_ONLY
+
+
+@pytest.mark.parametrize("vouched", ["by the cache", "by dvc.lock", "by nobody"])
+def test_copied_outputs_are_up_to_date_where_somebody_vouches_for_them(tmp_path, both, vouched):
+    folder, _ = settled(both)
+    run(folder, "dvc", "repro")
+    clone = workspace(tmp_path / "clone", small())
+    run(clone, "git", "init", "-q")
+    for name in ("records", "results", "trained", "data"):  # the last copied is the newest
+        shutil.copytree(folder / name, clone / name, copy_function=shutil.copy)
+    if vouched == "by the cache":
+        shutil.copytree(folder / "cache", clone / "cache")
+    if vouched == "by dvc.lock":
+        shutil.copy(folder / "dvc.lock", clone)
+        run(clone, "dvc", "commit")
+        assert planned_by_dvc(clone) == "Data and pipelines are up to date.\n"
+    assert (planned(clone) == {}) == (vouched != "by nobody")
+
+
+def test_a_changed_output_among_copied_ones_is_made_again(tmp_path, both):
+    folder, _ = settled(both)
+    clone = workspace(tmp_path / "clone", small())
+    for name in ("data", "trained", "records", "results", "cache"):
+        shutil.copytree(folder / name, clone / name)
+    record = clone / "records/digits/nat/seed0/apgd-standard.json"
+    record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
+    assert planned(clone)["evaluate"] == 1 and "train" not in planned(clone)
+
+
+def test_the_end_of_a_failed_run_says_what_failed_and_how_to_go_on(tmp_path):
+    raw = small()
+    raw["pseudo_label"]["min_accuracy"] = 0.999
+    raw["run"] |= {"semi_methods": ["rst_linf"], "teachers": ["nat"]}
+    folder = workspace(tmp_path / "w", raw)
+    failed = run(folder, "snakemake", "--cores", "1", check=False)
+    assert failed.returncode == 1
+    lines = [line for line in failed.stderr.splitlines() if line.startswith("mngac: ")]
+    assert len(lines) == 3  # the stage's own, and the end of the run
+    log = "logs/pseudo_label/digits-nat-0.log"
+    why = rf"mngac: pseudo_label digits-nat-0 failed: .*validation accuracy is 0\.\d+ .* \({log}\)"
+    assert re.fullmatch(why, lines[1])
+    assert re.fullmatch(r"mngac: 1 jobs failed and \d+ have not run; .* start the same command again", lines[2])
+    done = [f"evaluate digits {method} 0 apgd standard" for method in ("mng_ac", "nat")]
+    assert made(folder / "cache", "evaluate") == done

@@ -1,5 +1,6 @@
 """Training: the schedule, resuming, determinism, one line an epoch, and no trace of how often it was stopped."""
 
+import errno
 import json
 import os
 import re
@@ -12,14 +13,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import entry, heeds_ctrl_c, small, small_params, workspace, write_params
+from helpers import Heard, entry, heeds_ctrl_c, small, small_params, workspace, write_params
 from stopping import stopped_at
 
+from mngac.cli import main
 from mngac.data import store
 from mngac.params.checks import parse
 from mngac.params.errors import UserError
 from mngac.params.sections import Schedule
 from mngac.pipeline.jobs import job
+from mngac.pipeline.progress import Log
+from mngac.training import checkpoints
 from mngac.training import trainer as training
 from mngac.training.plan import Plan, learning_rate
 from mngac.training.trainer import Trainer
@@ -327,3 +331,121 @@ def test_the_checkpoint_of_another_training_is_refused(tmp_path, monkeypatch):
         Trainer(data, plan("nat", epochs=2), work).run()
     with pytest.raises(UserError, match="found the checkpoint of another training; allowed: a folder of its own"):
         Trainer(data, plan("nat", epochs=2, seed=9), work).run()
+
+
+def damaged(path, how):
+    content = bytearray(path.read_bytes())
+    if how == "a byte":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[: len(content) // 2] if how == "cut" else b"" if how == "empty" else content)
+
+
+@pytest.mark.parametrize("how", ["a byte", "cut", "empty"])
+def test_a_damaged_checkpoint_is_left_out_for_the_one_before(tmp_path, monkeypatch, how):
+    prepared(tmp_path, monkeypatch)
+    data, work = store.load("data/digits.safetensors"), tmp_path / "work"
+    whole = Trainer(data, plan("sat"), tmp_path / "whole")
+    whole.run()
+    for step in (3, 5):
+        with stopped_at(monkeypatch, 0, step), pytest.raises(KeyboardInterrupt):
+            Trainer(data, plan("sat"), work).run()
+    damaged(work / "checkpoint", how)
+    said = Heard()
+    resumed = Trainer(data, plan("sat"), work, log=said)
+    resumed.run()
+    assert said.lines[0].endswith(f"{work / 'checkpoint'} is damaged and left out")
+    assert said.lines[1].endswith("resumes after epoch 0, step 3 of 9")
+    for name, weight in whole.classifier.state_dict().items():
+        assert torch.equal(resumed.classifier.state_dict()[name], weight)
+
+
+def test_of_two_damaged_checkpoints_none_is_taken(tmp_path, monkeypatch):
+    prepared(tmp_path, monkeypatch)
+    data, work = store.load("data/digits.safetensors"), tmp_path / "work"
+    for step in (3, 5):
+        with stopped_at(monkeypatch, 0, step), pytest.raises(KeyboardInterrupt):
+            Trainer(data, plan("nat"), work).run()
+    for name in ("checkpoint", "checkpoint.previous"):
+        damaged(work / name, "a byte")
+    said = Heard()
+    Trainer(data, plan("nat"), work, log=said).run()
+    assert sum("is damaged and left out" in line for line in said.lines) == 2
+    assert not any("resumes" in line for line in said.lines)
+
+
+def test_a_training_outlives_a_disk_that_is_full_for_a_while(tmp_path, monkeypatch):
+    prepared(tmp_path, monkeypatch)
+    monkeypatch.setattr(checkpoints, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "TIMES_WRITING", 0.0)
+    atomic, writes = checkpoints.atomic, []
+
+    def full(path):
+        writes.append(path)
+        if len(writes) == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return atomic(path)
+
+    monkeypatch.setattr(checkpoints, "atomic", full)
+    said = Heard()
+    trainer = Trainer(store.load("data/digits.safetensors"), plan("nat"), tmp_path / "work", log=said)
+    trainer.run()
+    assert trainer.progress.epoch == 1 and len(writes) == 9
+    assert [line for line in said.lines if "checkpoint" in line] == [
+        f": no checkpoint could be written: [Errno 28] No space left on device: '{tmp_path / 'work/checkpoint'}'"
+    ]
+
+
+def test_checkpoints_come_every_five_seconds_or_as_their_writing_takes(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    kept = checkpoints.Checkpoints(tmp_path, Log())
+    now[0] = 5.0
+    assert not kept.due()
+    now[0] = 5.1
+    assert kept.due()
+    slow = torch.save
+    monkeypatch.setattr(checkpoints.torch, "save", lambda *a: (slow(*a), now.__setitem__(0, now[0] + 1)))
+    kept.write({})
+    now[0] += 50
+    assert not kept.due()
+    now[0] += 0.1
+    assert kept.due()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "status"), [("SIGTERM", 143), ("--stop-after", 75)])
+def test_a_training_that_is_told_to_end_saves_its_step_and_goes_on_from_there(tmp_path, how, status):
+    folder = workspace(tmp_path / "w", small(methods=("adv_linf",), epochs=4000))
+    env = {**os.environ, "PYTHONPATH": str(folder), "MNGAC_CACHE": str(tmp_path / "a")}
+    mngac = [sys.executable, "-m", "mngac.cli"]
+    subprocess.run([*mngac, "data", "--dataset", "digits"], cwd=folder, env=env, check=True, capture_output=True)
+    command = [*mngac, "train", "--dataset", "digits", "--method", "adv_linf", "--seed", "0"]
+    options = ["--stop-after", "0.5"] if how == "--stop-after" else []
+    listening = dict(cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    told = subprocess.Popen([*command, *options], **listening)
+    if how == "SIGTERM":
+        while "epoch 2/4000" not in told.stderr.readline():
+            assert told.poll() is None
+        told.terminate()
+    *_, last = told.stderr.read().strip().splitlines()
+    assert told.wait() == status
+    word = {143: "stopped", 75: "to be continued"}[status]
+    found = re.fullmatch(
+        rf"mngac: train digits-adv_linf-0: {word}; epoch (\d+) of 4000, and step (\d) of 9 of the next, is saved, "
+        "and the same command resumes from there",
+        last,
+    )
+    assert found, last
+    assert not list((tmp_path / "a/leases").glob("*.json")) and not (folder / "trained").exists()
+    again = subprocess.Popen(command, **listening)
+    assert f"resumes after epoch {found[1]}, step {found[2]} of 9" in again.stderr.readline()
+    again.kill()
+    again.communicate()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf"])
+def test_a_time_to_stop_after_is_a_positive_number(capsys, text):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--dataset", "digits", "--method", "nat", "--seed", "0", f"--stop-after={text}"])
+    assert ended.value.code == 2
+    assert f"argument --stop-after: found '{text}'; allowed: minutes, above 0" in capsys.readouterr().err
