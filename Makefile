@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
 
-.PHONY: run test check schema report format clean
+.PHONY: run test torture check schema report format clean
 
 run: $(VENV)/ready
 	snakemake --cores $(CORES)
@@ -19,6 +19,9 @@ report: $(VENV)/ready
 
 test: $(VENV)/ready
 	OMP_NUM_THREADS=1 pytest
+
+torture: $(VENV)/ready
+	python tests/torture.py
 
 check: $(VENV)/ready
 	ruff check .

@@ -92,11 +92,11 @@ class Run:
     def cache(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}-cache")
 
-    def prepare(self, raw: dict, often: bool) -> None:
-        """A fresh workspace, with an empty cache; `often`: checkpoints at every step."""
+    def prepare(self, project: Path, often: bool) -> None:
+        """A fresh copy of the project, with an empty cache; `often`: checkpoints at every step."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.cache, ignore_errors=True)
-        workspace(self.folder, raw)
+        shutil.copytree(project, self.folder)
         if often:
             file = self.folder / "mngac/training/checkpoints.py"
             file.write_text(re.sub("(LEAST_SECONDS|TIMES_WRITING) = .*", r"\1 = 0.0", file.read_text()))
@@ -210,18 +210,18 @@ def torture(quota: Quota, seed: int, pause: float, raw: dict, folder: Path) -> l
     Raises:
         SystemExit: where a run hangs, leaves something over or ends with other results.
     """
-    dice, kills = random.Random(seed), []
+    dice, kills, project = random.Random(seed), [], workspace(folder / "project", raw)
     wanted = {}
     for often in (False, True):
         calm = Run(folder / f"calm-{often}", "snakemake")
-        calm.prepare(raw, often)
+        calm.prepare(project, often)
         calm.undisturbed()
         wanted[often] = outputs(calm.folder)
     for engine, share in (("snakemake", quota.half()), ("dvc", quota)):
         often = False
         while share:
             run = Run(folder / engine, engine)
-            run.prepare(raw, often)
+            run.prepare(project, often)
             run.disturbed(share, dice, pause)
             found = outputs(run.folder)
             wrong = [name for name in {**found, **wanted[often]} if found.get(name) != wanted[often].get(name)]

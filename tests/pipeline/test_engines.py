@@ -165,7 +165,7 @@ def test_a_second_engine_in_a_workspace_is_refused_and_the_first_one_ends_well(t
             assert at_work.poll() is None
             time.sleep(0.1)
         refused = run(folder, *commands[second], check=False)
-        assert refused.returncode == 1 and said[second] in refused.stdout + refused.stderr
+        assert refused.returncode and said[second] in refused.stdout + refused.stderr
         assert at_work.wait() == 0
         assert len(made(folder / "cache", "train")) == 1 and (folder / "results/report.html").exists()
         assert run(folder, *commands[second]).returncode == 0
