@@ -13,6 +13,7 @@ last saved.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import re
@@ -204,37 +205,35 @@ class Run:
         return [*found, *(f"process {process.pid}" for process in self.processes())]
 
 
-def torture(quota: Quota, seed: int, pause: float, raw: dict, folder: Path) -> list[Kill]:
-    """Every kill of the quota, under both engines.
+def torture(
+    quota: Quota, seed: int, pause: float, raw: dict, folder: Path, often: tuple[bool, ...] = (False, True)
+) -> list[Kill]:
+    """Every kill of the quota, under both engines; runs save as `often` says, in turns.
 
     Raises:
         SystemExit: where a run hangs, leaves something over or ends with other results.
     """
     dice, kills, project = random.Random(seed), [], workspace(folder / "project", raw)
     wanted = {}
-    for often in (False, True):
-        calm = Run(folder / f"calm-{often}", "snakemake")
-        calm.prepare(project, often)
+    for each in often:
+        calm = Run(folder / f"calm-{each}", "snakemake")
+        calm.prepare(project, each)
         calm.undisturbed()
-        wanted[often] = outputs(calm.folder)
+        wanted[each] = outputs(calm.folder)
     for engine, share in (("snakemake", quota.half()), ("dvc", quota)):
-        often = False
+        turns = itertools.cycle(often)
         while share:
-            run = Run(folder / engine, engine)
-            run.prepare(project, often)
+            run, each = Run(folder / engine, engine), next(turns)
+            run.prepare(project, each)
             run.disturbed(share, dice, pause)
             found = outputs(run.folder)
-            wrong = [name for name in {**found, **wanted[often]} if found.get(name) != wanted[often].get(name)]
+            wrong = [name for name in {**found, **wanted[each]} if found.get(name) != wanted[each].get(name)]
             left = run.left_over()
             kills += run.kills
-            print(
-                f"{engine}: {len(run.kills)} kills, {run.starts} starts, {len(wrong)} of {len(found)} files differ, "
-                f"{len(left)} left over",
-                flush=True,
-            )
+            compared = f"{len(wrong)} of {len(found)} files differ, {len(left)} left over"
+            print(f"{engine}: {len(run.kills)} kills, {run.starts} starts, {compared}", flush=True)
             if wrong or left:
                 raise SystemExit("\n".join([*wrong, *left]))
-            often = not often
     return kills
 
 
