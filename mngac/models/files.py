@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -77,8 +77,25 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def save_classifier(path: str | Path, classifier: nn.Module, architecture: Architecture) -> None:
-    """Writes weights and architecture; no time and no commit, so that equal weights are equal bytes."""
+    """Writes weights and architecture; no time and no commit, so that equal weights are equal bytes.
+
+    Raises:
+        UserError: for weights that are not finite, of which nothing is written.
+    """
+    check_finite(path, classifier.state_dict())
     tensors.write(path, classifier.state_dict(), **asdict(architecture))
+
+
+def check_finite(path: str | Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuses weights and running statistics with numbers that are not finite: what they classify means nothing.
+
+    Raises:
+        UserError: naming the first tensor of them, as the classifier of the path.
+    """
+    bad = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    if bad:
+        found = f"{len(bad)} of {len(weights)} tensors are not finite, the first of them {bad[0]}"
+        raise UserError(f"{path}: {found}; allowed: a classifier of finite weights and running statistics")
 
 
 def architecture_of(path: str | Path) -> Architecture:
@@ -100,10 +117,11 @@ def load_classifier(path: str | Path, device: str) -> nn.Module:
     """The classifier of a file, in eval mode, without gradients to its weights.
 
     Raises:
-        UserError: for a file of another schema.
+        UserError: for a file of another schema, or of weights that are not finite.
     """
     architecture = architecture_of(path)
     weights, _ = tensors.read(path)
+    check_finite(path, weights)
     with torch.random.fork_rng(devices=[]):
         classifier = architecture.build()
     classifier.load_state_dict(weights)

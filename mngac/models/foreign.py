@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mngac.models.files import Architecture
+from mngac.models.files import Architecture, check_finite
 from mngac.params.errors import UserError
 
 WRAPPERS = ("state_dict", "model_state_dict", "net", "model")
@@ -42,6 +42,7 @@ def load_foreign(path: str | Path, model: str, classes: int, channels: int, size
     Raises:
         ForeignError: for a file that holds no weights, or where keys are missing, unexpected or of another shape: all
             of them in one line.
+        UserError: for weights that are not finite.
     """
     with torch.random.fork_rng(devices=[]):
         classifier = Architecture(model, classes, channels, size).build()
@@ -53,7 +54,7 @@ def load_weights(classifier: nn.Module, path: str | Path, model: str) -> None:
     """Puts a file's weights into a classifier, all of them or none.
 
     Raises:
-        ForeignError: as for `load_foreign`.
+        ForeignError, UserError: as for `load_foreign`.
     """
     weights = _complete(state_dict_of(path), classifier)
     wanted = classifier.state_dict()
@@ -68,6 +69,7 @@ def load_weights(classifier: nn.Module, path: str | Path, model: str) -> None:
     if any(problems.values()):
         listed = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in problems.items() if keys)
         raise ForeignError(f"{path}: not the weights of this {model}; {listed}")
+    check_finite(path, weights)
     classifier.load_state_dict(weights)
 
 

@@ -25,6 +25,7 @@ def open_classifier(path: str | Path, model: str | None, classes: int, shape: tu
     Raises:
         ParamsError: where the model is not known, or is not the file's, or was made for other images or classes.
         ForeignError: for a file that does not hold the model's weights.
+        UserError: for weights that are not finite.
     """
     own = model_named_in(path)
     if own and model and own != model:

@@ -1,6 +1,7 @@
 """Models: the authors' numbers, shapes, names, and statistics that attacks leave alone."""
 
 import copy
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -8,10 +9,13 @@ from helpers import FIXTURES
 from safetensors.torch import load_file
 from torch import nn
 
+from mngac import tensors
 from mngac.models.files import Architecture, load_classifier, save_classifier
 from mngac.models.frozen import frozen_statistics
 from mngac.models.noise_generator import NoiseGenerator
+from mngac.models.opened import open_classifier
 from mngac.models.wide_resnet import WideResNet
+from mngac.params.errors import UserError
 
 
 def official_wrn():
@@ -30,6 +34,27 @@ def test_the_authors_wrn_gives_their_logits_and_statistics():
     for name in ("mean", "var"):
         ours = getattr(classifier.bn1, f"running_{name}")
         torch.testing.assert_close(ours, io[f"bn1_running_{name}_after_train_fwd"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["conv1.weight", "bn1.running_var", "fc.bias"])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_classifier_that_is_not_finite_is_neither_written_nor_opened(tmp_path, name, number):
+    architecture, path = Architecture("wrn_10_1", 10, 3, 32), tmp_path / "c.safetensors"
+    classifier = architecture.build()
+    classifier.state_dict()[name][0] = number
+    said = rf"{path}: 1 of \d+ tensors are not finite, the first of them {name}; allowed: a classifier of finite"
+    with pytest.raises(UserError, match=said):
+        save_classifier(path, classifier, architecture)
+    assert not path.exists()
+    tensors.write(path, classifier.state_dict(), **asdict(architecture))
+    with pytest.raises(UserError, match=said):
+        load_classifier(path, "cpu")
+    with pytest.raises(UserError, match=said):
+        open_classifier(path, None, 10, (3, 32, 32))
+    foreign = tmp_path / "c.pt"
+    torch.save(classifier.state_dict(), foreign)
+    with pytest.raises(UserError, match=said.replace(str(path), str(foreign))):
+        open_classifier(foreign, "wrn_10_1", 10, (3, 32, 32))
 
 
 def test_the_authors_generator_gives_their_noise():
