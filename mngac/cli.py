@@ -98,6 +98,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_released_commands(commands)
     tune = commands.add_parser("tune", help="time trainings on this machine: memory format, compilation")
     tune.add_argument("--dataset", help="by default all of run.datasets")
+    replay = commands.add_parser("replay", help="go to the step at which a training went wrong, and look into it")
+    for name in STAGES["train"].wildcards:
+        replay.add_argument(f"--{name}", required=True)
+    replay.add_argument("--step", type=int, help="counted from 0 (default: the first that goes wrong)")
     explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
     _add_stages(explain.add_subparsers(dest="stage", required=True, metavar="stage"), optional={})
     cache = commands.add_parser("cache", help="look at or clear the artifact cache")
@@ -250,6 +254,27 @@ def tune(arguments: argparse.Namespace) -> None:
             print(text, flush=True)
 
 
+def replay(arguments: argparse.Namespace) -> None:
+    """Prints what is seen in a step of a training, with nobody else at that training; leaves everything as it was."""
+    from mngac.params.checks import load
+    from mngac.pipeline.cache import Cache, key_of
+    from mngac.pipeline.jobs import training_job
+    from mngac.pipeline.lease import Held
+    from mngac.pipeline.machine import computing
+
+    wildcards = {name: getattr(arguments, name) for name in STAGES["train"].wildcards}
+    found = training_job(load(arguments.params), **wildcards)
+    cache, key = Cache(), key_of(found.key_parts())
+    try:
+        with cache.lease(key, wait=False), computing(found.machine, cache.root / "leases"):
+            from mngac.training.replay import replay
+
+            for text in replay(found, cache.work(key), arguments.step):
+                print(text, flush=True)
+    except Held as held:
+        raise UserError(f"{found.stage.name} {found.name}: {held}, which trains it; stop it first") from None
+
+
 def explain(arguments: argparse.Namespace) -> None:
     """Prints the key of a job, its parts, and against the newest entry of its like, what changed."""
     import json
@@ -345,6 +370,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "import-checkpoint": import_checkpoint,
     "reevaluate": reevaluate,
     "tune": tune,
+    "replay": replay,
     "explain": explain,
     "cache": cache,
     "schema": schema,

@@ -113,6 +113,10 @@ class Batches:
         offset = first - passes[0] * count
         return joined[offset : offset + self.batch_size]
 
+    def sources(self, step: int) -> list[int]:
+        """Indices of a step's images in their source's split."""
+        return self.split.index[self.indices(step).cpu()].tolist()
+
     def _order(self, number: int) -> Tensor:
         order = torch.randperm(len(self.split), generator=stream(self.seed, "batch order", self.name, number))
         return order.to(self.home)

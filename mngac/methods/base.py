@@ -80,6 +80,10 @@ class Base:
         """The scalar to descend on; the classifier comes in train mode, and only its own passes move batch norm."""
         raise NotImplementedError
 
+    def drawn(self, step: Step) -> str | None:
+        """The norm that was drawn for a step; None where the method draws none."""
+        return None
+
     def attack(self, classifier: nn.Module, batch: Batch, step: Step, norm: str, mode: str) -> Tensor:
         """x_adv of the norm's training attack; running statistics stay as they are."""
         with under_attack(classifier, mode):

@@ -26,10 +26,12 @@ class Method(Base):
     def __init__(self, config: MethodConfig, setup: Setup):
         super().__init__(config, setup)
         self.accuracy = dict.fromkeys(self.config.norms, 0.0)
+        self._drawn: dict[int, str] = {}
+        """Norm of each step of the epoch in progress: what it was drawn by has moved since."""
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on images attacked by APGD in the norm drawn."""
-        norm = self.draw(step)
+        norm = self._drawn[step.number] = self.draw(step)
         attack = self.setup.attacks[norm]
         with under_attack(classifier, self.config.attack_mode):
             x_adv = apgd(classifier, batch.x, batch.y, norm, attack.radius, attack.steps, step.stream(f"attack {norm}"))
@@ -45,6 +47,14 @@ class Method(Base):
         point = torch.rand(1, generator=step.host_stream("norm")) * errors.sum()
         chosen = int((errors.cumsum(0) <= point).sum())
         return str(self.config.norms[min(chosen, len(errors) - 1)])
+
+    def drawn(self, step: Step) -> str:
+        """The norm that the step drew when it was taken, in the epoch in progress."""
+        return self._drawn[step.number]
+
+    def after_epoch(self, classifier: nn.Module, epoch: int) -> None:
+        """Forgets which norms were drawn."""
+        self._drawn = {}
 
     def diagnostics(self) -> dict[str, float]:
         """Running robust training accuracy of each norm."""

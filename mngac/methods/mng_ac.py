@@ -27,9 +27,13 @@ class Method(LearnedNoise):
     def __init__(self, config: MethodConfig, setup: Setup):
         super().__init__(config, setup, input_dependent=bool(config.input_dependent))
 
+    def drawn(self, step: Step) -> str:
+        """One of the norms, uniformly."""
+        return str(step.draw(self.config.norms))
+
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """One step of the generator, then the loss for the classifier (algorithm 1)."""
-        attack = self.setup.attacks[step.draw(self.config.norms)]
+        attack = self.setup.attacks[self.drawn(step)]
         x_adv = self.attack(classifier, batch, step, attack.norm, self.config.attack_mode)
         self.learn(classifier, batch, x_adv, attack, step, self.generator.draw(batch.x, step.stream("noise")))
         with torch.no_grad():

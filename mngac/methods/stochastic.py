@@ -17,9 +17,13 @@ class Method(Base):
 
     draws_a_norm = True
 
+    def drawn(self, step: Step) -> str:
+        """One of the norms, uniformly."""
+        return str(step.draw(self.config.norms))
+
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy on attacked images plus the weighted consistency of clean, noisy and attacked posteriors."""
-        norm = step.draw(self.config.norms)
+        norm = self.drawn(step)
         x_adv = self.attack(classifier, batch, step, norm, self.config.attack_mode)
         if not self.config.beta:
             return F.cross_entropy(classifier(x_adv), batch.y)

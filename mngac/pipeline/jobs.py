@@ -258,6 +258,11 @@ def check_kind_of_training(job: Job) -> None:
         raise ParamsError(f"--method: found {found}; allowed: mngac {command} for it")
 
 
+def training_job(params: Params, **wildcards: str) -> Job:
+    """The job that trains a method: with pseudo-labels where the run trains it with them."""
+    return job(params, "train_semi" if wildcards["method"] in params.run.semi_methods else "train", **wildcards)
+
+
 def jobs(params: Params) -> list[Job]:
     """Every job of the run, in an order in which each comes after what it reads."""
     return [found for stage in STAGES.values() for found in _jobs_of(stage, params)]

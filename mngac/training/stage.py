@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TypeVar
+
 import torch
 
 from mngac.data import store
 from mngac.data.pseudo_labels import load_pseudo_labels
+from mngac.params.errors import UserError
 from mngac.pipeline.jobs import Context, Job
+from mngac.pipeline.progress import Log
+from mngac.training.bad_steps import BadStepError
 from mngac.training.plan import Plan
 from mngac.training.trainer import Trainer
+
+T = TypeVar("T", bound=Trainer)
 
 
 def plan_of(job: Job, device: str) -> Plan:
@@ -19,13 +27,25 @@ def plan_of(job: Job, device: str) -> Plan:
     return Plan(training, radii, params.methods[w["method"]], int(w["seed"]), device)
 
 
-def run(context: Context) -> None:
-    """Trains one classifier: classifier, generator (empty but for mng_ac), train.jsonl, train.json."""
-    job = context.job
+def trainer_of(job: Job, device: str, folder: Path, log: Log, kind: type[T]) -> T:
+    """The training of a job, of a kind of trainer; its checkpoints lie in the folder."""
     torch.set_num_threads(job.params.run.threads)
     data = store.load(job.inputs["data"])
     path = job.inputs.get("pseudo_labels")
     labels = load_pseudo_labels(path, data) if path else None
-    trainer = Trainer(data, plan_of(job, context.device), context.work, labels, context.log)
-    trainer.run()
+    return kind(data, plan_of(job, device), folder, labels, log)
+
+
+def run(context: Context) -> None:
+    """Trains one classifier: classifier, generator (empty but for mng_ac), train.jsonl, train.json.
+
+    Raises:
+        UserError: where a step goes wrong, with the command that looks into it.
+    """
+    trainer = trainer_of(context.job, context.device, context.work, context.log, Trainer)
+    try:
+        trainer.run()
+    except BadStepError as bad:
+        options = " ".join(f"--{name} {value}" for name, value in context.job.wildcards.items())
+        raise UserError(f"{context.log.name}: {bad}; look into it with: mngac replay {options}") from bad
     trainer.write(context.outputs)

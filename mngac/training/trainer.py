@@ -29,6 +29,7 @@ from mngac.pipeline.progress import Log
 from mngac.pipeline.stopping import Stopped, gently, wanted
 from mngac.sgd import SGD
 from mngac.streams import stream, stream_seed
+from mngac.training.bad_steps import BadStepError, FirstBad
 from mngac.training.checkpoints import Checkpoints
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
 from mngac.training.execution import Execution
@@ -92,6 +93,7 @@ class Trainer:
         self.progress = Progress()
         self.total = torch.zeros((), device=self.device)
         """Of the losses of the epoch in progress."""
+        self.first_bad = FirstBad(self.device)
         self.checkpoints = Checkpoints(folder, self.log)
 
     def _batches(self, data: store.DataSet, pseudo_labels: Tensor | None) -> list[Batches]:
@@ -129,6 +131,7 @@ class Trainer:
 
         Raises:
             Stopped: at the step, and with a checkpoint, at which somebody wants it to stop.
+            BadStepError: where a loss or weights are not finite; the last checkpoint, if any, is of a step before.
         """
         self._resume()
         self.clock = Clock(self.progress, self.device)
@@ -136,6 +139,7 @@ class Trainer:
         with gently(), self.log.bar(images, self._images_seen(), " images", scale=True) as bar:
             while self.method.trains and self.progress.epoch < self.training.epochs:
                 self._steps(bar)
+                self._check()
                 line = self._line()
                 self.clock.tick()
                 line["timing"]["seconds"] = round(self.progress.seconds, 3)
@@ -160,23 +164,58 @@ class Trainer:
             self._save()
 
     def _save(self) -> None:
-        """Writes a checkpoint where one is due, or somebody wants the training to stop; and then stops it."""
+        """Writes a checkpoint where one is due, or somebody wants the training to stop; and then stops it.
+
+        None is written of what is not finite, so that the last one is of a step before it.
+        """
         by = wanted()
         if by is None and not self.checkpoints.due():
             return
         self.clock.tick()
+        self._check()
         saved = self.checkpoints.write(self._state())
         if by is not None:
             done, steps = self.progress.epoch, f"step {self.progress.step} of {self.steps_per_epoch}"
             where = f"epoch {done} of {self.training.epochs}, and {steps} of the next, is saved"
             raise Stopped(where if saved else "", by)
 
+    def _check(self) -> None:
+        """Looks whether losses and weights are finite.
+
+        Raises:
+            BadStepError: where they are not; with the first step whose loss is not, else the last one done.
+        """
+        number, whole = self.first_bad.read(self._tensors())
+        if number is None and whole:
+            return
+        what = "the weights are not finite after it" if number is None else "the first whose loss is not finite"
+        about = self.about(self._done - 1 if number is None else number)
+        step, *others = (f"{name} {value}" for name, value in about.items())
+        raise BadStepError("; ".join([f"{step}: {what}", *others]))
+
+    def _tensors(self) -> list[Tensor]:
+        """Weights and running statistics of all networks."""
+        return [tensor for network in self.meter.networks for tensor in (*network.parameters(), *network.buffers())]
+
+    def about(self, number: int) -> dict[str, str]:
+        """Where a step that was taken stands, what it attacked, and its images' indices in their source's split."""
+        epoch, step = divmod(number, self.steps_per_epoch)
+        place = f"epoch {epoch + 1} of {self.training.epochs}, step {step + 1} of {self.steps_per_epoch}"
+        drawn = self.method.drawn(Step(number, self._rate(number), self.seed, self.device))
+        norms = [drawn] if drawn else self.plan.method.norms or []
+        images = {f"{s.name} images": ", ".join(map(str, s.sources(number))) for s in self.batches}
+        return {"step": f"{number} ({place})", "norm": ", ".join(norms) or "none", **images}
+
     def _rate(self, number: int) -> float:
         return learning_rate(self.training.schedule, number / self.steps_per_epoch, self.training.epochs)
 
+    @property
+    def _done(self) -> int:
+        """Steps done, over all epochs."""
+        return self.progress.epoch * self.steps_per_epoch + self.progress.step
+
     def _images_seen(self) -> int:
-        steps = self.progress.epoch * self.steps_per_epoch + self.progress.step
-        return steps * self.training.batch_size
+        return self._done * self.training.batch_size
 
     def _line(self) -> dict[str, Any]:
         """The log's line of an epoch whose steps are done."""
@@ -204,6 +243,7 @@ class Trainer:
         with self.execution.autocast(), plain(self.classifier):
             self.method.watch(self.classifier)
         self.optimizer.step(rate)
+        self.first_bad.note(number, loss.detach())
         return loss.detach()
 
     def _monitor(self, epoch: int) -> dict[str, float]:
@@ -242,6 +282,12 @@ class Trainer:
         if state["of"] != self.identity:
             folder = self.checkpoints.last.parent
             raise UserError(f"{folder}: found the checkpoint of another training; allowed: a folder of its own")
+        self._load(state)
+        where = f"epoch {self.progress.epoch}, step {self.progress.step}"
+        self.log.line(f"{self.log.name}: resumes after {where} of {self.steps_per_epoch}")
+
+    def _load(self, state: dict[str, Any]) -> None:
+        """Goes on from what `_state` gave."""
         self.classifier.load_state_dict(state["classifier"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
@@ -250,8 +296,6 @@ class Trainer:
         torch.set_rng_state(state["random"].cpu())
         if self.device == "cuda":
             torch.cuda.set_rng_state_all([each.cpu() for each in state["random_cuda"]])
-        where = f"epoch {self.progress.epoch}, step {self.progress.step}"
-        self.log.line(f"{self.log.name}: resumes after {where} of {self.steps_per_epoch}")
 
     def write(self, outputs: Mapping[str, str]) -> None:
         """Writes classifier.safetensors, generator.safetensors (empty for most methods), train.jsonl and train.json.

@@ -94,6 +94,13 @@ def test_a_step_waits_for_nothing_but_a_new_order_of_the_images(on_card, tmp_pat
     assert [count for count, _ in steps] == [READS.get(method, 0)] * 2 * STEPS, steps
 
 
+def test_whether_all_is_finite_is_read_in_one_wait(on_card, tmp_path):
+    made = trainer("mng_ac", "lazy", tmp_path)
+    on_card.waits.clear()
+    made._check()
+    assert len(on_card.waits) == 1, on_card.waits
+
+
 def test_an_epoch_reads_its_loss_and_each_monitored_accuracy_once(on_card, tmp_path, monkeypatch):
     made = trainer("nat", "lazy", tmp_path)
     on_card.waits.clear()

@@ -55,6 +55,14 @@ def test_the_loss_is_a_finite_scalar_whose_gradient_reaches_every_weight(name, c
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_a_method_that_draws_a_norm_for_a_step_says_which_afterwards(name):
+    m = build(name)
+    m.loss(net(), batch(), STEP)
+    drawn = m.drawn(STEP)
+    assert (drawn is not None) == m.draws_a_norm and (drawn is None or drawn in m.config.norms)
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_the_loss_is_deterministic_and_leaves_the_global_generator_alone(name):
     before = torch.random.get_rng_state()
     losses = [build(name).loss(net(), batch(), STEP) for _ in range(2)]
