@@ -16,6 +16,9 @@ from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
 from mngac.results.records import SCHEMA, Record
 
+REPEATS = ("collapses",)
+"""Of train.json, what a record states of the training beside its cost: equal for equal trainings, and no timing."""
+
 
 def run(context: Context) -> None:
     """Writes the job's record."""
@@ -53,9 +56,11 @@ def record_of(
         evaluation: what became of each image.
         indices: of the images, in their source's split.
         about: the record's provenance.
-        training: what the training cost, where that is known.
+        training: its train.json, where that is known.
         who: dataset, split, method, seed, suite, profile.
     """
+    cost = {key: value for key, value in (training or {}).items() if key not in REPEATS}
+    told = {key: value for key, value in (training or {}).items() if key in REPEATS}
     return Record(
         schema_=SCHEMA,
         n=len(evaluation.clean),
@@ -63,12 +68,12 @@ def record_of(
         clean=evaluation.clean,
         attacks=evaluation.attacks,
         flags=evaluation.flags,
-        timing={"seconds": evaluation.seconds, **({"training": training} if training else {})},
-        provenance=about,
+        timing={"seconds": evaluation.seconds, **({"training": cost} if cost else {})},
+        provenance={**about, **({"training": told} if told else {})},
         **who,
     )
 
 
 def _training(path: str | None) -> dict[str, Any] | None:
-    """What the training cost, from its train.json; None where that is not known."""
+    """The training's train.json; None where that is not known."""
     return json.loads(Path(path).read_text()) if path else None

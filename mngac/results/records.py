@@ -128,6 +128,11 @@ class Record(PerImage, Strict):
         entries = self.suite_config.get("attacks", [])
         return entries if len(entries) == len(self.attacks) else [{} for _ in self.attacks]
 
+    @property
+    def training(self) -> dict[str, Any]:
+        """What repeats of the training, where the provenance holds it: `collapses`; else empty."""
+        return self.provenance.get("training", {})
+
     def radii(self) -> dict[str, str]:
         """The radius of each norm attacked, as written."""
         return {a.norm: a.radius for a in self.attacks}

@@ -41,8 +41,17 @@ def collected(suspects: Sequence[Suspect[T]]) -> dict[str, list[T]]:
 
 
 def of_record(record: Record) -> list[str]:
-    """A record's own flags, and that of its suite."""
-    return list(dict.fromkeys([*record.flags, *overstates(record.configs)]))
+    """A record's own flags, that of its suite, and those of its classifier's training."""
+    return list(dict.fromkeys([*record.flags, *overstates(record.configs), *_collapses(record)]))
+
+
+def _collapses(record: Record) -> list[str]:
+    """A flag for each epoch of the training that lost a norm's robustness (mngac/training/collapse.py)."""
+    return [
+        f"catastrophic overfitting in epoch {c['epoch']} of the training: robust accuracy in {c['norm']} fell from "
+        f"{c['before']:.0f} % down to {c['after']:.0f} % of its monitor's images"
+        for c in record.training.get("collapses", [])
+    ]
 
 
 def overstates(configs: Sequence[Mapping[str, Any]]) -> list[str]:

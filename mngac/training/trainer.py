@@ -31,6 +31,7 @@ from mngac.sgd import SGD
 from mngac.streams import stream, stream_seed
 from mngac.training.bad_steps import BadStepError, FirstBad
 from mngac.training.checkpoints import Checkpoints
+from mngac.training.collapse import collapses
 from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
 from mngac.training.execution import Execution
 from mngac.training.monitor import look
@@ -148,6 +149,7 @@ class Trainer:
                 self.progress.lines.append(line)
                 self.total = torch.zeros_like(self.total)
                 self._say(line)
+                self._warn()
 
     def _steps(self, bar: tqdm) -> None:
         """The steps that are left of an epoch."""
@@ -260,6 +262,14 @@ class Trainer:
             f"{robust}  {line['timing']['images_per_second']:,.0f} images/s  {left:.0f} s left"
         )
 
+    def _warn(self) -> None:
+        """Says in the log where the epoch just done lost a norm's robustness."""
+        for found in collapses(self.progress.lines[-2:]):
+            self.log.line(
+                f"{self.log.name}: robust accuracy in {found['norm']} fell from {found['before']:.0f} to "
+                f"{found['after']:.0f} % within epoch {found['epoch']}: catastrophic overfitting"
+            )
+
     def _state(self) -> dict[str, Any]:
         """All that decides how the training goes on, between two steps."""
         return {
@@ -317,6 +327,7 @@ class Trainer:
             "epochs": self.progress.epoch,
             "model": self.architecture.model,
             "device": device_name(self.device),
+            "collapses": collapses(self.progress.lines),
             "seconds": round(self.progress.seconds, 3) if self.method.trains else None,
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),
             **self._cost(),

@@ -267,6 +267,22 @@ def test_red_flags_stand_under_the_table_once_with_all_rows_that_they_concern(wr
     )
 
 
+def told(attacked, *collapses):
+    """The provenance of a record whose training says so."""
+    return {"code": CODE, "training": {"attacked": attacked, "collapses": list(collapses)}}
+
+
+def test_catastrophic_overfitting_in_training_stands_under_the_table_with_its_rows_and_seeds(written):
+    found = [dict(epoch=k, norm="linf", before=45.31, after=2.0 * k) for k in (2, 3)]
+    mng = [{**MNG, "seed": k, "provenance": told(True, found[k])} for k in (0, 1)]
+    adv = [{**ADV, "seed": k, "provenance": told(True, *found[:k])} for k in (0, 1)]
+    _, section = rows(written(*mng, *adv, seeds=[0, 1]))
+    assert section.caption.split("Red flags: ")[1] == (
+        "catastrophic overfitting in epoch 2 to 3 of the training: robust accuracy in linf fell from 45 % down to "
+        "4 to 6 % of its monitor's images [adv_linf (seed 1), mng_ac]."
+    )
+
+
 OVERSTATES = dict.fromkeys(("apgd", "pgd", "paper"), "no targeted attack in l2, linf, a single start in l1")
 
 
