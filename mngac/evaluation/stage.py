@@ -16,7 +16,7 @@ from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
 from mngac.results.records import SCHEMA, Record
 
-REPEATS = ("collapses",)
+REPEATS = ("attacked", "collapses")
 """Of train.json, what a record states of the training beside its cost: equal for equal trainings, and no timing."""
 
 

@@ -130,7 +130,7 @@ class Record(PerImage, Strict):
 
     @property
     def training(self) -> dict[str, Any]:
-        """What repeats of the training, where the provenance holds it: `collapses`; else empty."""
+        """What repeats of the training, where the provenance holds it: `attacked`, `collapses`; else empty."""
         return self.provenance.get("training", {})
 
     def radii(self) -> dict[str, str]:

@@ -26,6 +26,8 @@ from mngac.results.records import Record, RecordError
 from mngac.results.statistics import holm, spread
 from mngac.results.together import check_alike
 
+UNATTACKED = "†"
+"""Mark of a row whose training asked for no attack."""
 COLUMNS = ("clean", *NORMS, "union", "avg")
 PAPER = Path(__file__).with_name("paper_tables.yaml")
 SPREAD = Path(__file__).with_name("seed_spread.yaml")
@@ -64,6 +66,17 @@ class Row:
             return centre, max(0.0, centre - half), min(100.0, centre + half)
         low, high = wilson(sum(record.column(column)), record.n)
         return centre, 100 * low, 100 * high
+
+    @property
+    def attacked(self) -> bool | None:
+        """Whether the method attacks what it trains on; None where no training says so, or nothing was trained."""
+        said = [r.training["attacked"] for r in self.records if r.training.get("attacked") is not None]
+        return all(said) if said else None
+
+    @property
+    def label(self) -> str:
+        """The method, marked where it trains without any attack."""
+        return f"{self.method} {UNATTACKED}" if self.attacked is False else self.method
 
     def training(self, key: str) -> float | None:
         """A number of the trainings' timing, mean over seeds."""

@@ -22,6 +22,7 @@ from mngac.pipeline.paths import TABLES
 from mngac.results import wording
 from mngac.results.rows import (
     COLUMNS,
+    UNATTACKED,
     Row,
     collect,
     flags_of,
@@ -68,7 +69,7 @@ def cells(
     `baseline` counts the operations of the training of `names.baseline`, in units of which the cost is given.
     """
     paper = paper_row(dataset, table, row.method)
-    printed = {"method": row.method}
+    printed = {"method": row.label}
     for column in NORMS if table == "motivation" else COLUMNS:
         ours = _number(row.bounds(column))
         if dataset in PAPER_DATASETS:
@@ -117,6 +118,8 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
         lines.append("Attacked by different code (run.mixed).")
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
+    if any(row.attacked is False for row in rows):
+        lines.append(f"{UNATTACKED}: trained without any attack.")
     flags = flags_of(params, dataset, rows)
     if flags:
         lines.append(f"Red flags: {'; '.join(flags)}.")
@@ -197,20 +200,21 @@ def latex(sections: Sequence[Section]) -> str:
     for section in sections:
         body = tabulate(section.printed, headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
         text = f"% {section.title}\n% {section.caption}\n{body}\n"
-        blocks.append(text.replace("±", "$\\pm$").replace(DASH, "--"))
+        blocks.append(text.replace("±", "$\\pm$").replace(DASH, "--").replace(UNATTACKED, "$\\dagger$"))
     return "\n".join(blocks)
 
 
 def comma_separated(sections: Sequence[Section]) -> str:
     """One line a row, with exact bounds, n and seeds; empty where missing."""
     bounds = [f"{c}{suffix}" for c in COLUMNS for suffix in ("", "_low", "_high")]
-    header = ["dataset", "suite", "profile", "method", "n", "seeds", *bounds, *COSTS]
+    header = ["dataset", "suite", "profile", "method", "attacked", "n", "seeds", *bounds, *COSTS]
     out = io.StringIO()
     writer = csv.DictWriter(out, header, lineterminator="\n")
     writer.writeheader()
     for section in sections:
         for row in section.rows:
             line: dict[str, Any] = {**section.where, "method": row.method, "seeds": len(row.records)}
+            line["attacked"] = {True: "yes", False: "no", None: ""}[row.attacked]
             line["n"] = row.records[0].n if row.records else ""
             for column in COLUMNS:
                 for suffix, value in zip(("", "_low", "_high"), row.bounds(column) or ("", "", ""), strict=True):

@@ -70,6 +70,8 @@ class Meter:
         """Steps of each kind so far."""
         self.flops: dict[str, int] = {}
         """Operations of one step of each kind that was measured."""
+        self.to_images = False
+        """Whether a step asked for gradients to what a network was given: those that any attack climbs."""
         self.networks = list(networks)
         self._seen: Counter[Any] | None = None
         for place, network in enumerate(self.networks):
@@ -100,6 +102,7 @@ class Meter:
     def _back(self, place: int, where: str, grad: Tensor) -> None:
         if self._seen is not None:
             self._seen[place, where, grad.requires_grad] += 1
+            self.to_images |= where == "input"
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -132,12 +135,12 @@ class Meter:
         return None if self.owed() else sum(count * self.flops[kind] for kind, count in self.steps.items())
 
     def state_dict(self) -> dict[str, Any]:
-        """The counts, to resume."""
-        return {"steps": dict(self.steps), "flops": dict(self.flops)}
+        """What was seen so far, to resume."""
+        return {"steps": dict(self.steps), "flops": dict(self.flops), "to_images": self.to_images}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes back the counts."""
-        self.steps, self.flops = dict(state["steps"]), dict(state["flops"])
+        """Takes it back."""
+        self.steps, self.flops, self.to_images = dict(state["steps"]), dict(state["flops"]), state["to_images"]
 
 
 @functools.cache

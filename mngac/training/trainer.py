@@ -327,6 +327,7 @@ class Trainer:
             "epochs": self.progress.epoch,
             "model": self.architecture.model,
             "device": device_name(self.device),
+            "attacked": self.meter.to_images if self.method.trains else None,
             "collapses": collapses(self.progress.lines),
             "seconds": round(self.progress.seconds, 3) if self.method.trains else None,
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),

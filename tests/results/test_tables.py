@@ -272,6 +272,25 @@ def told(attacked, *collapses):
     return {"code": CODE, "training": {"attacked": attacked, "collapses": list(collapses)}}
 
 
+def test_a_method_that_trains_without_any_attack_says_so_in_its_row_in_every_form(written):
+    """adv_linf's record says nothing of it, as older ones; an imported classifier's says that nothing was trained."""
+    imported = {**SAT, "provenance": told(None)}
+    nat = record("nat", "1111111111", *["1100000000"] * 3, provenance=told(False))
+    params = written({**MNG, "provenance": told(True)}, ADV, imported, nat)
+    parts = [s for s in tables.sections(params, "all") if s.where["dataset"] == "digits"]
+    assert [line["method"] for line in parts[0].printed if "†" in line["method"]] == ["nat †"]
+    assert "†: trained without any attack." in parts[0].caption
+    assert "| nat †" in tables.markdown(parts)
+    latex = tables.latex(parts)
+    assert "nat $\\dagger$ " in latex and "†" not in latex
+    lines = {line["method"]: line["attacked"] for line in csv.DictReader(io.StringIO(tables.comma_separated(parts)))}
+    assert [lines[m] for m in ("nat", "mng_ac", "adv_linf", "sat", "msd")] == ["no", "yes", "", "", ""]
+
+
+def test_a_table_of_methods_that_attack_has_no_such_note(written):
+    assert "†" not in rows(written({**MNG, "provenance": told(True)}, ADV))[1].caption
+
+
 def test_catastrophic_overfitting_in_training_stands_under_the_table_with_its_rows_and_seeds(written):
     found = [dict(epoch=k, norm="linf", before=45.31, after=2.0 * k) for k in (2, 3)]
     mng = [{**MNG, "seed": k, "provenance": told(True, found[k])} for k in (0, 1)]

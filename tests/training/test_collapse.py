@@ -81,6 +81,7 @@ def test_a_training_warns_of_a_collapse_once_and_keeps_it_however_often_it_was_s
     assert summary["collapses"] == [{"epoch": 2, "norm": "l1", "before": 60.0, "after": 5.0}]
     said = "robust accuracy in l1 fell from 60 to 5 % within epoch 2: catastrophic overfitting"
     assert log.read_text().count(said) == 1
+    assert summary["attacked"] is True
 
 
 def test_its_record_and_every_table_say_so(collapsing):
@@ -90,9 +91,11 @@ def test_its_record_and_every_table_say_so(collapsing):
     evaluated.run()
     record = records.read(evaluated.outputs["record"])
     assert record.training == {
+        "attacked": False,
         "collapses": [{"epoch": 2, "norm": "l1", "before": 60.0, "after": 5.0}],
     }
     assert not record.training.keys() & record.timing["training"].keys() and record.timing["training"]["flops"] > 0
     (section,) = tables.sections(collapsing, "all")
     flag = "catastrophic overfitting in epoch 2 of the training: robust accuracy in l1 fell from 60 % down to 5 %"
     assert flag in section.caption
+    assert section.printed[0]["method"] == "nat †" and "†: trained without any attack." in section.caption

@@ -85,6 +85,25 @@ PAPER = {
 DRAWN = {"sat": 29.667, "sat_ac": 32.667, "sat_ac_noise": 35.667, "mng_ac": 45.667, "eat": 30.667}
 
 
+@pytest.mark.parametrize("name", [*PAPER, *DRAWN])
+def test_a_method_whose_steps_ask_for_no_gradient_to_images_is_told_from_those_that_attack(name):
+    classifier, method = net(), build(name)
+    meter = Meter([classifier, *method.networks()])
+    train(method, classifier, meter, 2)
+    assert meter.to_images == (name != "nat")
+    resumed = Meter([classifier])
+    resumed.load_state_dict(meter.state_dict())
+    assert resumed.to_images == meter.to_images
+
+
+def test_gradients_to_images_outside_a_step_are_no_attack_of_the_method():
+    classifier, method = net(), build("nat")
+    meter = Meter([classifier])
+    train(method, classifier, meter, 1)
+    method.attack(classifier, batch(), Step(0, 0.1, 0, "cpu"), "linf", "eval")
+    assert not meter.to_images
+
+
 @pytest.mark.parametrize(("name", "expected"), PAPER.items())
 def test_a_step_costs_the_passes_of_its_formula(name, expected):
     """Each backward pass to the weights saves the first layer's gradient to the image: at most three do."""
