@@ -10,6 +10,7 @@ from helpers import entry, small
 from mngac.data import store
 from mngac.data.batches import Batches
 from mngac.params.checks import parse
+from mngac.training.checkpoints import Checkpoints
 from mngac.training.execution import Execution
 from mngac.training.plan import Plan
 from mngac.training.trainer import Trainer
@@ -51,9 +52,10 @@ def trained(made):
 
 @contextlib.contextmanager
 def on_a_card(monkeypatch):
-    """A card on which trainings run in float32: torch has no autocast for it."""
+    """A card on which trainings run in float32, since torch has no autocast for it, and write no checkpoint of it."""
     with monkeypatch.context() as patch, card(Card, monkeypatch) as watched:
         patch.setattr(Execution, "autocast", lambda self: contextlib.nullcontext())
+        patch.setattr(Checkpoints, "due", lambda self: False)
         yield watched
 
 
