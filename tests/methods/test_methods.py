@@ -62,6 +62,14 @@ def test_a_method_that_draws_a_norm_for_a_step_says_which_afterwards(name):
     assert (drawn is not None) == m.draws_a_norm and (drawn is None or drawn in m.config.norms)
 
 
+def test_eat_says_which_norm_it_drew_though_it_would_now_draw_another():
+    m = build("eat")
+    first = m.draw(STEP)
+    m.loss(net(), batch(), STEP)
+    m.accuracy = {norm: float(norm == first) for norm in m.config.norms}
+    assert m.drawn(STEP) == first != m.draw(STEP)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_loss_is_deterministic_and_leaves_the_global_generator_alone(name):
     before = torch.random.get_rng_state()
