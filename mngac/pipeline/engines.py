@@ -63,7 +63,7 @@ def left_over(jobs: Iterable[Job], since: float) -> list[str]:
     waiting = len(missing) - len(failed)
     return [
         *lines,
-        f"mngac: {len(failed)} jobs failed and {waiting} have not run; what is finished is kept: mend what the lines "
+        f"mngac: failed: {len(failed)}; not run: {waiting}; what is finished is kept: mend what the lines "
         "above say, and start the same command again",
     ]
 

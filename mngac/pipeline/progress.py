@@ -47,10 +47,11 @@ class Log:
             tqdm.write(text, file=sys.stderr)
 
     def keep(self, text: str) -> None:
-        """One line to the file alone."""
+        """One line to the file alone; work outlives a disk that has no room for its log."""
         if self.file:
-            self.file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-            self.file.flush()
+            with contextlib.suppress(OSError):
+                self.file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+                self.file.flush()
 
     def bar(self, total: int, done: int, unit: str, scale: bool = False) -> tqdm:
         """The live line, with rate and time left; silent where stderr is no terminal."""
@@ -83,11 +84,18 @@ def _place() -> Iterator[int]:
     yield 0
 
 
+def _close(file: TextIO) -> None:
+    """Closes a log, with or without what its disk had no room for."""
+    with contextlib.suppress(OSError):
+        file.close()
+
+
 @contextlib.contextmanager
 def log_to(path: str) -> Iterator[Log]:
     """The log of a stage, in a file under logs/."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(open(path, "a", encoding="utf-8"))
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        stack.callback(_close, file)
         place = stack.enter_context(_place()) if watched() else 0
         yield Log(file, Path(path).stem, place)

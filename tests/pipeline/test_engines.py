@@ -247,6 +247,6 @@ def test_the_end_of_a_failed_run_says_what_failed_and_how_to_go_on(tmp_path):
     log = "logs/pseudo_label/digits-nat-0.log"
     why = rf"mngac: pseudo_label digits-nat-0 failed: .*validation accuracy is 0\.\d+ .* \({log}\)"
     assert re.fullmatch(why, lines[1])
-    assert re.fullmatch(r"mngac: 1 jobs failed and \d+ have not run; .* start the same command again", lines[2])
+    assert re.fullmatch(r"mngac: failed: 1; not run: \d+; .* start the same command again", lines[2])
     done = [f"evaluate digits {method} 0 apgd standard" for method in ("mng_ac", "nat")]
     assert made(folder / "cache", "evaluate") == done
