@@ -157,7 +157,7 @@ def test_a_second_engine_in_a_workspace_is_refused_and_the_first_one_ends_well(t
         "snakemake": "found another engine at work in it: dvc (PID ",
     }
     for first, second in (("snakemake", "dvc"), ("dvc", "snakemake")):
-        folder = workspace(tmp_path / first, small(methods=("nat",), epochs=200))
+        folder = workspace(tmp_path / first, small(methods=("nat",), epochs=60))
         run(folder, "git", "init", "-q")
         log = folder / "logs/train/digits-nat-0.log"
         at_work = beside(folder, *commands[first])
