@@ -160,6 +160,8 @@ class Finished:
                 self.log.line(f"{self.log.name}: {self.path}: {damaged} lines are damaged and left out")
             self.findings = {f.name: f for f in (Finding.of_json(line[DIGITS + 1 :]) for line in intact)}
             write_text(self.path, "".join(intact))
+        elif self.path:
+            write_text(self.path, "")
 
     def find(self, task: Task) -> Finding | None:
         """What an earlier run found for the task, if it was of the same images."""
@@ -170,7 +172,6 @@ class Finished:
         """Saves a finding, in the file too, before the next task starts."""
         self.findings[finding.name] = finding
         if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(_sealed(finding.to_json()))
                 file.flush()

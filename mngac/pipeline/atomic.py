@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,6 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = beside(path)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~umask())
         synchronise(temporary)
         temporary.replace(path)
         synchronise(path.parent)
@@ -44,6 +44,7 @@ def beside(path: Path) -> Path:
     prefix = f".{path.name}.{me.pid}-{me.started:.0f}-{me.kernel}."
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
     os.close(handle)
+    Path(name).chmod(_mode(path.parent))
     return Path(name)
 
 
@@ -75,8 +76,10 @@ def unfinished(folder: Path) -> list[Path]:
     return found
 
 
-def umask() -> int:
-    """The process's file mode mask."""
+def _mode(folder: Path) -> int:
+    """Of a new file: as the umask says, and in a folder that is shared (writable for its group, setgid) as that is."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    of_folder = folder.stat().st_mode
+    shared = of_folder & stat.S_ISGID and of_folder & stat.S_IWGRP
+    return 0o666 & (~mask | (of_folder if shared else 0))

@@ -154,8 +154,9 @@ class Job:
         module, function = self.stage.run.split(":")
         work = cache.make(cache.work(key))
         made = work / "outputs"
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
+        if made.exists():
+            shutil.rmtree(made)
+        cache.make(made)
         outputs = {name: str(made / name) for name in self.outputs}
         with contextlib.ExitStack() as stack:
             stack.enter_context(_stoppable(self, work, log))

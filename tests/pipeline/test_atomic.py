@@ -59,6 +59,19 @@ def test_the_bytes_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
     assert synchronised[0].suffix == ".part" and synchronised[1:] == [tmp_path]
 
 
+@pytest.mark.parametrize(
+    ("folder", "mask", "file"), [(0o2775, 0o077, 0o664), (0o775, 0o077, 0o600), (0o755, 0o022, 0o644)]
+)
+def test_a_file_in_a_shared_folder_is_shared_whatever_the_umask(tmp_path, folder, mask, file):
+    tmp_path.chmod(folder)
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "file", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == file
+
+
 def test_a_process_is_dead_when_it_has_ended_or_its_number_is_anothers():
     here = Process.here()
     assert here.ours and not here.dead
