@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mngac.params.errors import ParamsError, shown
+from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.inheritance import resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
@@ -70,7 +70,7 @@ def _explain(error: ValidationError, model: type[Closed], base: str = "") -> str
     inside = key_path(*(part for part in first["loc"] if str(part).split("[")[0] not in skip))
     path = ".".join(part for part in (base, inside) if part) or "params.yaml"
     if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key; allowed: {', '.join(_fields_at(model, first['loc'][:-1]))}"
+        return f"{path}: unknown key; allowed: {listed(_fields_at(model, first['loc'][:-1]), first['loc'][-1])}"
     if first["type"] == "missing":
         return f"{path}: missing; allowed: a value (see its description in workflow/schemas/params.schema.json)"
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
@@ -114,7 +114,7 @@ def _check_names(params: Params) -> None:
     }
     for key, known in {**defined, "suites": params.evaluation, "profiles": params.radii}.items():
         for i, name in enumerate(getattr(run, key)):
-            _demand(name in known, f"run.{key}.{i}", name, f"one of {', '.join(known)}")
+            _demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}")
         _demand(len(set(getattr(run, key))) == len(getattr(run, key)), f"run.{key}", getattr(run, key), "no name twice")
     _demand(len(set(run.seeds)) == len(run.seeds), "run.seeds", run.seeds, "no seed twice")
     for i, name in enumerate(run.semi_methods):
@@ -123,9 +123,9 @@ def _check_names(params: Params) -> None:
         _check_source(f"data.{name}", source)
     _check_trainings(params)
     if run.semi_methods:
-        _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {', '.join(run.methods)}")
+        _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {listed(run.methods)}")
     for teacher in run.teachers:
-        allowed = f"one of {', '.join(run.methods)}, or [] without run.semi_methods"
+        allowed = f"one of {listed(run.methods, teacher)}, or [] without run.semi_methods"
         _demand(teacher in run.methods, "run.teachers", teacher, allowed)
     for name, method in params.methods.items():
         check_entry(f"methods.{name}", "methods", "kind", method)
@@ -133,7 +133,7 @@ def _check_names(params: Params) -> None:
             find("models", method.model, f"methods.{name}.model")
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
-        _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {', '.join(params.methods)}")
+        _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
     for suite, config in params.evaluation.items():
         for i, attack in enumerate(config.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
@@ -143,14 +143,16 @@ def _check_trainings(params: Params) -> None:
     """Refuses models that nothing builds, and radii and schedules of the run that do not fit."""
     for name, override in {"default": params.training.default, **(params.training.__pydantic_extra__ or {})}.items():
         known = ["default", *params.data]
-        _demand(name in known, "training", name, f"sections named {', '.join(known)}")
+        _demand(name in known, "training", name, f"sections named {listed(known, name)}")
         model: str | None = getattr(override, "model", None)
         if model is not None:
             find("models", model, f"training.{name}.model")
     for dataset in params.run.datasets:
         training = params.training_for(dataset)
         profile = training.profile
-        _demand(profile in params.radii, f"training.{dataset}.profile", profile, f"one of {', '.join(params.radii)}")
+        _demand(
+            profile in params.radii, f"training.{dataset}.profile", profile, f"one of {listed(params.radii, profile)}"
+        )
         for needed in {profile, *params.run.profiles}:
             params.radii_for(needed, dataset)
         _demand(
@@ -162,11 +164,10 @@ def _check_trainings(params: Params) -> None:
 
 
 def _check_tables(params: Params) -> None:
-    known = f"one of {', '.join(params.methods)}"
     for key, value in params.tables.model_dump().items():
         names = {key: value} if isinstance(value, str) else {f"{key}.{i}": name for i, name in enumerate(value)}
         for path, name in names.items():
-            _demand(name in params.methods, f"tables.{path}", name, known)
+            _demand(name in params.methods, f"tables.{path}", name, f"one of {listed(params.methods, name)}")
         _demand(isinstance(value, str) or len(set(value)) == len(value), f"tables.{key}", value, "no name twice")
 
 
@@ -190,7 +191,7 @@ def check_entry(path: str, folder: str, selector: str, entry: Closed) -> None:
     always = {selector, "norm"}
     stated = entry.model_fields_set - always
     for key in sorted(stated - read):
-        raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {', '.join(sorted(read)) or 'no further key'}")
+        raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {listed(sorted(read), key) or 'no further key'}")
     for key in sorted(read - stated - always):
         raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
     if "options" in read:
@@ -202,7 +203,7 @@ def _check_options(path: str, stated: dict[str, Any], kind: str, keys: set[str])
     read = {key.removeprefix("options.") for key in keys if key.startswith("options.")}
     unread = sorted(stated.keys() - read) if "*" not in read else []
     if unread:
-        raise ParamsError(f"{path}.{unread[0]}: not read by {kind}; allowed: {', '.join(sorted(read))}")
+        raise ParamsError(f"{path}.{unread[0]}: not read by {kind}; allowed: {listed(sorted(read), unread[0])}")
     for key in sorted(read - stated.keys() - {"*"}):
         raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
 

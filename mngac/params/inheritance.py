@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mngac.params.errors import ParamsError, shown
+from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.types import Closed
 from mngac.params.yaml_file import key_path
 
@@ -68,7 +68,7 @@ def _inherited(path: str, entries: dict[Any, Any], name: Any) -> dict[Any, Any]:
         here, wanted = chain[-1], entries[chain[-1]][KEY]
         others = [key for key, value in entries.items() if _mapping(value) and key not in chain]
         if wanted not in others:
-            allowed = f"one of {', '.join(map(str, others))}" if others else "no like, since no other entry is left"
+            allowed = f"one of {listed(others, wanted)}" if others else "no like, since no other entry is left"
             ring = ", which is like it in turn" if wanted in chain else ""
             raise ParamsError(f"{path}.{key_path(here)}.{KEY}: found {shown(wanted)}{ring}; allowed: {allowed}")
         chain.append(wanted)

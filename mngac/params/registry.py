@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mngac.params.errors import ParamsError, shown
+from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.modules import definitions, module_file, told, tree_of
 
 PACKAGE = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def find(folder: str, name: str, key: str | None = None) -> Found:
         return _find_own(folder, own[1], own[2], key)
     file = _builder(name) if folder == "models" else name if name in kinds(folder) else None
     if file is None:
-        known = f"such as {', '.join(_examples())}" if folder == "models" else f"one of {', '.join(kinds(folder))}"
+        known = f"such as {', '.join(_examples())}" if folder == "models" else f"one of {listed(kinds(folder), name)}"
         raise ParamsError(f"{key}: found {shown(name)}; allowed: {known}, or package.module:name of your own")
     module = ".".join(["mngac", *folder.split("/"), file])
     return Found(module, DEFINES[folder], PACKAGE / folder / f"{file}.py")
@@ -97,8 +97,8 @@ def _find_own(folder: str, module: str, name: str, key: str) -> Found:
     what, kind = ("a class", ast.ClassDef) if folder == "methods" else ("a function", ast.FunctionDef)
     if not isinstance(there.get(name), kind):
         fitting = sorted(other for other, node in there.items() if isinstance(node, kind))
-        listed = f", such as {', '.join(fitting)}" if fitting else ""
-        raise ParamsError(f"{key}: found {shown(f'{module}:{name}')}; allowed: {what} that {path} defines{listed}")
+        such = f", such as {listed(fitting, name)}" if fitting else ""
+        raise ParamsError(f"{key}: found {shown(f'{module}:{name}')}; allowed: {what} that {path} defines{such}")
     return Found(module, name, path, own=True)
 
 

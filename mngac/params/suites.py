@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from mngac.params.checks import check_entry, section
-from mngac.params.errors import ParamsError, shown
+from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.sections import Params, Radii, Suite
 from mngac.params.types import NORMS
 
@@ -44,7 +44,7 @@ def suite_of(suite: Suite | str) -> Suite:
             check_entry(f"suite.attacks.{i}", "evaluation/attacks", "attack", attack)
         return suite
     if not isinstance(suite, str) or suite not in shipped():
-        raise ParamsError(f"suite: found {shown(suite)}; allowed: one of {', '.join(shipped())}, or a Suite")
+        raise ParamsError(f"suite: found {shown(suite)}; allowed: one of {listed(shipped(), suite)}, or a Suite")
     return shipped()[suite]
 
 

@@ -44,7 +44,7 @@ def _scalar(value: object) -> object:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-Place = Annotated[str, Field(min_length=1, max_length=4096)]
+Place = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
 Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
@@ -63,7 +63,7 @@ class Closed(BaseModel):
 
 def _pool(value: object) -> object:
     share = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
-    if not share and not (isinstance(value, str) and value):
+    if not share and not (isinstance(value, str) and value and value.isprintable()):
         raise ValueError("a share from 0 to under 1, extra, or the path of a folder, archive or .npy file of images")
     return value if isinstance(value, str) else float(value)  # type: ignore[arg-type]
 

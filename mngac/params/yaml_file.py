@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import yaml
 
 from mngac.params.errors import ParamsError, cut, shown
 
+MOST_BYTES = 1 << 18
+"""Of a file: seconds to read, however it is made."""
 MOST_DIGITS = 18
 MERGE = "tag:yaml.org,2002:merge"
 SCALARS = {
@@ -37,7 +38,11 @@ def read(path: str) -> object:
 
 class _Loader(yaml.SafeLoader):
     def __init__(self, path: str):
-        super().__init__(Path(path).read_bytes().decode())
+        with open(path, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ParamsError(f"{path}: more than {MOST_BYTES:,} bytes; allowed: the sections of workflow/schemas")
+        super().__init__(content.decode())
         self.path = path
 
     def close(self) -> None:
@@ -61,7 +66,7 @@ def _explained(path: str) -> Iterator[None]:
         raise ParamsError(f"{path}: found the byte 0x{byte:02x} in line {line}; allowed: text in UTF-8") from None
     except yaml.YAMLError as error:
         text = str(error).replace('in "<unicode string>", ', "in ")
-        raise ParamsError(f"{path}: not YAML: {cut(text, 300)}") from None
+        raise ParamsError(f"{path}: not YAML: {cut(text, 200)}") from None
     except RecursionError:
         raise ParamsError(f"{path}: nested too deeply; allowed: the sections of workflow/schemas") from None
 

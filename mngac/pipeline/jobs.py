@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mngac.params.errors import ParamsError, UserError, shown
+from mngac.params.errors import ParamsError, UserError, listed, shown
 from mngac.params.sections import Params
 from mngac.pipeline import progress
 from mngac.pipeline.atomic import write_text
@@ -162,6 +162,7 @@ class Job:
             stack.enter_context(_stoppable(self, work, log))
             if self.stage.computes:
                 stack.enter_context(computing(self.machine, cache.root / "leases"))
+            stack.enter_context(_placed(work))
             run = getattr(importlib.import_module(module), function)
             run(Context(self, key, parts, work, outputs, log))
         return made
@@ -177,6 +178,17 @@ def _errors_in(log: progress.Log) -> Iterator[None]:
         raise
     except Exception:
         log.keep(traceback.format_exc().rstrip())
+        raise
+
+
+@contextlib.contextmanager
+def _placed(work: Path) -> Iterator[None]:
+    """Names the folder in an error of the system that names no file, such as that of a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(work)
         raise
 
 
@@ -241,7 +253,7 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     }
     for name, value in wildcards.items():
         if name in known and value not in known[name]:
-            raise ParamsError(f"--{name}: found {shown(value)}; allowed: {', '.join(known[name])}")
+            raise ParamsError(f"--{name}: found {shown(value)}; allowed: {listed(known[name], value)}")
     seed_of(wildcards.get("seed", "0"))
     return Job(STAGES[stage], {name: str(wildcards[name]) for name in STAGES[stage].wildcards}, params)
 
