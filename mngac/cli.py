@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import mngac
-from mngac.params.errors import UserError
+from mngac.params.errors import UserError, line_of, shown
+from mngac.pipeline.files import mended
 from mngac.pipeline.stages import STAGES
 
 if TYPE_CHECKING:
@@ -24,9 +25,18 @@ OUTSIDE_THE_DAG = {
 """What `evaluate --checkpoint` can do without, and what it means there."""
 
 
-def _add_stages(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], optional: Mapping[str, Mapping[str, str]]
-) -> None:
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command, as all else does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises:
+        UserError: always.
+        """
+        command = self.prog.partition(" ")[2]
+        raise UserError(f"{f'{command}: ' if command else ''}{message}; see {self.prog} --help")
+
+
+def _add_stages(commands: argparse._SubParsersAction[Parser], optional: Mapping[str, Mapping[str, str]]) -> None:
     """A command a stage, with an option a wildcard; optional are those that `optional` has a help text for."""
     for stage in STAGES.values():
         parser, may = commands.add_parser(stage.name, help=stage.help), optional.get(stage.name, {})
@@ -53,7 +63,7 @@ def _add_any_classifier(parser: argparse.ArgumentParser) -> None:
     outside.add_argument("--out", help="the file to write the record to")
 
 
-def _add_records_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_records_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     compare = commands.add_parser("compare", help="hold two classifiers' records against each other")
     compare.add_argument("records", nargs="+", metavar="RECORD", help="A and B; with --against, all of A's seeds")
     compare.add_argument("--against", nargs="+", metavar="RECORD", help="all of B's seeds")
@@ -65,9 +75,10 @@ def _add_records_commands(commands: argparse._SubParsersAction[argparse.Argument
     export.add_argument("--checkpoint", required=True, help="a classifier.safetensors of this project")
     export.add_argument("--record", required=True, action="append", metavar="RECORD", help="may be repeated")
     export.add_argument("--out", required=True, metavar="FOLDER")
+    export.add_argument("--model", help="needed where the file names package.module:function: the same, to be run")
 
 
-def _add_released_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_released_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     one = commands.add_parser("import-checkpoint", help="write a foreign file of weights in this project's form")
     one.add_argument("checkpoint", metavar="FILE")
     every = commands.add_parser("reevaluate", help="evaluate every file of weights in a folder")
@@ -82,7 +93,7 @@ def _add_released_commands(commands: argparse._SubParsersAction[argparse.Argumen
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(prog="mngac", description=__doc__.splitlines()[0])
+    parser = Parser(prog="mngac", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"mngac {mngac.__version__}")
     parser.add_argument("--params", default="params.yaml", help="the parameters' file (default: params.yaml)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -108,7 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
     actions = cache.add_subparsers(dest="action", required=True, metavar="action")
     actions.add_parser("list", help="what is in the cache")
     prune = actions.add_parser("prune", help="remove old entries")
-    prune.add_argument("--older-than-days", type=float, required=True)
+    prune.add_argument("--older-than-days", type=_days, required=True, metavar="DAYS")
     sent = actions.add_parser("export", help="write what this workspace's jobs have in the cache into one file")
     sent.add_argument("file", metavar="FILE")
     sent.add_argument("--all", action="store_true", help="everything that is in the cache instead")
@@ -122,13 +133,21 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _minutes(text: str) -> float:
+    return _number(text, "minutes, above 0", lambda minutes: 0 < minutes < 1e6)
+
+
+def _days(text: str) -> float:
+    return _number(text, "days, from 0", lambda days: 0 <= days < 1e6)
+
+
+def _number(text: str, allowed: str, fits: Callable[[float], bool]) -> float:
     try:
-        minutes = float(text)
+        number = float(text)
     except ValueError:
-        minutes = 0.0
-    if not 0 < minutes < 1e6:
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: minutes, above 0")
-    return minutes
+        number = float("nan")
+    if not fits(number):
+        raise argparse.ArgumentTypeError(f"found {shown(text)}; allowed: {allowed}")
+    return number
 
 
 def run_stage(arguments: argparse.Namespace) -> None:
@@ -215,7 +234,7 @@ def export(arguments: argparse.Namespace) -> None:
     """Writes the export's folder."""
     from mngac.exchange.export import export
 
-    what = export(arguments.checkpoint, arguments.record, arguments.out)
+    what = export(arguments.checkpoint, arguments.record, arguments.out, arguments.model)
     print(f"{what.name}: {len(what.records)} record(s), in {arguments.out}")
 
 
@@ -385,16 +404,32 @@ def main(argv: list[str] | None = None) -> int:
 
     Whatever else is raised is a bug: it passes with its traceback, and Python ends with 1.
     """
-    arguments = build_parser().parse_args(argv)
+    arguments = argparse.Namespace()
     try:
+        build_parser().parse_args(argv, arguments)
         COMMANDS.get(arguments.command, run_stage)(arguments)
     except KeyboardInterrupt as stop:
         print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
         return getattr(stop, "status", 130)
-    except (UserError, OSError) as error:
-        print(f"mngac: {error}", file=sys.stderr)
-        return 2
-    return 0
+    except UserError as error:
+        said = str(error)
+    except ModuleNotFoundError as error:
+        said = _missing(error)
+    except OSError as error:
+        said = line_of(mended(error, error.filename or getattr(arguments, "out", None)))
+    else:
+        return 0
+    print(f"mngac: {said}", file=sys.stderr)
+    return 2
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """What to do where a package is not installed; a module of this one that is missing is a bug."""
+    package = str(error.name).partition(".")[0]
+    if package == mngac.__name__:
+        raise error
+    ours = "pip install --requirement requirements.lock"
+    return line_of(f"the package {package} is not installed; run: {ours}, or for code of your own pip install it")
 
 
 if __name__ == "__main__":

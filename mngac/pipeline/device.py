@@ -9,10 +9,12 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from mngac.params.errors import ParamsError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 WAIT = 1.0
 
@@ -73,6 +75,8 @@ def repeatable(wanted: bool) -> Iterator[None]:
 
 
 def _free(names: list[str], locks: Path) -> tuple[str, FileLock]:
+    from filelock import FileLock, Timeout  # so that the command line starts, and says so, where it is missing
+
     while True:
         for name in names:
             lock = FileLock(locks / f"gpu-{name}.lock")

@@ -5,6 +5,7 @@ Nothing here imports torch: the key of a data set is asked for before anything h
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,24 @@ from typing import Any
 
 from mngac.params.errors import DataError
 from mngac.pipeline.fingerprint import file_digest
+
+_ROOM = "free space or choose another place, then run again"
+_RIGHTS = "no permission; make it accessible to this user (chmod), or choose another place"
+_IN_THE_WAY = "a file stands where a folder is wanted; correct the path, or move that file"
+TO_DO = {
+    errno.ENOENT: "not found; put the file or folder there, or correct the path",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: f"{os.strerror(errno.EROFS)}; choose another place",
+    **{number: f"{os.strerror(number)}; {_ROOM}" for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)},
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EISDIR: "found a folder; name a file",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.ELOOP: "links lead in a circle; name what they should lead to",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n), or lower run.threads and processes",
+}
+"""What is wrong and what to do, by the number of the system's error."""
 
 
 def identity(path: str | Path) -> Any:
@@ -34,7 +53,10 @@ def demand(path: str | Path) -> Path:
     Raises:
         DataError: where it is not.
     """
-    path = Path(path).expanduser()
+    try:
+        path = Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{path}: no home folder is known for it; write the path out") from error
     with explained(path):
         path.stat()
     return path
@@ -70,16 +92,24 @@ def explained(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: not found; put the file or folder there, or correct the path") from error
-    except PermissionError as error:
-        what = "no permission; make it accessible to this user (chmod), or choose another place"
-        raise DataError(f"{path}: {what}") from error
     except OSError as error:
         if error.errno is None:
             raise
-        what = f"{os.strerror(error.errno)}; free space or choose another place, then run again"
-        raise DataError(f"{path}: {what}") from error
+        raise DataError(mended(error, path)) from error
+
+
+def mended(error: OSError, path: str | Path | None = None) -> str:
+    """One line on an error of the system: the file, what is wrong with it, what to do.
+
+    Args:
+        error: of the system.
+        path: of the file, where it is known better than the error knows it.
+    """
+    if error.errno is None:
+        return str(error)
+    what = TO_DO.get(error.errno) or f"{os.strerror(error.errno)}; look after the disk or the network, then run again"
+    where = path or error.filename
+    return f"{os.fsdecode(where)}: {what}" if isinstance(where, (str, bytes, os.PathLike)) else what
 
 
 def looks_like_html(start: bytes) -> bool:
