@@ -1,6 +1,7 @@
 """Folders, tar files and zip files read alike: one entry after the other, nothing trusted, nothing left on disk.
 
-An archive is refused, not repaired, where an entry has an absolute or `..` path, or is a link or a device.
+An archive is refused, not repaired, where an entry has an absolute or `..` path, or is a link or a device, and where it
+holds more than its size lets expect.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -15,13 +17,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
-from mngac.params.errors import DataError
+from mngac.params.errors import DataError, UserError, cut, shown
 from mngac.pipeline.files import demand, explained, files, refuse_html
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError)
+BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zipfile.LargeZipFile, lzma.LZMAError, zlib.error, EOFError),
+    *(ValueError, OverflowError, NotImplementedError, RuntimeError, IndexError, KeyError, struct.error),
+)
+"""What the standard library raises on archives that are none, or have odd heads."""
+HEADS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+"""Types of entries that say something of another entry: they are read whole into memory."""
 BLOCK = 1 << 20
+MOST_ENTRIES = 5_000_000
+MOST_NAMES = 1 << 20
+"""Bytes of a tar's longest name or list of facts about an entry."""
+UNSUSPECTED = 1 << 32
+"""Bytes that any archive may unpack to;"""
+MOST_TIMES = 100
+"""and beyond those, so many times its own."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +58,17 @@ class Entry:
         with whole(self.source), explained(self.place), self.open() as file:
             yield file
 
-    def read(self) -> bytes:
-        """Its content."""
+    def read(self, most: int) -> bytes:
+        """Its content.
+
+        Raises:
+            DataError: for one of more than `most` bytes.
+        """
         with self.reading() as file:
-            return file.read()
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise DataError(f"{self.place}: more than {most:,} bytes; allowed: fewer; make it smaller or remove it")
+        return content
 
 
 def entries(source: str | Path) -> Iterator[Entry]:
@@ -73,6 +95,8 @@ def whole(path: Path) -> Iterator[None]:
     """Says of what reading a broken archive raises that it is broken."""
     try:
         yield
+    except UserError:
+        raise
     except BROKEN as error:
         raise _broken(path, str(error)) from error
     except OSError as error:
@@ -82,25 +106,69 @@ def whole(path: Path) -> Iterator[None]:
 
 
 def _broken(path: Path, why: str) -> DataError:
-    why = " ".join(why.split()) or "ends too early"
+    why = cut(why) or "ends too early"
     return DataError(f"{path}: truncated, broken or no tar or zip file ({why}); get the file again")
 
 
+class _Member(tarfile.TarInfo):
+    """An entry whose head is looked at before anything that it announces is read."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The entry of a head of 512 bytes.
+
+        Raises:
+            tarfile.ReadError: for a size that no right archive has.
+        """
+        member = super().frombuf(buf, encoding, errors)
+        if member.size < 0 or (member.type in HEADS and member.size > MOST_NAMES):
+            raise tarfile.ReadError(f"an entry's head says {member.size:,} bytes")
+        return member
+
+
+class _Budget:
+    """What an archive may hold, by its own size."""
+
+    def __init__(self, path: Path):
+        self.path, self.count = path, 0
+        self.most = max(UNSUSPECTED, MOST_TIMES * path.stat().st_size)
+
+    def check(self, unpacked: int) -> None:
+        """Counts an entry.
+
+        Args:
+            unpacked: bytes up to its end.
+
+        Raises:
+            DataError: where the archive is a bomb.
+        """
+        self.count += 1
+        if unpacked > self.most:
+            found, what = f"unpacks to more than {self.most:,} bytes", "a bomb?"
+        elif self.count > MOST_ENTRIES:
+            found, what = f"holds more than {MOST_ENTRIES:,} entries", "too many"
+        else:
+            return
+        raise DataError(f"{self.path}: {found} ({what}); refused, get it from somebody you trust or give a folder")
+
+
 def _tar_entries(path: Path) -> Iterator[Entry]:
-    with tarfile.open(path, "r:*") as archive:
+    budget = _Budget(path)
+    with tarfile.open(path, "r:*", tarinfo=_Member) as archive:
         while (member := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]
+            budget.check(max(archive.offset, member.offset_data + member.size))
             if member.isdir():
                 continue
             if not member.isreg():
                 what = "a link" if member.issym() or member.islnk() else "a device or special file"
-                raise DataError(f"{path}: {member.name!r} is {what}; archives may hold folders and files alone")
+                raise DataError(f"{path}: {shown(member.name)} is {what}; archives may hold folders and files alone")
             name = _safe(path, member.name)
             yield Entry(path, name, lambda m=member: archive.extractfile(m))  # type: ignore[misc,arg-type]
-        _check_end(path, archive)
+        _check_end(path, archive, budget)
 
 
-def _check_end(path: Path, archive: tarfile.TarFile) -> None:
+def _check_end(path: Path, archive: tarfile.TarFile, budget: _Budget) -> None:
     """A tar ends with zeros, and its compression with a checksum; either is missing from a truncated file."""
     file = archive.fileobj
     assert file is not None
@@ -108,26 +176,31 @@ def _check_end(path: Path, archive: tarfile.TarFile) -> None:
     if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         raise _broken(path, "its end is missing")
     while file.read(BLOCK):
-        pass
+        budget.check(file.tell())
 
 
 def _zip_entries(path: Path) -> Iterator[Entry]:
+    budget, unpacked = _Budget(path), 0
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
+            unpacked += info.file_size
+            budget.check(unpacked)
             if info.is_dir():
                 continue
             mode = info.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                raise DataError(f"{path}: {info.filename!r} is a link or special file; archives may hold files alone")
+                raise DataError(
+                    f"{path}: {shown(info.filename)} is a link or special file; archives may hold files alone"
+                )
             if info.flag_bits & 1:
-                raise DataError(f"{path}: {info.filename!r} is encrypted; unpack it and give the folder")
+                raise DataError(f"{path}: {shown(info.filename)} is encrypted; unpack it and give the folder")
             yield Entry(path, _safe(path, info.filename), lambda i=info: archive.open(i))  # type: ignore[misc]
 
 
 def _safe(path: Path, name: str) -> str:
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or (parts.parts and parts.parts[0].endswith(":")):
-        raise DataError(f"{path}: {name!r} leads out of the archive; refused, get it from somebody you trust")
+        raise DataError(f"{path}: {shown(name)} leads out of the archive; refused, get it from somebody you trust")
     return parts.as_posix()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,12 +11,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mngac.params.errors import DataError
+from mngac.params.errors import DataError, cut
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 FORMATS = ("PNG", "JPEG")
 MODES = {"L": 1, "RGB": 3}
 BLOCK = 1024
+MOST_PIXELS = 1 << 26
+"""Of one image, width times height."""
+MOST_BYTES = 1 << 28
+"""Of an image's file."""
 
 
 @dataclass
@@ -53,6 +58,28 @@ class Decoder:
             )
         return array
 
+    def _opened(self, place: str, content: bytes) -> Image.Image:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # on sizes, which are looked at here, and on its colours
+                image = Image.open(io.BytesIO(content), formats=FORMATS)
+                self._check(place, image)
+                image.load()
+        except DataError:
+            raise
+        except Exception as error:  # rubbish raises anything
+            why = cut(str(error).replace(" <_io.BytesIO object", "").split(" at 0x")[0])
+            raise DataError(f"{place}: not a readable PNG or JPEG ({why}); replace or remove it") from error
+        return image
+
+    def _check(self, place: str, image: Image.Image) -> None:
+        """Looks at what the file's head says, before any pixel is decoded."""
+        if image.width * image.height > MOST_PIXELS:
+            found = f"{image.width}x{image.height} pixels"
+            raise DataError(f"{place}: {found}; allowed: {MOST_PIXELS:,} pixels at most; make it smaller or remove it")
+        count = getattr(image, "n_frames", 1)
+        if count != 1:
+            raise DataError(f"{place}: an animation or several images ({count}); allowed: one; save it as one image")
+
     def _square(self, place: str, array: np.ndarray) -> tuple[int, ...]:
         _, height, width = array.shape
         if height != width:
@@ -63,12 +90,7 @@ class Decoder:
         return array.shape
 
     def _array(self, place: str, content: bytes) -> np.ndarray:
-        try:
-            image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-            image.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            why = " ".join(str(error).split()).replace(" <_io.BytesIO object", "").split(" at 0x")[0]
-            raise DataError(f"{place}: not a readable PNG or JPEG ({why}); replace or remove it") from error
+        image = self._opened(place, content)
         if self.rgb and image.mode != "RGB":
             image = image.convert("RGB")
         if image.mode not in MODES:

@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mngac.params.errors import DataError
-from mngac.pipeline.files import demand, refuse_html
+from mngac.params.errors import DataError, cut, listed
+from mngac.pipeline.files import demand, explained, refuse_html
 
 ARRAYS = {
     *((module, "_reconstruct") for module in ("numpy.core.multiarray", "numpy._core.multiarray")),
     *((module, "_frombuffer") for module in ("numpy.core.numeric", "numpy._core.numeric")),
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
-    ("_codecs", "encode"),
 }
+BYTES = ("_codecs", "encode")
+"""What old protocols ask for to turn text into an array's bytes."""
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -38,9 +39,19 @@ class ArrayUnpickler(pickle.Unpickler):
         Raises:
             pickle.UnpicklingError: for anything else.
         """
+        if (module, name) == BYTES:
+            return _latin1
         if (module, name) not in ARRAYS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only numpy arrays are admitted")
+            raise _Refused(f"{module}.{name}")
         return super().find_class(module, name)
+
+
+class _Refused(pickle.UnpicklingError):
+    """The name of what a pickle asks for, and is not given."""
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    return text.encode("latin1")
 
 
 def read_pickle(source: str, shape: Sequence[int], classes: int) -> tuple[Tensor, Tensor]:
@@ -59,9 +70,9 @@ def read_pickle(source: str, shape: Sequence[int], classes: int) -> tuple[Tensor
     content = _load(path)
     wanted = "a pickle of data (uint8) and extrapolated_targets (integers)"
     if not isinstance(content, dict) or not {"data", "extrapolated_targets"} <= set(content):
-        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        found = listed(content) or "nothing" if isinstance(content, dict) else type(content).__name__
         raise DataError(f"{path}: found {found}; allowed: {wanted}")
-    images, labels = np.asarray(content["data"]), np.asarray(content["extrapolated_targets"])
+    images, labels = (_array(path, key, content[key]) for key in ("data", "extrapolated_targets"))
     form = (*shape[1:], shape[0])
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != form:
         raise DataError(
@@ -75,9 +86,23 @@ def read_pickle(source: str, shape: Sequence[int], classes: int) -> tuple[Tensor
     return ordered, torch.from_numpy(labels.astype(np.int64))
 
 
+def _array(path: Path, key: str, value: object) -> np.ndarray:
+    """An array, or a list of numbers as one."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{path}: {key}: no array ({cut(str(error))}); allowed: an array of numbers") from error
+
+
 def _load(path: Path) -> Any:
     try:
-        with path.open("rb") as file:
+        with explained(path), path.open("rb") as file:
             return ArrayUnpickler(file).load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ValueError, IndexError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: no pickle of arrays: {error}; only numpy arrays are read from pickles") from error
+    except DataError:
+        raise
+    except _Refused as error:
+        what = f"a pickle with code or other objects ({cut(str(error))}), which is not run; only numpy arrays are read"
+        raise DataError(f"{path}: {what}; save data and extrapolated_targets as arrays, or images as .npy") from error
+    except Exception as error:  # rubbish raises anything
+        why = cut(f"{type(error).__name__}: {error}")
+        raise DataError(f"{path}: no pickle of arrays ({why}); get it again, or save images as .npy") from error

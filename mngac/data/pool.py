@@ -12,11 +12,10 @@ from mngac.data import trees
 from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
 from mngac.data.pickles import read_pickle
-from mngac.params.errors import DataError
+from mngac.data.store import UNKNOWN
+from mngac.params.errors import DataError, cut
 from mngac.pipeline.files import demand, explained, refuse_html
 from mngac.pipeline.progress import Log
-
-UNKNOWN = -1
 
 
 def read_pool(source: str, shape: Sequence[int], classes: int, size: int | None, log: Log) -> tuple[Tensor, Tensor]:
@@ -56,9 +55,10 @@ def _read_array(source: str, shape: Sequence[int]) -> Tensor:
     refuse_html(path)
     try:
         with explained(path):
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise DataError(f"{path}: no whole .npy file of numbers ({error}); write it anew with numpy.save") from error
+            array = np.lib.format.open_memmap(path, mode="r")  # which reads no objects, and no zip files
+    except (ValueError, OverflowError) as error:
+        why = cut(str(error))
+        raise DataError(f"{path}: no whole .npy file of numbers ({why}); write it anew with numpy.save") from error
     wanted = (*shape[1:], shape[0])
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != wanted:
         raise DataError(f"{path}: {array.dtype} {array.shape}; allowed: uint8 (n, {', '.join(map(str, wanted))})")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mngac.data.archives import Entry, entries
-from mngac.data.images import Decoder, Stack
+from mngac.data.images import MOST_BYTES, Decoder, Stack
 from mngac.params.errors import DataError
 from mngac.pipeline.progress import Log
 
@@ -59,7 +59,7 @@ def read(source: str, locate: Locate, decoder: Decoder, log: Log) -> dict[str, T
             seen.add(entry.name)
             part, label = place
             split = splits.setdefault(part, TreeSplit())
-            split.stack.add(decoder(entry.place, entry.read()))
+            split.stack.add(decoder(entry.place, entry.read(MOST_BYTES)))
             split.names.append(entry.name)
             split.labels.append(label)
             bar.update()

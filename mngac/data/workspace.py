@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mngac.data.archives import unpack
 from mngac.data.download import check, fetch
-from mngac.params.errors import DataError
+from mngac.params.errors import DataError, shown
 from mngac.params.sections import DataConfig
 from mngac.pipeline.files import demand
 from mngac.pipeline.progress import Log
@@ -84,11 +84,14 @@ class Workspace:
 
 
 def check_classes(source: str, classes: list[str], stated: int | None, name: str) -> None:
-    """Compares the number of classes with the stated one.
+    """Compares the number of classes with the stated one, and looks at their names, which figures print.
 
     Raises:
-        DataError: where they differ.
+        DataError: where they differ, or for a name that can't be printed.
     """
+    for each in classes:
+        if not each.isprintable():
+            raise DataError(f"{source}: class {shown(each)}: a name that can't be printed; rename its folder")
     if stated is not None and len(classes) != stated:
         raise DataError(
             f"{source}: {len(classes)} classes found, data.{name}.classes states {stated}; correct one of them"

@@ -124,7 +124,7 @@ def path_traversal(tmp, patch):
     tree, archive = write_tree(tmp / "tree"), tmp / "mine.tar.gz"
     with tarfile.open(archive, "w:gz") as evil:
         evil.add(tree / "train" / "ant" / "0.png", "../../evil.png")
-    says = ["mine.tar.gz", "'../../evil.png' leads out of the archive", "get it from somebody you trust"]
+    says = ["mine.tar.gz", '"../../evil.png" leads out of the archive', "get it from somebody you trust"]
     return Case(own("folder", archive), says, lambda: pack(tree, archive))
 
 

@@ -19,6 +19,8 @@ from mngac.params.sections import DataConfig
 ARCHIVE = Published(
     "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"
 )
+MOST_TEXT = 1 << 24
+"""Bytes of a text."""
 TEXTS = ("wnids.txt", "val_annotations.txt")
 
 
@@ -51,7 +53,7 @@ class Layout:
         """train and the class, or val and the file's name; keeps the texts."""
         parts = PurePosixPath(entry.name).parts
         if parts[-1] in TEXTS:
-            self.texts[parts[-1]] = entry.read().decode()
+            self.texts[parts[-1]] = entry.read(MOST_TEXT).decode(errors="replace")
         if trees.is_hidden(entry.name) or not parts[-1].lower().endswith(SUFFIXES):
             return None
         if len(parts) >= 4 and parts[-4] == "train" and parts[-2] == "images":
