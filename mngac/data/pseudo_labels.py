@@ -82,12 +82,18 @@ def load_pseudo_labels(path: str | Path, data: store.DataSet) -> Tensor:
 
     Raises:
         UserError: for a file of another schema.
-        DataError: where the labels belong to another data set.
+        DataError: where the labels belong to another data set, or are none of its classes.
     """
     content, about = tensors.read(path)
-    if about["data"] != data.digest:
+    if about.get("data") != data.digest:
         raise store.DataError(f"{path}: labels another data set than the one given; run pseudo_label again")
-    return content["labels"]
+    labels, wanted = content.get("labels"), data.splits["unlabelled"].labels
+    fits = labels is not None and (labels.dtype, labels.shape) == (wanted.dtype, wanted.shape)
+    if labels is None or not fits or not bool(((labels >= 0) & (labels < len(data.classes))).all()):
+        what = f"found {'nothing' if labels is None else f'{labels.dtype} {tuple(labels.shape)}'}"
+        allowed = f"{len(wanted)} labels from 0 to {len(data.classes) - 1}"
+        raise store.DataError(f"{path}: labels: {what}; allowed: {allowed}; run pseudo_label again")
+    return labels
 
 
 def run(context: Context) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from mngac import tensors
@@ -16,6 +17,8 @@ from mngac.pipeline.files import explained
 
 SPLITS = ("train", "validation", "unlabelled", "test")
 FIELDS = ("images", "labels", "index")
+UNKNOWN = -1
+"""Label of an image that has none."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class DataSet:
         Raises:
             DataError: where the split has no images.
         """
-        if not len(self.splits[name]):
+        if name not in self.splits or not len(self.splits[name]):
             raise DataError(f"the data set has no {name} images; give it a share in params.yaml")
         return self.splits[name]
 
@@ -97,14 +100,11 @@ def save(path: str | Path, splits: dict[str, Split], classes: list[str], held_ou
         held_out: what of the source's training images is not trained on, in words.
 
     Raises:
-        DataError: where there is no room or no permission; nothing is left then.
+        UserError: where there is no room or no permission; nothing is left then.
     """
     content = {f"{name}.{field}": getattr(split, field) for name, split in splits.items() for field in FIELDS}
-    try:
-        with explained(path):
-            tensors.write(path, content, classes=classes, digest=digest_of(splits), held_out=held_out)
-    except SafetensorError as error:
-        raise DataError(f"{path}: {error}; free space or choose another place, then run again") from error
+    with explained(path):
+        tensors.write(path, content, classes=classes, digest=digest_of(splits), held_out=held_out)
 
 
 def load(path: str | Path, verify: bool = True) -> DataSet:
@@ -119,14 +119,35 @@ def load(path: str | Path, verify: bool = True) -> DataSet:
         DataError: for one that is not what was written.
     """
     again = "delete it and run the data stage again"
-    try:
-        content, about = tensors.read(path)
-    except SafetensorError as error:
-        raise DataError(f"{path}: not a whole tensor file ({error}); {again}") from error
+    content, about = tensors.read(path)
+    wrong = _wrong(content, about)
+    if wrong:
+        raise DataError(f"{path}: no tensor file of a data set ({wrong}); {again}")
     splits = {name: Split(*(content[f"{name}.{field}"] for field in FIELDS)) for name in SPLITS}
     if verify and digest_of(splits) != about["digest"]:
         raise DataError(f"{path}: its content is not what was written; {again}")
     return DataSet(splits, about["classes"], about["digest"], about.get("held_out", ""))
+
+
+def _wrong(content: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """What makes tensors and facts none of a data set, in a few words; empty where they are one."""
+    texts = [about.get("digest"), about.get("held_out", "")]
+    classes = about.get("classes")
+    if not isinstance(classes, list) or not all(isinstance(text, str) for text in (*classes, *texts)):
+        return "it does not say its classes, digest and held_out"
+    missing = [name for split in SPLITS for field in FIELDS if (name := f"{split}.{field}") not in content]
+    if missing:
+        return f"{missing[0]}: missing"
+    shape = content["test.images"].shape[1:]
+    for split in SPLITS:
+        images, labels, index = (content[f"{split}.{field}"] for field in FIELDS)
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != shape or 0 in shape:
+            return f"{split}.images: {images.dtype} {tuple(images.shape)}"
+        if not all(t.dtype == torch.int64 and t.shape == images.shape[:1] for t in (labels, index)):
+            return f"{split}: labels or indices do not fit the images"
+        if len(labels) and not UNKNOWN <= labels.min() <= labels.max() < len(classes):
+            return f"{split}.labels: {labels.min()} to {labels.max()} of {len(classes)} classes"
+    return ""
 
 
 def empty_like(images: Tensor) -> Split:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mngac.models.opened import model_named_in
+from mngac.models.opened import model_named_in, refuse_code
 from mngac.params.errors import ParamsError, shown
 from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
@@ -85,8 +85,8 @@ def job_of(params: Params, request: Request) -> FileJob:
     """
     profile = request.profile or params.run.profiles[0]
     method, seed = _who(request, profile)
-    if method in (".", "..") or "/" in method:
-        raise ParamsError(f"--method: found {shown(method)}; allowed: a name without /")
+    if method in ("", ".", "..") or "/" in method or not method.isprintable():
+        raise ParamsError(f"--method: found {shown(method)}; allowed: a name that can be printed, without /")
     if not Path(data_path(request.dataset)).exists() and request.dataset in params.data:
         source = data_path(request.dataset)
         raise ParamsError(f"{source}: not found; make it with: mngac data --dataset {request.dataset}")
@@ -101,11 +101,13 @@ def job_of(params: Params, request: Request) -> FileJob:
 
 
 def _model(request: Request) -> str:
-    model = request.model or model_named_in(request.checkpoint)
+    named = model_named_in(request.checkpoint)
+    model = request.model or named
     if model is None:
         allowed = "such as wrn_28_10, or package.module:function"
         raise ParamsError(f"--model: missing; {request.checkpoint} does not name its model; allowed: {allowed}")
-    find("models", model, "--model")
+    if find("models", model, "--model").own:
+        refuse_code(request.checkpoint, named, request.model)
     return model
 
 

@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mngac import tensors
+from mngac.models import weights
 from mngac.models.layout import lay_out
-from mngac.params.errors import ParamsError, UserError
+from mngac.params.errors import ParamsError, UserError, shown
 from mngac.params.modules import told
 from mngac.params.registry import Found, find
+
+MOST = {"classes": 1_000_000, "channels": 1024, "size": 8192}
+"""What a file may say that a classifier was made for, at most."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,26 @@ class Architecture:
         classifier.register_forward_pre_hook(self._check_shape)
         lay_out(classifier)
         return classifier
+
+    @property
+    def own(self) -> bool:
+        """Whether a function of the user's own builds it.
+
+        Raises:
+            ParamsError: for a model that is not defined.
+        """
+        return find("models", self.model).own
+
+    def check(self, found: Mapping[str, Tensor], path: str | Path) -> None:
+        """Compares a file's weights with the model's before any memory is taken for it; one's own is tried at once.
+
+        Raises:
+            ForeignError: where the weights are not the model's.
+        """
+        if not self.own:
+            with torch.device("meta"):
+                empty = find("models", self.model).load()(self.model, *self._sizes)
+            weights.check(empty, weights.completed(found, empty), path, self.model)
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -86,30 +109,21 @@ def save_classifier(path: str | Path, classifier: nn.Module, architecture: Archi
     tensors.write(path, classifier.state_dict(), **asdict(architecture))
 
 
-def check_finite(path: str | Path, weights: Mapping[str, Tensor]) -> None:
-    """Refuses weights and running statistics with numbers that are not finite: what they classify means nothing.
-
-    Raises:
-        UserError: naming the first tensor of them, as the classifier of the path.
-    """
-    bad = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
-    if bad:
-        found = f"{len(bad)} of {len(weights)} tensors are not finite, the first of them {bad[0]}"
-        raise UserError(f"{path}: {found}; allowed: a classifier of finite weights and running statistics")
-
-
 def architecture_of(path: str | Path) -> Architecture:
     """What a classifier file says that it holds.
 
     Raises:
-        UserError: for a file of another schema, or one that is no whole safetensors file.
+        UserError: for a file of another schema, one that is no whole safetensors file, or one that says nothing of the
+            kind.
     """
-    try:
-        about = tensors.facts(path)
-    except SafetensorError as error:
-        raise UserError(f"{path}: not a whole safetensors file ({error}); get or make it again") from None
-    if about.get("schema") != tensors.SCHEMA:
-        raise UserError(f"{path}: schema {about.get('schema')!r}; this version reads schema {tensors.SCHEMA}")
+    about = tensors.facts(path)
+    tensors.check_schema(path, about)
+    for name, most in MOST.items():
+        found = about.get(name)
+        if not isinstance(found, int) or not 0 < found <= most:
+            raise UserError(f"{path}: {name}: found {shown(found)}; allowed: 1 to {most:,}; get or make it again")
+    if not isinstance(about.get("model"), str):
+        raise UserError(f"{path}: model: found {shown(about.get('model'))}; allowed: a name; get or make it again")
     return Architecture(**{field.name: about[field.name] for field in fields(Architecture)})
 
 
@@ -117,12 +131,13 @@ def load_classifier(path: str | Path, device: str) -> nn.Module:
     """The classifier of a file, in eval mode, without gradients to its weights.
 
     Raises:
-        UserError: for a file of another schema, or of weights that are not finite.
+        UserError: for a file of another schema, or of other weights than those of the model that it names, or of some
+            that are not finite.
     """
     architecture = architecture_of(path)
-    weights, _ = tensors.read(path)
-    check_finite(path, weights)
+    content, _ = tensors.read(path)
+    architecture.check(content, path)
     with torch.random.fork_rng(devices=[]):
         classifier = architecture.build()
-    classifier.load_state_dict(weights)
+    weights.put(classifier, content, path, architecture.model)
     return classifier.to(device).eval().requires_grad_(False)

@@ -5,14 +5,19 @@ A file is read without running anything in it, and loaded whole or not at all.
 
 from __future__ import annotations
 
+import pickle
+import re
+import warnings
+import zipfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mngac.models.files import Architecture, check_finite
-from mngac.params.errors import UserError
+from mngac.models.files import Architecture
+from mngac.models.weights import ForeignError, put
+from mngac.params.errors import UserError, cut, listed
 
 WRAPPERS = ("state_dict", "model_state_dict", "net", "model")
 """Keys under which trainers put the weights, beside epochs and optimizers."""
@@ -20,10 +25,8 @@ PREFIXES = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and wrapping modules put before every name."""
 UNUSED = "sub_block1."
 """Layers of TRADES's WideResNet that no forward pass uses; RobustBench's has them on demand."""
-
-
-class ForeignError(UserError):
-    """One line on why a file of weights can't be loaded."""
+ASKED = re.compile(r"GLOBAL (\S+)")
+"""In what torch says of a pickle that it refuses: what the pickle asks for."""
 
 
 def load_foreign(path: str | Path, model: str, classes: int, channels: int, size: int) -> nn.Module:
@@ -44,9 +47,11 @@ def load_foreign(path: str | Path, model: str, classes: int, channels: int, size
             of them in one line.
         UserError: for weights that are not finite.
     """
+    architecture, weights = Architecture(model, classes, channels, size), state_dict_of(path)
+    architecture.check(weights, path)
     with torch.random.fork_rng(devices=[]):
-        classifier = Architecture(model, classes, channels, size).build()
-    load_weights(classifier, path, model)
+        classifier = architecture.build()
+    put(classifier, weights, path, model)
     return classifier.eval().requires_grad_(False)
 
 
@@ -56,21 +61,7 @@ def load_weights(classifier: nn.Module, path: str | Path, model: str) -> None:
     Raises:
         ForeignError, UserError: as for `load_foreign`.
     """
-    weights = _complete(state_dict_of(path), classifier)
-    wanted = classifier.state_dict()
-    missing = [name for name in wanted if name not in weights]
-    unexpected = [name for name in weights if name not in wanted]
-    shapes = [
-        f"{name} {tuple(weights[name].shape)} in place of {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in weights and weights[name].shape != wanted[name].shape
-    ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
-    if any(problems.values()):
-        listed = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in problems.items() if keys)
-        raise ForeignError(f"{path}: not the weights of this {model}; {listed}")
-    check_finite(path, weights)
-    classifier.load_state_dict(weights)
+    put(classifier, state_dict_of(path), path, model)
 
 
 def state_dict_of(path: str | Path) -> dict[str, Tensor]:
@@ -85,8 +76,8 @@ def state_dict_of(path: str | Path) -> dict[str, Tensor]:
         if isinstance(inner, dict):
             content = inner
             break
-    if not (isinstance(content, dict) and content and all(isinstance(v, Tensor) for v in content.values())):
-        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+    if not (isinstance(content, dict) and content and all(_is_weight(*item) for item in content.items())):
+        found = listed(content) or "nothing" if isinstance(content, dict) else type(content).__name__
         raise ForeignError(
             f"{path}: holds no weights by name, but {found}; allowed: a state dict, alone or under one "
             f"of {', '.join(WRAPPERS)}"
@@ -98,27 +89,49 @@ def state_dict_of(path: str | Path) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in weights.items() if not name.startswith(UNUSED)}
 
 
+def _is_weight(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor)
+
+
 def _read(path: Path) -> object:
+    if not path.is_file():
+        what = "not found" if not path.exists() else "found a folder" if path.is_dir() else "found no regular file"
+        raise ForeignError(f"{path}: {what}; allowed: a file of weights")
+    with open(path, "rb"):
+        pass  # what the system says of a file has a number here, and none from safetensors
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ForeignError(f"{path}: not found") from None
-    except OSError:
-        if path.is_dir():
-            raise ForeignError(f"{path}: found a folder; allowed: a file of weights") from None
+        _check_size(path)
+        with warnings.catch_warnings(action="ignore"):  # on the form of what is refused or read all the same
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
         raise
+    except pickle.UnpicklingError as error:
+        asked = ASKED.search(str(error))
+        if not asked:
+            raise _unreadable(path) from error
+        what = f"a pickle with other objects than tensors and plain values, or with code ({cut(asked[1])}); not read"
+        mend = "where it was made, save the state dict alone: safetensors, or torch.save(model.state_dict(), FILE)"
+        raise ForeignError(f"{path}: {what}; {mend}") from error
     except Exception as error:  # rubbish raises anything, and what it says means nothing
-        allowed = "safetensors, or what torch.save wrote of tensors and plain values alone"
-        raise ForeignError(f"{path}: can't be read as weights; allowed: {allowed}, whole") from error
+        raise _unreadable(path) from error
 
 
-def _complete(weights: dict[str, Tensor], classifier: nn.Module) -> dict[str, Tensor]:
-    """Adds the batch counters that old versions of torch did not write; eval mode does not read them."""
-    counters = {
-        name: tensor for name, tensor in classifier.state_dict().items() if name.endswith("num_batches_tracked")
-    }
-    absent = {name: torch.zeros_like(tensor) for name, tensor in counters.items() if name not in weights}
-    norms_there = {name for name in absent if name.replace("num_batches_tracked", "running_mean") in weights}
-    return {**weights, **{name: absent[name] for name in norms_there}}
+def _unreadable(path: Path) -> ForeignError:
+    allowed = "safetensors, or what torch.save wrote of tensors and plain values alone"
+    return ForeignError(f"{path}: can't be read as weights; allowed: {allowed}, whole")
+
+
+def _check_size(path: Path) -> None:
+    """Refuses a zip file that unpacks to more than it holds: torch.save compresses nothing.
+
+    Raises:
+        ForeignError: for one that does.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+        if unpacked > path.stat().st_size:
+            what = f"its {path.stat().st_size:,} bytes unpack to {unpacked:,}, and torch.save compresses nothing"
+            raise ForeignError(f"{path}: {what}; refused, get it from somebody you trust")

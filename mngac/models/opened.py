@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
 from torch import nn
 
 from mngac import tensors
 from mngac.models.files import architecture_of, load_classifier
 from mngac.models.foreign import load_foreign
-from mngac.params.errors import ParamsError
+from mngac.params.errors import ParamsError, shown
 
 
 def open_classifier(path: str | Path, model: str | None, classes: int, shape: tuple[int, ...]) -> nn.Module:
@@ -43,16 +42,27 @@ def model_named_in(path: str | Path) -> str | None:
     """The model that a file of this project names; None for anybody else's.
 
     Raises:
-        ParamsError: for a safetensors file that is cut short.
+        UserError: for a safetensors file that is cut short, or says something else than a model's name.
     """
     if Path(path).suffix != ".safetensors" or not Path(path).exists():
         return None
-    try:
-        return tensors.facts(path).get("model")
-    except SafetensorError as error:
-        raise ParamsError(
-            f"--checkpoint: {path}: not a whole safetensors file ({error}); get or make it again"
-        ) from None
+    return architecture_of(path).model if tensors.facts(path) else None
+
+
+def refuse_code(path: str | Path, named: str | None, stated: str | None) -> None:
+    """Refuses to run a function because a file names it.
+
+    Args:
+        path: of the file.
+        named: the `package.module:function` that the file names, or None.
+        stated: what the user says that the model is, or None.
+
+    Raises:
+        ParamsError: unless the user says what it is.
+    """
+    if named and not stated:
+        what = f"{path} asks to run {shown(named)}, which is code; allowed: that name, where you trust it"
+        raise ParamsError(f"--model: missing; {what}")
 
 
 def _check_images(path: str | Path, classes: int, shape: tuple[int, ...]) -> None:

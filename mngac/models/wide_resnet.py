@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from mngac.models.pooling import average_pool
 from mngac.params.errors import ParamsError
 
-NAMES = r"wrn_\d+_\d+"
+NAMES = r"wrn_\d{1,3}_\d{1,3}"
 EXAMPLE = "wrn_28_10"
 
 

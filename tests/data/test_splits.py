@@ -10,7 +10,7 @@ from mngac.data.prepare import divide, held_out, limited, prepare
 from mngac.data.store import RawData, Split
 from mngac.data.workspace import Workspace
 from mngac.params.checks import load
-from mngac.params.errors import DataError, ParamsError
+from mngac.params.errors import DataError, ParamsError, UserError
 from mngac.pipeline.progress import Log
 
 
@@ -90,24 +90,24 @@ def test_fewer_images_keep_classes_and_indices():
 def test_the_file_is_the_parts_byte_by_byte_and_aligned(tmp_path):
     splits = divide(raw(), 0.1, 0.2)
     for name in ("a", "b"):
-        store.save(tmp_path / name, splits, ["x", "y"])
+        store.save(tmp_path / name, splits, list("wxyz"))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     data = store.load(tmp_path / "a")
     for name, part in splits.items():
         for field in ("images", "labels", "index"):
             assert torch.equal(getattr(data.splits[name], field), getattr(part, field))
-    assert data.shape == (3, 4, 4) and data.classes == ["x", "y"]
+    assert data.shape == (3, 4, 4) and data.classes == list("wxyz")
 
 
 def test_a_changed_or_cut_file_is_refused(tmp_path):
     path = tmp_path / "a.safetensors"
-    store.save(path, divide(raw(), 0.1, 0.2), ["x", "y"])
+    store.save(path, divide(raw(), 0.1, 0.2), list("wxyz"))
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(DataError, match=r"a\.safetensors: its content is not what was written; delete it"):
         store.load(path)
     path.write_bytes(content[:-10])
-    with pytest.raises(DataError, match="not a whole tensor file"):
+    with pytest.raises(UserError, match="not a whole safetensors file"):
         store.load(path)
 
 

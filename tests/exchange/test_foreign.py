@@ -76,7 +76,9 @@ def test_missing_unexpected_and_misshapen_keys_are_all_named_in_one_line(tmp_pat
 
 def test_a_file_that_would_run_code_is_refused(tmp_path):
     torch.save({"state_dict": plain(), "args": Path("x")}, tmp_path / "w.pt")
-    with pytest.raises(ForeignError, match="can't be read as weights"):
+    with pytest.raises(
+        ForeignError, match=r"a pickle with other objects .* \(pathlib\.\w+\); not read; where it was made, save"
+    ):
         load_foreign(tmp_path / "w.pt", "wrn_10_1", 10, 1, 8)
 
 
@@ -231,7 +233,10 @@ def test_a_file_of_ones_own_model_is_evaluated_imported_and_evaluated_again(proj
     assert evaluate("--checkpoint", "files/flat.pt", *own, "--n", "4", "--out", "r.json") == 0
     assert cli.main(["import-checkpoint", "files/flat.pt", *own, "--out", "own.safetensors"]) == 0
     assert architecture_of("own.safetensors").model == "net_from_outside:flat"
-    assert evaluate("--checkpoint", "own.safetensors", "--n", "4", "--out", "again.json") == 0
+    capsys.readouterr()
+    assert evaluate("--checkpoint", "own.safetensors", "--n", "4", "--out", "again.json") == 2
+    assert 'own.safetensors asks to run "net_from_outside:flat", which is code' in capsys.readouterr().err
+    assert evaluate("--checkpoint", "own.safetensors", *own[:2], "--n", "4", "--out", "again.json") == 0
     assert records.read("again.json").clean == records.read("r.json").clean
     assert cli.main(["reevaluate", "files", *own, "--suite", "pgd", "--n", "4", "--out", "out"]) == 0
     assert records.read("out/flat-pgd-standard.json").clean == records.read("r.json").clean
