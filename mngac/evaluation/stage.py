@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +12,7 @@ from mngac.models.opened import open_classifier
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
-from mngac.results.records import SCHEMA, Record
+from mngac.results.records import SCHEMA, Record, read_cost
 
 REPEATS = ("attacked", "collapses")
 """Of train.json, what a record states of the training beside its cost: equal for equal trainings, and no timing."""
@@ -76,4 +74,4 @@ def record_of(
 
 def _training(path: str | None) -> dict[str, Any] | None:
     """The training's train.json; None where that is not known."""
-    return json.loads(Path(path).read_text()) if path else None
+    return read_cost(path) if path else None

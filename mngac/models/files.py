@@ -105,7 +105,7 @@ def save_classifier(path: str | Path, classifier: nn.Module, architecture: Archi
     Raises:
         UserError: for weights that are not finite, of which nothing is written.
     """
-    check_finite(path, classifier.state_dict())
+    weights.check_finite(path, classifier.state_dict())
     tensors.write(path, classifier.state_dict(), **asdict(architecture))
 
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mngac.params.errors import UserError, cut, shown
+from mngac.params.errors import shown
 from mngac.params.types import NORMS, Norm
+from mngac.params.yaml_file import key_path
+from mngac.results.json_file import RecordError, read_json
+from mngac.results.parts import Cost, Label, Parts, Text
 
 SCHEMA: Literal[1] = 1
+FRACTION = "[0-9]{1,18}/[1-9][0-9]{0,17}"
+DECIMAL = r"[0-9]{1,18}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,2})?"
+"""A radius as text, in either form; longer ones would take long to turn into a number."""
 Outcomes = Annotated[str, Field(pattern=r"^[01.]*$")]
 Bits = Annotated[str, Field(pattern=r"^[01]*$")]
-
-
-class RecordError(UserError):
-    """One line on what is wrong with a record."""
 
 
 def worst_case(*columns: str) -> list[bool]:
@@ -39,9 +41,9 @@ class Strict(BaseModel):
 class AttackRecord(Strict):
     """What one attack did: `correct` holds 1 still correct, 0 broken, `.` not attacked since already broken."""
 
-    name: str
+    name: Label
     norm: Norm
-    radius: Annotated[str, Field(pattern=r"^[0-9.e+-]+(/[0-9]+)?$")]
+    radius: Annotated[str, Field(pattern=f"^({FRACTION}|{DECIMAL})$")]
     correct: Outcomes
     rejected: int
     """Outputs that were misclassified but not valid; they count as not broken."""
@@ -93,17 +95,17 @@ class Record(PerImage, Strict):
     """The record of one evaluation (contract)."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
-    dataset: str
-    split: str
-    method: str
+    dataset: Label
+    split: Label
+    method: Label
     seed: int
-    suite: str
-    profile: str
+    suite: Label
+    profile: Label
     n: Annotated[int, Field(ge=1)]
     indices: list[int]
     clean: Bits
     attacks: list[AttackRecord]
-    flags: list[str]
+    flags: list[Text]
     timing: dict[str, Any]
     provenance: dict[str, Any]
 
@@ -151,22 +153,39 @@ def read(path: str | Path) -> Record:
     """Reads a record.
 
     Raises:
-        RecordError: for another schema, a missing or unknown key, columns of different length.
+        RecordError: for another schema, a missing or unknown key, columns of different length, or what can't be
+            printed.
     """
-    allowed = "allowed: a record as mngac evaluate writes it"
-    try:
-        content = json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise RecordError(f"{path}: not found; {allowed}") from None
-    except RecursionError:
-        raise RecordError(f"{path}: nested too deeply; {allowed}") from None
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: {cut(str(error))}; {allowed}") from None
+    content = read_json(path, "a record as mngac evaluate writes it")
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
-        raise RecordError(f"{path}: schema {shown(found)}; this version reads schema {SCHEMA}")
+        raise RecordError(f"{path}: schema {shown(found)}; this version reads schema {SCHEMA}; evaluate it anew")
     try:
+        Parts.model_validate({key: content.get(key) for key in Parts.model_fields})
         return Record.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise RecordError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise _explained(path, error) from None
+
+
+def read_cost(path: str | Path) -> dict[str, Any]:
+    """Reads what a training cost, from its train.json.
+
+    Raises:
+        RecordError: for a file of another form.
+    """
+    allowed = "a train.json as mngac train writes it"
+    content = read_json(path, allowed)
+    if not isinstance(content, dict):
+        raise RecordError(f"{path}: found {shown(content)}; allowed: {allowed}")
+    try:
+        Cost.model_validate(content)
+    except ValidationError as error:
+        raise _explained(path, error) from None
+    return content
+
+
+def _explained(path: str | Path, error: ValidationError) -> RecordError:
+    first = error.errors(include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    found = f"found {shown(first['input'])}; allowed: " if first["type"] == "value_error" and first["loc"] else ""
+    return RecordError(f"{path}: {key_path(*first['loc'])}: {found}{message}; get it again, or evaluate anew")

@@ -190,7 +190,7 @@ def markdown(sections: Sequence[Section]) -> str:
     for section in sections:
         escaped = [{k: v.replace("|", "\\|") for k, v in row.items()} for row in section.printed]
         body = tabulate(escaped, headers="keys", tablefmt="github", disable_numparse=True)
-        blocks.append(f"### {section.title}\n\n{body}\n\n{section.caption}\n")
+        blocks.append(f"### {section.title}\n\n{body}\n\n{wording.markdown(section.caption)}\n")
     return "\n".join(blocks)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from mngac.params.types import NORMS
 from mngac.results.records import Record
 
 LABELS = {"linf": "l_inf", "l1": "l_1", "l2": "l_2"}
+
+
+def markdown(text: object) -> str:
+    """Text as Markdown that shows it as it stands: nothing in it is a link, an image, a tag, code or a table's cell."""
+    return re.sub(r"([\\`\[\]<>|*])", r"\\\1", str(text))
 
 
 def images(records: Sequence[Record]) -> str:

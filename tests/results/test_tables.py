@@ -157,7 +157,15 @@ MIXED = [
     ({"provenance": {"code": "d" * 64}}, "attack code"),
     ({"indices": list(range(1, 11))}, "images"),
     ({"attacks": [{**a, "radius": "0.2"} for a in ADV["attacks"]]}, "radii"),
-    ({"provenance": {"code": CODE, "params": {"suite": {"attacks": [{"steps": 7}] * 3}}}}, "attacks"),
+    (
+        {
+            "provenance": {
+                "code": CODE,
+                "params": {"suite": {"attacks": [{"attack": "apgd_ce", "norm": "linf", "steps": 7}] * 3}},
+            }
+        },
+        "attacks",
+    ),
     ({"provenance": {"code": CODE, "params": {"suite": {"seed": 1}}}}, "seed and batch size of the attacks"),
 ]
 
