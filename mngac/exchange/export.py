@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from mngac.evaluation.acceptance import is_correct
 from mngac.exchange import model_card
 from mngac.exchange.exported import Export
 from mngac.models.files import architecture_of, load_classifier
+from mngac.models.opened import open_classifier, refuse_code
+from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.types import NORMS, Norm
-from mngac.pipeline.atomic import atomic, write_text
+from mngac.pipeline.atomic import atomic
 from mngac.pipeline.cache import Cache
 from mngac.pipeline.fingerprint import file_digest
 from mngac.pipeline.paths import data_path, trained_wildcards
@@ -32,13 +35,14 @@ STRENGTH = ("autoattack", "aa2", "quick", "apgd", "paper", "pgd")
 CHECKED = 256
 
 
-def export(checkpoint: str, record_paths: Sequence[str], out: str) -> Export:
+def export(checkpoint: str, record_paths: Sequence[str], out: str, model: str | None = None) -> Export:
     """Writes classifier.safetensors, config.json, <name>.pt, model_info.json, README.md, the records and the log.
 
     Args:
         checkpoint: a classifier file of this project.
         record_paths: its records, at least one.
-        out: a folder; files of these names are replaced.
+        out: a folder; files of these names are replaced, all of them or none.
+        model: needed where the file names `package.module:function`: the same, since that is run.
 
     Raises:
         RecordError: where there is no record, or one is not of this classifier.
@@ -47,27 +51,42 @@ def export(checkpoint: str, record_paths: Sequence[str], out: str) -> Export:
     evaluated = sorted((records.read(path) for path in record_paths), key=lambda r: (_rank(r), r.profile))
     _check_one_classifier(checkpoint, evaluated)
     architecture = architecture_of(checkpoint)
+    if model and model != architecture.model:
+        raise ParamsError(f"--model: found {shown(model)}; allowed: {architecture.model}, which {checkpoint} names")
+    if architecture.own:
+        refuse_code(checkpoint, architecture.model, model)
     beside = Path(checkpoint).with_name("train.json")
     what = Export(
         Path(checkpoint),
         architecture,
         evaluated,
         _training_params(checkpoint),
-        json.loads(beside.read_text()) if beside.exists() else {},
+        records.read_cost(beside) if beside.exists() else {},
         _verify(checkpoint, evaluated),
     )
-    folder = Path(out)
-    (folder / "records").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(checkpoint, folder / "classifier.safetensors")
-    _write_robustbench(what, folder / f"{what.name}.pt")
-    write_text(folder / "config.json", json.dumps(config(what), indent=1) + "\n")
-    write_text(folder / "model_info.json", json.dumps(model_info(what), indent=2) + "\n")
-    write_text(folder / "README.md", model_card.text(what, model_info(what)))
-    for record in evaluated:
-        write_text(folder / "records" / f"{record.suite}-{record.profile}.json", record.to_json())
-        if record.suite == "autoattack":
-            write_text(folder / f"autoattack-{record.profile}.log", autoattack_log(record))
+    _write(_files(what), Path(out))
     return what
+
+
+def _files(what: Export) -> dict[str, bytes]:
+    """Every file of the export, by its path in the folder."""
+    info = model_info(what)
+    texts = {
+        "config.json": json.dumps(config(what), indent=1) + "\n",
+        "model_info.json": json.dumps(info, indent=2) + "\n",
+        "README.md": model_card.text(what, info),
+        **{f"records/{r.suite}-{r.profile}.json": r.to_json() for r in what.records},
+        **{f"autoattack-{r.profile}.log": autoattack_log(r) for r in what.records if r.suite == "autoattack"},
+    }
+    weights = {"classifier.safetensors": what.checkpoint.read_bytes(), f"{what.name}.pt": _robustbench(what)}
+    return {**weights, **{name: text.encode() for name, text in texts.items()}}
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Writes files into a folder, each in place only once all are written."""
+    with contextlib.ExitStack() as stack:
+        for name, content in files.items():
+            stack.enter_context(atomic(folder / name)).write_bytes(content)
 
 
 def _rank(record: Record) -> int:
@@ -85,7 +104,7 @@ def _check_one_classifier(checkpoint: str, evaluated: Sequence[Record]) -> None:
     check_alike(evaluated, wanted=CLASSIFIER)
     names = [(r.suite, r.profile) for r in evaluated]
     if len(set(names)) < len(names):
-        raise RecordError(f"two records of one suite and profile: {names}")
+        raise RecordError(f"--record: two of one suite and profile: {listed(sorted(names))}; allowed: one of each")
 
 
 @torch.no_grad()
@@ -97,10 +116,11 @@ def _verify(checkpoint: str, evaluated: Sequence[Record]) -> bool:
     """
     if not Path(data_path(evaluated[0].dataset)).exists():
         return False
-    data, classifier = store.load(data_path(evaluated[0].dataset)), load_classifier(checkpoint, "cpu")
+    data = store.load(data_path(evaluated[0].dataset))
+    classifier = open_classifier(checkpoint, None, len(data.classes), data.shape)
     for record in evaluated:
-        part = data.splits[record.split]
-        n = min(CHECKED, record.n)
+        part = data.split(record.split)
+        n = min(CHECKED, record.n, len(part))
         same_images = part.index[: record.n].tolist() == record.indices
         correct = is_correct(classifier(to_unit(part.images[:n])), part.labels[:n]).tolist()
         differing = sum(a != b for a, b in zip(correct, record.clean_correct[:n], strict=True))
@@ -117,16 +137,16 @@ def _training_params(checkpoint: str) -> dict[str, Any] | None:
     digest = file_digest(checkpoint)
     for entry in Cache().entries():
         if digest in entry.about["outputs"].values():
-            return {"stage": entry.about["parts"]["stage"], **entry.about["parts"]["params"]}
+            return {"stage": entry.about["parts"]["stage"], **entry.about["parts"].get("params", {})}
     return None
 
 
-def _write_robustbench(what: Export, path: Path) -> None:
+def _robustbench(what: Export) -> bytes:
     """The state dict under `state_dict`: for a WRN, RobustBench's WideResNet loads it strictly."""
     weights = load_classifier(what.checkpoint, "cpu").state_dict()
-    plain = {name: tensor.contiguous() for name, tensor in weights.items()}
-    with atomic(path) as temporary:
-        torch.save({"state_dict": plain}, temporary)
+    buffer = io.BytesIO()
+    torch.save({"state_dict": {name: tensor.contiguous() for name, tensor in weights.items()}}, buffer)
+    return buffer.getvalue()
 
 
 def config(what: Export) -> dict[str, Any]:

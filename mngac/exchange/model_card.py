@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from mngac.exchange.exported import Export
 from mngac.results import red_flags
 from mngac.results.intervals import wilson
 from mngac.results.records import Record
+from mngac.results.wording import markdown
 
 LIMITS = """\
 - Robust accuracy is an upper bound: it says what these attacks at these radii did not break.
@@ -23,7 +25,7 @@ LIMITS = """\
 def red_flags_of(records: Sequence[Record]) -> list[str]:
     """Red flags of all records of a classifier, and those that show between them, each with whom it concerns."""
     flags = red_flags.collected([red_flags.Suspect(f"{r.suite}-{r.profile}", r, records) for r in records])
-    return [f"{flag} [{', '.join(who)}]" for flag, who in flags.items()]
+    return [f"{flag} ({', '.join(who)})" for flag, who in flags.items()]
 
 
 def results(record: Record) -> str:
@@ -52,16 +54,18 @@ def text(what: Export, info: dict[str, Any]) -> str:
     record = what.leading
     flags = red_flags_of(what.records)
     parameters = yaml.safe_dump(what.training, sort_keys=False, default_flow_style=None) if what.training else None
+    fence = "`" * (1 + max(2, *map(len, re.findall("`+", parameters or "")), 0))
+    title = f"{record.method} on {record.dataset} ({info['architecture']}, seed {record.seed})"
     blocks = [
-        f"# {record.method} on {record.dataset} ({info['architecture']}, seed {record.seed})",
+        f"# {markdown(title)}",
         "Takes float32 images in [0, 1], NCHW, without normalisation; returns logits.",
         "## Training",
-        f"```yaml\n{parameters}```"
+        f"{fence}yaml\n{parameters}{fence}"
         if parameters
         else "The training parameters are not known: the file was not trained with this cache.",
         _cost(what),
         "## Data",
-        f"{record.dataset}, evaluated on {record.n} {record.split} images; "
+        f"{markdown(record.dataset)}, evaluated on {record.n} {markdown(record.split)} images; "
         f"{what.architecture.classes} classes, {what.architecture.channels} x {what.architecture.size} x "
         f"{what.architecture.size} pixels. "
         + (
@@ -72,13 +76,13 @@ def text(what: Export, info: dict[str, Any]) -> str:
         "## Results",
     ]
     for r in what.records:
-        made = f"commit {r.provenance.get('commit')}, {r.provenance.get('device')}"
-        blocks += [f"### {r.suite}, {r.profile} radii", results(r), f"n = {r.n}; {made}."]
+        made = markdown(f"commit {r.provenance.get('commit')}, {r.provenance.get('device')}")
+        blocks += [f"### {markdown(f'{r.suite}, {r.profile}')} radii", results(r), f"n = {r.n}; {made}."]
     blocks += [
         "## Limits",
         LIMITS.rstrip(),
         "## Red flags",
-        "\n".join(f"- {flag}" for flag in flags) if flags else "None.",
+        "\n".join(f"- {markdown(flag)}" for flag in flags) if flags else "None.",
         "## Files",
         _files(what),
     ]
@@ -86,12 +90,19 @@ def text(what: Export, info: dict[str, Any]) -> str:
 
 
 def _cost(what: Export) -> str:
-    if not what.cost:
-        return "What the training cost is not known."
-    if what.cost["seconds"] is None:
-        return "Nothing was trained here: the weights come from somebody's file."
     cost = what.cost
-    return f"{cost['epochs']} epochs, {cost['images_seen']:,} images seen, {cost['seconds']:.0f} s on {cost['device']}."
+    known = ("epochs", "images_seen", "seconds", "device")
+    if "seconds" in cost and cost["seconds"] is None:
+        return "Nothing was trained here: the weights come from somebody's file."
+    if any(cost.get(key) is None for key in known):
+        return "What the training cost is not known."
+    epochs, images, seconds, device = (cost[key] for key in known)
+    return f"{epochs} epochs, {images:,} images seen, {seconds:.0f} s on {markdown(device)}."
+
+
+def _code(name: str) -> str:
+    """A name between backticks, which has none itself."""
+    return name.replace("`", "'")
 
 
 def _files(what: Export) -> str:
@@ -103,7 +114,7 @@ def _files(what: Export) -> str:
     note = "" if fits or not wide else "; that class is made for 3 x 32 x 32 images, these are not"
     return (
         "- `classifier.safetensors`, `config.json`: weights, and what builds the model.\n"
-        f"- `{what.name}.pt`: the weights under `state_dict`, with RobustBench's layer names ({loads}{note}).\n"
+        f"- `{_code(what.name)}.pt`: the weights under `state_dict`, with RobustBench's layer names ({loads}{note}).\n"
         "- `model_info.json`: RobustBench's fields, and norms, radii, union, n, GPU seconds.\n"
         "- `records/`: what happened to each image; `autoattack-<profile>.log`: told from them."
     )

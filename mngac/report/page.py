@@ -1,4 +1,4 @@
-"""results/report.html: opens from disk, with no network and no script. Loads without torch."""
+"""results/report.html: opens from disk, with no network and no script, which it forbids too. Loads without torch."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def page(params: Params) -> str:
 <html lang="en">
 <head>
 <meta charset="utf-8"/>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
 <link rel="icon" href="data:,"/>
 <title>mngac: robustness to several perturbations</title>

@@ -109,7 +109,7 @@ def test_the_card_states_results_limits_and_red_flags(tmp_path, checkpoint):
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| union" in card and "25.00" in card and "4.6 to 69.9" in card
     assert "2 epochs, 1,000 images seen, 30 s on NVIDIA H200" in card
-    assert "- the classifier is stochastic: the same images give other logits [pgd-standard]" in card
+    assert "- the classifier is stochastic: the same images give other logits (pgd-standard)" in card
     assert "The training parameters are not known" in card
     assert "Robust accuracy is an upper bound" in card
     assert (tmp_path / "out" / "autoattack-standard.log").exists()
