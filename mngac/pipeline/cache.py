@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mngac.params.errors import UserError
+from mngac.params.errors import UserError, visible
 from mngac.pipeline.atomic import atomic, synchronise, write_text
 from mngac.pipeline.fingerprint import file_digest
 from mngac.pipeline.lease import Held, leased
@@ -30,6 +30,8 @@ from mngac.pipeline.lease import Held, leased
 SCHEMA = 1
 OWN = Path(".mngac/cache")
 """Of a workspace whose cache may not be written: what is made there is kept here."""
+LATEST = 2.0**32
+"""Seconds since 1970 up to which an entry's time is one, and can be printed."""
 KEY = re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Names of files in an entry: none leads out of its folder."""
@@ -81,14 +83,15 @@ class Entry:
         about = folder / "entry.json"
         try:
             content = json.loads(about.read_bytes())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:
             raise Damaged("entry.json: missing") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Damaged("entry.json: no JSON") from error
         if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
             raise Damaged("entry.json: no entry")
         if content["schema"] != SCHEMA:
-            raise UserError(f"{about}: schema {content['schema']!r}; this version reads schema {SCHEMA}")
+            other = f"schema {content['schema']!r}; this version reads schema {SCHEMA}"
+            raise UserError(f"{about}: {other}; delete its folder, or set MNGAC_CACHE to another")
         parts, outputs = content.get("parts"), content.get("outputs")
         if not isinstance(parts, dict) or key_of(parts) != folder.name:
             raise Damaged("entry.json: of another key")
@@ -96,14 +99,16 @@ class Entry:
             raise Damaged("entry.json: no stage")
         if not isinstance(outputs, dict) or not all(NAME.fullmatch(name) for name in outputs):
             raise Damaged("entry.json: no outputs")
-        if not isinstance(content.get("stored"), float):
+        stored = content.get("stored")
+        if not isinstance(stored, float) or not 0 <= stored < LATEST:
             raise Damaged("entry.json: no time")
         return cls(folder.name, folder, content)
 
     @property
     def name(self) -> str:
         """Stage and wildcards, such as `train digits mng_ac 0`."""
-        return " ".join([self.about["parts"]["stage"], *map(str, self.about["parts"]["wildcards"].values())])
+        parts = self.about["parts"]
+        return visible(" ".join([parts["stage"], *map(str, parts["wildcards"].values())]))
 
     @property
     def size(self) -> int:
@@ -135,13 +140,13 @@ class Entry:
         with contextlib.ExitStack() as stack:
             for name, path in outputs.items():
                 temporary = stack.enter_context(atomic(path))
-                with contextlib.suppress(FileNotFoundError):
+                if (self.folder / name).is_file():
                     shutil.copyfile(self.folder / name, temporary)
                 _check(temporary, name, self.about["outputs"][name])  # the copy, which nobody else can change
 
 
 def _check(path: Path, name: str, digest: str) -> None:
-    if not path.exists() or file_digest(path) != digest:
+    if not path.is_file() or file_digest(path) != digest:
         raise Damaged(f"{name}: other bytes than were stored")
 
 
