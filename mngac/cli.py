@@ -182,9 +182,12 @@ def data(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from mngac.data.prepare import prepare
-    from mngac.params.checks import entry
+    from mngac.params.checks import check_name, entry
+    from mngac.pipeline.files import writable
     from mngac.pipeline.progress import Log
 
+    check_name("--dataset", arguments.dataset)
+    writable(arguments.out)
     keys = ("loader", "source", "validation", "size")
     source = entry(arguments.dataset, {**{k: getattr(arguments, k) for k in keys}, "unlabelled": 0})
     with tempfile.TemporaryDirectory(prefix="mngac-") as scratch:

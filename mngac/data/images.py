@@ -19,6 +19,7 @@ MODES = {"L": 1, "RGB": 3}
 BLOCK = 1024
 MOST_PIXELS = 1 << 26
 """Of one image, width times height."""
+SMALLER = f"allowed: {MOST_PIXELS:,} pixels at most; make it smaller or remove it"
 MOST_BYTES = 1 << 28
 """Of an image's file."""
 
@@ -66,6 +67,8 @@ class Decoder:
                 image.load()
         except DataError:
             raise
+        except Image.DecompressionBombError as error:
+            raise DataError(f"{place}: vast; {SMALLER}") from error
         except Exception as error:  # rubbish raises anything
             why = cut(str(error).replace(" <_io.BytesIO object", "").split(" at 0x")[0])
             raise DataError(f"{place}: not a readable PNG or JPEG ({why}); replace or remove it") from error
@@ -75,7 +78,7 @@ class Decoder:
         """Looks at what the file's head says, before any pixel is decoded."""
         if image.width * image.height > MOST_PIXELS:
             found = f"{image.width}x{image.height} pixels"
-            raise DataError(f"{place}: {found}; allowed: {MOST_PIXELS:,} pixels at most; make it smaller or remove it")
+            raise DataError(f"{place}: {found}; {SMALLER}")
         count = getattr(image, "n_frames", 1)
         if count != 1:
             raise DataError(f"{place}: an animation or several images ({count}); allowed: one; save it as one image")

@@ -56,7 +56,9 @@ def _read_array(source: str, shape: Sequence[int]) -> Tensor:
     try:
         with explained(path):
             array = np.lib.format.open_memmap(path, mode="r")  # which reads no objects, and no zip files
-    except (ValueError, OverflowError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # rubbish raises anything, since the head is an expression of Python's
         why = cut(str(error))
         raise DataError(f"{path}: no whole .npy file of numbers ({why}); write it anew with numpy.save") from error
     wanted = (*shape[1:], shape[0])

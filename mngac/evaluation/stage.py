@@ -26,6 +26,7 @@ def run(context: Context) -> None:
     data = store.load(job.inputs["data"])
     split = data.split(params.run.split)
     n = min(suite.n or len(split), len(split))
+    training = _training(job.inputs.get("training"))
     classifier = open_classifier(
         job.inputs["classifier"], params.methods[w["method"]].model, len(data.classes), data.shape
     )
@@ -41,7 +42,7 @@ def run(context: Context) -> None:
     )
     about = {**provenance(context.key, context.key_parts, context.device, suite), "held_out": data.held_out}
     who = {**w, "seed": int(w["seed"]), "split": params.run.split}
-    record = record_of(evaluation, split.index[:n].tolist(), about, _training(job.inputs.get("training")), **who)
+    record = record_of(evaluation, split.index[:n].tolist(), about, training, **who)
     write_text(context.outputs["record"], record.to_json())
 
 

@@ -14,6 +14,7 @@ from mngac.models.opened import model_named_in, refuse_code
 from mngac.params.errors import ParamsError, shown
 from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
+from mngac.pipeline.files import writable
 from mngac.pipeline.jobs import Job, job
 from mngac.pipeline.paths import data_path, record_wildcards, trained_wildcards
 from mngac.results import records
@@ -97,7 +98,8 @@ def job_of(params: Params, request: Request) -> FileJob:
     known = params.model_copy(update={"methods": {**params.methods, method: entry}})
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)
     in_dag = job(known, "evaluate", **wild)
-    return FileJob(in_dag.stage, in_dag.wildcards, _with_suite(known, request), request.checkpoint, request.out)
+    suite = _with_suite(known, request)
+    return FileJob(in_dag.stage, in_dag.wildcards, suite, request.checkpoint, writable(request.out))
 
 
 def _model(request: Request) -> str:

@@ -10,8 +10,10 @@ from mngac.data import store
 from mngac.exchange.files import Request, evaluate_file
 from mngac.models.files import Architecture, save_classifier
 from mngac.models.foreign import load_foreign
+from mngac.params.checks import check_name
 from mngac.params.errors import ParamsError
 from mngac.params.sections import Params
+from mngac.pipeline.files import writable
 from mngac.pipeline.paths import data_path
 from mngac.results import red_flags
 from mngac.results.records import Record
@@ -34,9 +36,11 @@ def import_checkpoint(checkpoint: str, model: str, dataset: str, out: str) -> Ar
     """
     if Path(out).suffix != ".safetensors":
         raise ParamsError(f"--out: found {out}; allowed: a name that ends with .safetensors")
+    check_name("--dataset", dataset)
     if not Path(data_path(dataset)).exists():
         raise ParamsError(f"{data_path(dataset)}: not found; make it with: mngac data --dataset {dataset}")
     data = store.load(data_path(dataset))
+    writable(out)
     architecture = Architecture(model, len(data.classes), data.shape[0], data.shape[1])
     classifier = load_foreign(checkpoint, model, architecture.classes, architecture.channels, architecture.size)
     save_classifier(out, classifier, architecture)

@@ -61,7 +61,7 @@ def check(classifier: nn.Module, weights: Mapping[str, Tensor], path: str | Path
     }
     found = "; ".join(f"{what}: {listed(names)}" for what, names in problems.items() if names)
     if found:
-        raise ForeignError(f"{path}: not the weights of this {model}; {found}")
+        raise ForeignError(f"{path}: not the weights of this {model}; {found}; name the model that they are of")
 
 
 def _plain(tensor: Tensor) -> bool:

@@ -6,6 +6,7 @@ A wrong file raises `ParamsError`, whose text is one line: key path, what was fo
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from mngac.params.inheritance import resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
 from mngac.params.sections import DataConfig, Params
-from mngac.params.types import Closed
+from mngac.params.types import LONGEST_NAME, NAME, Closed
 from mngac.params.yaml_file import key_path, read
 
 Section = TypeVar("Section", bound=Closed)
@@ -62,6 +63,16 @@ def entry(name: str, raw: object) -> DataConfig:
     source = section(f"data.{name}", DataConfig, raw)
     _check_source(f"data.{name}", source)
     return source
+
+
+def check_name(path: str, name: str) -> None:
+    """Refuses a name that params.yaml could not have.
+
+    Raises:
+        ParamsError: one line, under the path of who says it.
+    """
+    fits = re.match(NAME, name) and name.isprintable() and len(name) <= LONGEST_NAME
+    _demand(bool(fits), path, name, f"at most {LONGEST_NAME} of a-z, 0-9 and _, a letter first")
 
 
 def _explain(error: ValidationError, model: type[Closed], base: str = "") -> str:

@@ -34,7 +34,7 @@ class Run(Closed):
     """true: records of different evaluation code may share a table, whose caption then says so."""
     device: Literal["auto", "cpu", "cuda"]
     """auto: cuda where a driver and a device are found, else cpu."""
-    threads: Positive
+    threads: Annotated[int, Field(gt=0, le=1024)]
     """Threads of one stage. Results are byte-identical only for one thread count."""
     deterministic: bool
     """true: on CUDA the algorithms that give the same bits twice, where there are any, at some cost in speed; the CPU's
@@ -60,7 +60,7 @@ class DataConfig(Heir):
     svhn brings along), or the path of a folder, archive or .npy file of further images."""
     classes: Positive | None = None
     """Number of classes that the source must have; null: as many as are found."""
-    size: Positive | None = None
+    size: Annotated[int, Field(gt=0, le=8192)] | None = None
     """Height and width in pixels that images are resized to; null: they must be square and alike."""
     train_images: Positive | None = None
     """Training images kept after holding out, drawn evenly over the classes; null: all."""

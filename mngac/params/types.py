@@ -43,7 +43,10 @@ def _scalar(value: object) -> object:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+NAME = "^[a-z][a-z0-9_]*$"
+LONGEST_NAME = 64
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
+"""Of what params.yaml names: it stands in paths and commands, so it holds nothing that either would read otherwise."""
 Place = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=10**18)]

@@ -5,10 +5,11 @@ Nothing here imports torch: the key of a data set is asked for before anything h
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,18 @@ def demand(path: str | Path) -> Path:
     return path
 
 
+def writable(path: str | Path) -> str:
+    """The path, where a file can be put as far as can be seen before there is one.
+
+    Raises:
+        DataError: where a folder is there, a file stands in the place of one above it, or the name is too long.
+    """
+    with explained(path), contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return str(path)
+
+
 def files(folder: Path) -> Iterator[Path]:
     """Every file under a folder, sorted by name, links followed, none of its folders twice.
 
@@ -83,7 +96,7 @@ def files(folder: Path) -> Iterator[Path]:
         yield from (p for p in inside if p.is_file())
 
 
-@contextmanager
+@contextlib.contextmanager
 def explained(path: str | Path) -> Iterator[None]:
     """Turns the system's errors on a file into one line that says what to do.
 

@@ -29,7 +29,7 @@ def _name(text: str) -> str:
 Text = Annotated[str, AfterValidator(_printable)]
 """Of a record: it is printed as it stands, so it may not move the cursor or end the line."""
 Label = Annotated[Text, Field(min_length=1, max_length=MOST_NAME), AfterValidator(_name)]
-Number = int | Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Loose(BaseModel):
