@@ -30,6 +30,7 @@ BROKEN = (
 HEADS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 """Types of entries that say something of another entry: they are read whole into memory."""
 BLOCK = 1 << 20
+TRUSTED = "refused, get it from somebody you trust, or give a folder"
 MOST_ENTRIES = 5_000_000
 MOST_NAMES = 1 << 20
 """Bytes of a tar's longest name or list of facts about an entry."""
@@ -110,6 +111,10 @@ def _broken(path: Path, why: str) -> DataError:
     return DataError(f"{path}: truncated, broken or no tar or zip file ({why}); get the file again")
 
 
+class HeadError(tarfile.TarError):
+    """An entry's head says what none says."""
+
+
 class _Member(tarfile.TarInfo):
     """An entry whose head is looked at before anything that it announces is read."""
 
@@ -118,11 +123,11 @@ class _Member(tarfile.TarInfo):
         """The entry of a head of 512 bytes.
 
         Raises:
-            tarfile.ReadError: for a size that no right archive has.
+            HeadError: for a size that no right archive has.
         """
         member = super().frombuf(buf, encoding, errors)
         if member.size < 0 or (member.type in HEADS and member.size > MOST_NAMES):
-            raise tarfile.ReadError(f"an entry's head says {member.size:,} bytes")
+            raise HeadError(f"an entry's head says {member.size:,} bytes")
         return member
 
 
@@ -133,23 +138,25 @@ class _Budget:
         self.path, self.count = path, 0
         self.most = max(UNSUSPECTED, MOST_TIMES * path.stat().st_size)
 
-    def check(self, unpacked: int) -> None:
-        """Counts an entry.
+    def count_entry(self, unpacked: int) -> None:
+        """One more entry, and the bytes up to its end.
 
-        Args:
-            unpacked: bytes up to its end.
+        Raises:
+            DataError: where there are too many of either.
+        """
+        self.count += 1
+        if self.count > MOST_ENTRIES:
+            raise DataError(f"{self.path}: holds more than {MOST_ENTRIES:,} entries; {TRUSTED}")
+        self.check(unpacked)
+
+    def check(self, unpacked: int) -> None:
+        """Compares the bytes up to here.
 
         Raises:
             DataError: where the archive is a bomb.
         """
-        self.count += 1
         if unpacked > self.most:
-            found, what = f"unpacks to more than {self.most:,} bytes", "a bomb?"
-        elif self.count > MOST_ENTRIES:
-            found, what = f"holds more than {MOST_ENTRIES:,} entries", "too many"
-        else:
-            return
-        raise DataError(f"{self.path}: {found} ({what}); refused, get it from somebody you trust or give a folder")
+            raise DataError(f"{self.path}: unpacks to more than {self.most:,} bytes (a bomb?); {TRUSTED}")
 
 
 def _tar_entries(path: Path) -> Iterator[Entry]:
@@ -157,7 +164,7 @@ def _tar_entries(path: Path) -> Iterator[Entry]:
     with tarfile.open(path, "r:*", tarinfo=_Member) as archive:
         while (member := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]
-            budget.check(max(archive.offset, member.offset_data + member.size))
+            budget.count_entry(max(archive.offset, member.offset_data + member.size))
             if member.isdir():
                 continue
             if not member.isreg():
@@ -184,7 +191,7 @@ def _zip_entries(path: Path) -> Iterator[Entry]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             unpacked += info.file_size
-            budget.check(unpacked)
+            budget.count_entry(unpacked)
             if info.is_dir():
                 continue
             mode = info.external_attr >> 16

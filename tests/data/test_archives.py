@@ -1,5 +1,6 @@
 """Archives and folders are read alike; nothing dangerous or broken is."""
 
+import gzip
 import io
 import stat
 import tarfile
@@ -119,3 +120,65 @@ def test_the_identity_of_a_source_follows_its_content(tmp_path):
     assert identity(tree) != before[0] and identity(archive) != before[1]
     with pytest.raises(DataError, match="nowhere: not found"):
         identity(tmp_path / "nowhere")
+
+
+def limited(patch, **limits):
+    for name, limit in limits.items():
+        patch.setattr(f"mngac.data.archives.{name}", limit)
+
+
+@pytest.mark.parametrize("ending", ["tar.gz", "tar.xz", "zip"])
+def test_an_archive_that_unpacks_to_far_more_than_it_holds_is_refused_before_it_is_read(tmp_path, monkeypatch, ending):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/zeros").write_bytes(bytes(1 << 22))
+    path = pack(tmp_path / "tree", tmp_path / f"a.{ending}")
+    if ending == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(tmp_path / "tree/zeros", "zeros")
+    assert len(next(entries(path)).read(1 << 22)) == 1 << 22
+    limited(monkeypatch, UNSUSPECTED=1000, MOST_TIMES=10)
+    with pytest.raises(DataError, match=r"unpacks to more than [\d,]+ bytes \(a bomb\?\); refused"):
+        next(entries(path))
+
+
+def test_zeros_behind_the_end_of_an_archive_count_too(tmp_path, monkeypatch):
+    path = pack(write_tree(tmp_path / "tree"), tmp_path / "a.tar")
+    path.write_bytes(gzip.compress(path.read_bytes() + bytes(1 << 24)))
+    limited(monkeypatch, UNSUSPECTED=1 << 20, MOST_TIMES=2)
+    with pytest.raises(DataError, match="a bomb"):
+        contents(path)
+
+
+def test_more_entries_than_allowed_are_refused(tmp_path, monkeypatch):
+    path = pack(write_tree(tmp_path / "tree"), tmp_path / "a.tar")
+    limited(monkeypatch, MOST_ENTRIES=18)
+    assert len(contents(path)) == 18
+    limited(monkeypatch, MOST_ENTRIES=17)
+    with pytest.raises(DataError, match="holds more than 17 entries"):
+        contents(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_long_name_or_list_of_facts_is_refused_before_it_is_read(tmp_path, kind):
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, 1 << 40
+    (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    with pytest.raises(DataError, match="an entry's head says 1,099,511,627,776 bytes"):
+        contents(tmp_path / "a.tar")
+
+
+def test_an_entry_that_goes_back_ends(tmp_path):
+    member = tarfile.TarInfo("x")
+    member.size = -1024
+    (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    with pytest.raises(DataError, match="an entry's head says -1,024 bytes"):
+        contents(tmp_path / "a.tar")
+
+
+def test_an_entry_larger_than_what_is_wanted_is_refused(tmp_path):
+    every = entries(pack(write_tree(tmp_path / "tree"), tmp_path / "a.tar"))
+    entry = next(every)
+    size = len(entry.read(1 << 20))
+    assert len(entry.read(size)) == size
+    with pytest.raises(DataError, match=rf"more than {size - 1} bytes; allowed: fewer"):
+        entry.read(size - 1)
