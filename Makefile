@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
 
-.PHONY: run test torture check schema report format clean
+.PHONY: run test torture fuzz check schema report format clean
 
 run: $(VENV)/ready
 	snakemake --cores $(CORES)
@@ -22,6 +22,9 @@ test: $(VENV)/ready
 
 torture: $(VENV)/ready
 	python tests/torture.py
+
+fuzz: $(VENV)/ready
+	OMP_NUM_THREADS=1 python -W ignore -m tests.fuzz
 
 check: $(VENV)/ready
 	ruff check .
