@@ -1,6 +1,10 @@
 """What an export's folder holds, and that others can load it."""
 
+import errno
 import json
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,9 +12,11 @@ from evaluation_helpers import record
 from robustbench_form import WideResNet
 
 from mngac import cli
-from mngac.exchange.export import autoattack_log, export
+from mngac.exchange import model_card
+from mngac.exchange.export import autoattack_log, export, model_info
 from mngac.models.files import Architecture, load_classifier, save_classifier
 from mngac.models.foreign import load_foreign
+from mngac.params.errors import ParamsError
 from mngac.results.records import RecordError
 
 CLEAN = "1110"
@@ -131,3 +137,55 @@ def test_the_command_writes_the_folder(tmp_path, checkpoint, capsys):
         *("classifier.safetensors", "config.json", "cifar10-mng_ac-seed3.pt", "model_info.json", "README.md"),
         *("records", "autoattack-standard.log"),
     }
+
+
+def test_an_export_that_fails_leaves_no_file_and_what_was_there(tmp_path, checkpoint, monkeypatch):
+    out = tmp_path / "out"
+    export(str(checkpoint), [write(tmp_path)], str(out))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def full(self, content):
+        if self.name.startswith(".README.md"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_bytes(self, content)
+
+    write_bytes = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        export(str(checkpoint), [write(tmp_path, flags=["another"])], str(out))
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_the_card_shows_what_records_say_as_it_stands(tmp_path, checkpoint):
+    flags = ["<img src=x onerror=alert(1)> [click](javascript:x) `code` | cell"]
+    export(str(checkpoint), [write(tmp_path, flags=flags)], str(tmp_path / "out"))
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert r"- \<img src=x onerror=alert(1)\> \[click\](javascript:x) \`code\` \| cell (autoattack-standard)" in card
+
+
+def test_parameters_can_not_end_their_block_of_code(tmp_path, checkpoint):
+    what = export(str(checkpoint), [write(tmp_path)], str(tmp_path / "out"))
+    card = model_card.text(replace(what, training={"stage": "```\n# heading"}), model_info(what))
+    assert "````yaml\n" in card and card.count("````") == 2
+
+
+def test_a_model_of_ones_own_is_exported_only_where_the_command_names_it(tmp_path, monkeypatch):
+    (tmp_path / "net_to_export.py").write_text(NET)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    architecture = Architecture("net_to_export:flat", 10, 1, 8)
+    save_classifier(tmp_path / "c.safetensors", architecture.build(), architecture)
+    given = (str(tmp_path / "c.safetensors"), [write(tmp_path, dataset="nowhere")], str(tmp_path / "out"))
+    with pytest.raises(ParamsError, match="asks to run"):
+        export(*given)
+    with pytest.raises(ParamsError, match=r"--model: found .*; allowed: net_to_export:flat"):
+        export(*given, model="wrn_10_1")
+    assert not (tmp_path / "out").exists()
+    assert export(*given, model="net_to_export:flat").name == "nowhere-mng_ac-seed3"
+
+
+NET = """
+from torch import nn
+
+def flat(classes, channels, size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, classes))
+"""

@@ -47,6 +47,11 @@ def changed(about, **values):
     about.write_text(json.dumps({**json.loads(about.read_text()), **values}))
 
 
+def replaced(path, make):
+    path.unlink()
+    make(path)
+
+
 DAMAGE = {
     "another byte": (lambda folder: (folder / "out").write_text("weighty"), "out: other bytes than were stored"),
     "a file missing": (lambda folder: (folder / "out").unlink(), "out: other bytes than were stored"),
@@ -59,6 +64,10 @@ DAMAGE = {
     "another's": (lambda folder: changed(folder / "entry.json", parts={}), "entry.json: of another key"),
     "no outputs": (lambda folder: changed(folder / "entry.json", outputs=None), "entry.json: no outputs"),
     "no time": (lambda folder: changed(folder / "entry.json", stored="now"), "entry.json: no time"),
+    "too deep": (lambda folder: (folder / "entry.json").write_text("[" * 100_000), "entry.json: no JSON"),
+    "a folder": (lambda folder: replaced(folder / "entry.json", Path.mkdir), "entry.json: missing"),
+    "a pipe": (lambda folder: replaced(folder / "out", os.mkfifo), "out: other bytes than were stored"),
+    "a time that never comes": (lambda f: changed(f / "entry.json", stored=1e300), "entry.json: no time"),
     "a way out": (lambda f: changed(f / "entry.json", outputs={"../out": "0"}), "entry.json: no outputs"),
 }
 
