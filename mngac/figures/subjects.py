@@ -69,7 +69,7 @@ def load(params: Params, dataset: str, device: str) -> Subjects:
         classifiers={m: load_classifier(f"{f}/classifier.safetensors", device) for m, f in folders.items()},
         x=to_unit(part.images[:count].to(device)),
         y=part.labels[:count].to(device),
-        classes=data.classes,
+        classes=[name.replace("$", r"\$") for name in data.classes],  # which would begin a formula
         radii={norm: number(getattr(radii, norm)) for norm in ("linf", "l1", "l2")},
         params=params.figures,
         reference=params.tables.reference,

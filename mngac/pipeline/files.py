@@ -70,7 +70,7 @@ def writable(path: str | Path) -> str:
         DataError: where a folder is there, a file stands in the place of one above it, or the name is too long.
     """
     with explained(path), contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.stat(path).st_mode):
+        if stat.S_ISDIR(Path(path).stat().st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     return str(path)
 
