@@ -24,7 +24,7 @@ torture: $(VENV)/ready
 	python tests/torture.py
 
 fuzz: $(VENV)/ready
-	OMP_NUM_THREADS=1 python -W ignore -m tests.fuzz
+	OMP_NUM_THREADS=1 python -m tests.fuzz
 
 check: $(VENV)/ready
 	ruff check .

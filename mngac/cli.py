@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 import mngac
-from mngac.params.errors import UserError, line_of, shown
+from mngac.params.errors import UserError, line_of, shown, visible
 from mngac.pipeline.files import mended
 from mngac.pipeline.stages import STAGES
 
@@ -238,7 +238,7 @@ def export(arguments: argparse.Namespace) -> None:
     from mngac.exchange.export import export
 
     what = export(arguments.checkpoint, arguments.record, arguments.out, arguments.model)
-    print(f"{what.name}: {len(what.records)} record(s), in {arguments.out}")
+    print(f"{what.name}: {len(what.records)} record(s), in {visible(arguments.out)}")
 
 
 def import_checkpoint(arguments: argparse.Namespace) -> None:
@@ -246,7 +246,7 @@ def import_checkpoint(arguments: argparse.Namespace) -> None:
     from mngac.exchange.released import import_checkpoint
 
     architecture = import_checkpoint(arguments.checkpoint, arguments.model, arguments.dataset, arguments.out)
-    print(f"{arguments.out}: {architecture.model}, {architecture.classes} classes")
+    print(f"{visible(arguments.out)}: {architecture.model}, {architecture.classes} classes")
 
 
 def reevaluate(arguments: argparse.Namespace) -> None:
@@ -322,7 +322,7 @@ def cache(arguments: argparse.Namespace) -> None:
     store = Cache()
     if arguments.action == "prune":
         gone = store.prune(arguments.older_than_days)
-        print(f"removed {len(gone)} entries from {store.root}")
+        print(f"removed {len(gone)} entries from {visible(str(store.root))}")
         return
     if arguments.action == "export":
         from mngac.pipeline.parcel import pack
@@ -340,7 +340,7 @@ def cache(arguments: argparse.Namespace) -> None:
     for entry in entries:
         stored = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.about["stored"]))
         print(f"{stored}  {entry.size / 1e6:8.1f} MB  {entry.key[:12]}  {entry.name}")
-    print(f"{len(entries)} entries, {sum(e.size for e in entries) / 1e6:.1f} MB in {store.root}")
+    print(f"{len(entries)} entries, {sum(e.size for e in entries) / 1e6:.1f} MB in {visible(str(store.root))}")
 
 
 def _entries_here(arguments: argparse.Namespace, store: Cache) -> list[Entry]:

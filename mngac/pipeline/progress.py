@@ -95,7 +95,7 @@ def log_to(path: str) -> Iterator[Log]:
     """The log of a stage, in a file under logs/."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        file = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         stack.callback(_close, file)
         place = stack.enter_context(_place()) if watched() else 0
         yield Log(file, Path(path).stem, place)
