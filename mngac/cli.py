@@ -328,13 +328,13 @@ def cache(arguments: argparse.Namespace) -> None:
         from mngac.pipeline.parcel import pack
 
         count = pack(store.entries() if arguments.all else _entries_here(arguments, store), arguments.file)
-        print(f"{arguments.file}: {count} entries")
+        print(f"{visible(arguments.file)}: {count} entries")
         return
     if arguments.action == "import":
         from mngac.pipeline.parcel import unpack
 
         new, known = unpack(store, arguments.file)
-        print(f"{store.root}: {new} entries taken in, {known} were there already")
+        print(f"{visible(str(store.root))}: {new} entries taken in, {known} were there already")
         return
     entries = store.entries()
     for entry in entries:

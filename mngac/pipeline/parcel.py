@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from mngac.params.errors import UserError
+from mngac.params.errors import UserError, cut, shown
 from mngac.pipeline.atomic import atomic
 from mngac.pipeline.cache import KEY, NAME, Cache, Damaged, Entry
 
@@ -52,9 +52,11 @@ def unpack(cache: Cache, path: str | Path) -> tuple[int, int]:
                     _take(cache, key, archive, members)
                     cache.done(key)
                     new += 1
-    except (tarfile.TarError, Damaged) as error:
-        what = "; allowed: a file that `mngac cache export` wrote"
-        raise UserError(f"{path}: found {error or 'no archive'}{what}") from error
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # rubbish raises anything
+        what = "; allowed: a file that `mngac cache export` wrote, whole"
+        raise UserError(f"{path}: found {cut(str(error)) or 'no archive'}{what}") from error
     return new, known
 
 
@@ -68,7 +70,7 @@ def _entries(archive: tarfile.TarFile) -> Iterable[tuple[str, list[tarfile.TarIn
     for member in archive.getmembers():
         key, _, name = member.name.partition("/")
         if not KEY.fullmatch(key) or not NAME.fullmatch(name) or not member.isreg() or member.sparse is not None:
-            raise Damaged(f"{member.name!r}")
+            raise Damaged(shown(member.name))
         found.setdefault(key, []).append(member)
     return found.items()
 

@@ -179,4 +179,18 @@ CASES: list[Case] = [
         ["seed0.safetensors: not a whole safetensors file"],
         halved("trained/digits/pseudo_labels/seed0.safetensors"),
     ),
+    ("no parcel", "cache import nowhere", ["nowhere: not found; put the file"], nothing),
+    ("rubbish in a parcel's place", "cache import w.pt", ["w.pt: found ", "allowed: a file that"], nothing),
+    (
+        "a parcel that leads out",
+        "cache import tree.tar",
+        ['found "', "allowed: a file that `mngac cache export`"],
+        nothing,
+    ),
+    (
+        "nothing to put into a parcel",
+        "cache export x",
+        ["found nothing of this workspace's jobs; allowed: after a run"],
+        nothing,
+    ),
 ]

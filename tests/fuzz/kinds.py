@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -34,6 +35,7 @@ from mngac.models.foreign import load_foreign
 from mngac.models.opened import open_classifier
 from mngac.params.checks import load
 from mngac.pipeline.cache import Cache, key_of
+from mngac.pipeline.parcel import unpack
 from mngac.pipeline.progress import Log
 from mngac.results import records
 from mngac.results.compare import report
@@ -157,6 +159,21 @@ def _entry(right: Path, folder: Path, rng: random.Random) -> None:
     (home / "entry.json").write_bytes(spoilt(content, rng) if rng.random() < 0.4 else content)
 
 
+def _parcel(right: Path, folder: Path, rng: random.Random) -> None:
+    """An exported cache of one entry, spoilt."""
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    about = {"schema": 1, "parts": PARTS, "outputs": {"out": hashlib.sha256(b"weights").hexdigest()}, "stored": 1.7e9}
+    about = respelt(about, rng) if rng.random() < 0.5 else about
+    names = [f"{key_of(PARTS)}/{name}" for name in ("entry.json", "out")]
+    with tarfile.open(folder / "parcel", "w", format=rng.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))) as archive:
+        for name, content in zip(names, (json.dumps(about).encode(), b"weights"), strict=True):
+            member = tarfile.TarInfo(name if rng.random() < 0.9 else rng.choice(("../x", f"{name}/x", "x" * 300)))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    if rng.random() < 0.5:
+        (folder / "parcel").write_bytes(spoilt((folder / "parcel").read_bytes(), rng))
+
+
 def _read_cache(folder: Path) -> None:
     """A damaged entry is dropped with a line, and its output never comes out."""
     cache = Cache(folder / "cache", lambda text: None)
@@ -253,6 +270,7 @@ KINDS = {
         _torch_file, lambda f: load_foreign(f / "w.pt", "wrn_10_1", 10, 1, 8), f"{FOREIGN} w.pt"
     ),
     "cache entry": Kind(_entry, _read_cache, "cache list"),
+    "parcel": Kind(_parcel, lambda f: unpack(Cache(f / "cache", print), f / "parcel"), "cache import parcel"),
     "data": Kind(
         _of_tensors(DATA, digest=True), lambda f: store.load(f / DATA), "train --dataset digits --method nat --seed 0"
     ),
