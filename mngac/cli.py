@@ -57,7 +57,8 @@ def _add_any_classifier(parser: argparse.ArgumentParser) -> None:
     outside = parser.add_argument_group("any classifier, outside the DAG")
     outside.add_argument("--checkpoint", help="safetensors, a state dict, the authors' or RobustBench's form")
     outside.add_argument(
-        "--model", help="such as wrn_28_10, or package.module:function; may be left out where the file names it"
+        "--model",
+        help="such as wrn_28_10, or package.module:function; a name that the file itself states may be left out",
     )
     outside.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
     outside.add_argument("--out", help="the file to write the record to")

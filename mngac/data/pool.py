@@ -64,4 +64,4 @@ def _read_array(source: str, shape: Sequence[int]) -> Tensor:
     wanted = (*shape[1:], shape[0])
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != wanted:
         raise DataError(f"{path}: {array.dtype} {array.shape}; allowed: uint8 (n, {', '.join(map(str, wanted))})")
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.array(array.transpose(0, 3, 1, 2), order="C"))
