@@ -38,7 +38,23 @@ class Loose(BaseModel):
     model_config = ConfigDict(strict=True)
 
 
-class Cost(Loose):
+class Collapse(Loose):
+    """An epoch that lost a norm's robustness: its accuracy before and after, in percent."""
+
+    epoch: int
+    norm: Norm
+    before: Number
+    after: Number
+
+
+class Training(Loose):
+    """What repeats of a training."""
+
+    attacked: bool | None = None
+    collapses: list[Collapse] = []
+
+
+class Cost(Training):
     """What a training cost: train.json, and so `timing.training`."""
 
     seconds: Number | None = None
@@ -90,6 +106,7 @@ class Provenance(Loose):
     held_out: Text = ""
     versions: dict[Text, Text] = {}
     params: Evaluated = Evaluated()
+    training: Training = Training()
 
 
 class Parts(Loose):

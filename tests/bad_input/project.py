@@ -63,6 +63,7 @@ def _splits(classifier: torch.nn.Module) -> dict[str, store.Split]:
 def _record(method: str):
     columns = {"apgd_ce linf": "110.", "apgd_ce l1": "101.", "apgd_ce l2": "111."}
     about = {"code": "c", "commit": "0123456789ab", "device": "cpu", "versions": {"torch": "2"}}
+    about["training"] = {"attacked": True, "collapses": [{"epoch": 2, "norm": "l1", "before": 50.0, "after": 1.5}]}
     training = {"seconds": 1.5, "images_seen": 10, "device": "cpu"}
     timing = {"seconds": {"apgd_ce linf": 0.5}, "training": training}
     return record("1110", columns, method=method, provenance=about, timing=timing)

@@ -81,4 +81,10 @@ CASES: list[Case] = [
     ("another classifier's", EXPORT, ["record is not of own.safetensors"], nothing),
     ("a split that is not there", EXPORT, ["the data set has no extra images"], json_of("a.json", split="extra")),
     ("one record twice", f"{EXPORT} --record a.json", ["--record: two of one suite and profile"], nothing),
+    (
+        "a collapse without a norm",
+        COMPARE,
+        ["provenance.training.collapses.0.norm: Field required"],
+        json_of("a.json", provenance={"training": {"collapses": [{"epoch": 1, "before": 9.0, "after": 0.0}]}}),
+    ),
 ]
