@@ -15,6 +15,8 @@ LONGEST_LINE = 293
 """Characters of a line; with `mngac: ` before it 300."""
 LONGEST_END = 110
 """Of them at the end, where a longer line says what to do."""
+LONGEST_LOGGED = 4000
+"""Characters of a line in a log."""
 MOST_PARTS = 10_000
 """Parts of a value that are put in words at all: aliases make a short file mean billions."""
 
@@ -22,11 +24,16 @@ MOST_PARTS = 10_000
 class UserError(ValueError):
     """One line on what is wrong, and what is allowed: the base of every error that the user can mend.
 
-    As text it is cut to what a terminal shows; `args[0]` holds all of it.
+    As text it is cut to what a terminal shows.
     """
 
     def __str__(self) -> str:
         return line_of(super().__str__())
+
+    @property
+    def in_full(self) -> str:
+        """The line for a log, of 4,000 characters at most."""
+        return cut(super().__str__(), LONGEST_LOGGED)
 
 
 class ParamsError(UserError):

@@ -174,7 +174,7 @@ def _errors_in(log: progress.Log) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        log.keep(f"{error}")
+        log.keep(error.in_full)
         raise
     except Exception:
         log.keep(traceback.format_exc().rstrip())

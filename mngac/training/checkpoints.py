@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from mngac.pipeline.atomic import atomic
+from mngac.pipeline.files import mended
 from mngac.pipeline.progress import Log
 
 LEAST_SECONDS = 5.0
@@ -51,7 +52,7 @@ class Checkpoints:
                 with contextlib.suppress(FileNotFoundError):
                     self.last.replace(self.previous)
         except OSError as error:
-            self.log.line(f"{self.log.name}: no checkpoint could be written: {error}")
+            self.log.line(f"{self.log.name}: no checkpoint could be written: {mended(error)}")
             return False
         finally:
             self.written = time.monotonic()

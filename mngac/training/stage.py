@@ -47,5 +47,5 @@ def run(context: Context) -> None:
         trainer.run()
     except BadStepError as bad:
         options = " ".join(f"--{name} {value}" for name, value in context.job.wildcards.items())
-        raise UserError(f"{context.log.name}: {bad}; look into it with: mngac replay {options}") from bad
+        raise UserError(f"{context.log.name}: {bad.in_full}; look into it with: mngac replay {options}") from bad
     trainer.write(context.outputs)

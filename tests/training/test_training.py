@@ -391,7 +391,8 @@ def test_a_training_outlives_a_disk_that_is_full_for_a_while(tmp_path, monkeypat
     trainer.run()
     assert trainer.progress.epoch == 1 and len(writes) == 9
     assert [line for line in said.lines if "checkpoint" in line] == [
-        f": no checkpoint could be written: [Errno 28] No space left on device: '{tmp_path / 'work/checkpoint'}'"
+        f": no checkpoint could be written: {tmp_path / 'work/checkpoint'}: No space left on device; "
+        "free space or choose another place, then run again"
     ]
 
 
@@ -445,7 +446,5 @@ def test_a_training_that_is_told_to_end_saves_its_step_and_goes_on_from_there(tm
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf"])
 def test_a_time_to_stop_after_is_a_positive_number(capsys, text):
-    with pytest.raises(SystemExit) as ended:
-        main(["train", "--dataset", "digits", "--method", "nat", "--seed", "0", f"--stop-after={text}"])
-    assert ended.value.code == 2
-    assert f"argument --stop-after: found '{text}'; allowed: minutes, above 0" in capsys.readouterr().err
+    assert main(["train", "--dataset", "digits", "--method", "nat", "--seed", "0", f"--stop-after={text}"]) == 2
+    assert f"--stop-after: found '{text}'; allowed: minutes, above 0" in capsys.readouterr().err
