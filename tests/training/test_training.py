@@ -447,4 +447,4 @@ def test_a_training_that_is_told_to_end_saves_its_step_and_goes_on_from_there(tm
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf"])
 def test_a_time_to_stop_after_is_a_positive_number(capsys, text):
     assert main(["train", "--dataset", "digits", "--method", "nat", "--seed", "0", f"--stop-after={text}"]) == 2
-    assert f"--stop-after: found '{text}'; allowed: minutes, above 0" in capsys.readouterr().err
+    assert f'--stop-after: found "{text}"; allowed: minutes, above 0' in capsys.readouterr().err
