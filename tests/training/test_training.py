@@ -128,6 +128,8 @@ def test_a_resumed_training_draws_the_numbers_that_a_model_of_the_users_would_ha
     assert resumed.progress.epoch == 2
     for name, weight in whole.classifier.state_dict().items():
         assert torch.equal(resumed.classifier.state_dict()[name], weight)
+    for one, other in zip(resumed.optimizer.velocities, whole.optimizer.velocities, strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.slow
