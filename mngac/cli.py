@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import mngac
 from mngac.params.errors import UserError, line_of, shown, visible
+from mngac.pipeline import stopping
 from mngac.pipeline.files import mended
 from mngac.pipeline.stages import STAGES
 
@@ -153,10 +155,8 @@ def _number(text: str, allowed: str, fits: Callable[[float], bool]) -> float:
 
 def run_stage(arguments: argparse.Namespace) -> None:
     """Runs a stage, or restores it from the cache."""
-    from mngac.pipeline import stopping
     from mngac.pipeline.jobs import check_kind_of_training
 
-    stopping.heed(getattr(arguments, "stop_after", None))
     job = _job(arguments, arguments.command)
     check_kind_of_training(job)
     job.run()
@@ -411,9 +411,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = argparse.Namespace()
     try:
         build_parser().parse_args(argv, arguments)
+        stopping.heed(getattr(arguments, "stop_after", None))
         COMMANDS.get(arguments.command, run_stage)(arguments)
     except KeyboardInterrupt as stop:
-        print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
         return getattr(stop, "status", 130)
     except UserError as error:
         said = str(error)
@@ -423,7 +425,8 @@ def main(argv: list[str] | None = None) -> int:
         said = line_of(mended(error, error.filename or getattr(arguments, "out", None)))
     else:
         return 0
-    print(f"mngac: {said}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"mngac: {said}", file=sys.stderr)
     return 2
 
 

@@ -79,7 +79,8 @@ def evaluate(
         radii: of the norms' balls, on images in [0, 1]; or a mapping from the norms that the suite attacks, such as
             {"linf": "8/255"}.
         device: where batches are put.
-        resume: a file for finished tasks; where it exists, they are not run again.
+        resume: a file for finished tasks of this very evaluation; where it exists, they are not run again. That it is
+            of the same classifier, images, suite and radii is the caller's to know.
         log: where progress is shown; nowhere by default.
 
     Raises:

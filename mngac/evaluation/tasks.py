@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
@@ -171,7 +172,9 @@ class Finished:
     def add(self, finding: Finding) -> None:
         """Saves a finding, in the file too, before the next task starts."""
         self.findings[finding.name] = finding
-        if self.path:
+        if self.path and not self.path.exists():  # somebody cleared the folder away: what is known is written anew
+            write_text(self.path, "".join(_sealed(known.to_json()) for known in self.findings.values()))
+        elif self.path:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(_sealed(finding.to_json()))
                 file.flush()
@@ -234,8 +237,14 @@ class Workers:
                 self.processes, get_context("spawn"), initializer=_start, initargs=(runner, threads)
             )
         futures: list[Future[Finding]] = [self.executor.submit(_run, task) for task in tasks if self.executor]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            what = (
+                "a worker process was killed, perhaps for its memory; lower evaluation.<suite>.processes or batch_size"
+            )
+            raise UserError(f"{what}; finished batches are saved") from error
 
 
 _runner: Runner | None = None

@@ -24,6 +24,11 @@ LEFT = re.compile(r"\.(?P<pid>[0-9]+)-(?P<started>[0-9]+)-(?P<kernel>[0-9a-f]{12
 def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe: nothing takes its place
+        with tempfile.TemporaryDirectory(prefix="mngac-") as folder:
+            yield Path(folder, "content")
+            path.write_bytes(Path(folder, "content").read_bytes())
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
     try:
@@ -44,7 +49,7 @@ def beside(path: Path) -> Path:
     prefix = f".{path.name}.{me.pid}-{me.started:.0f}-{me.kernel}."
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
     os.close(handle)
-    Path(name).chmod(_mode(path.parent))
+    Path(name).chmod(mode_in(path.parent))
     return Path(name)
 
 
@@ -76,7 +81,7 @@ def unfinished(folder: Path) -> list[Path]:
     return found
 
 
-def _mode(folder: Path) -> int:
+def mode_in(folder: Path) -> int:
     """Of a new file: as the umask says, and in a folder that is shared (writable for its group, setgid) as that is."""
     mask = os.umask(0)
     os.umask(mask)

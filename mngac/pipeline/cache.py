@@ -219,8 +219,11 @@ class Cache:
         return True
 
     def _drop(self, folder: Path, damage: Damaged) -> None:
+        if not folder.is_relative_to(self.root):
+            self.tell(f"{folder}: damaged ({damage}); it is left out")
+            return
         self.tell(f"{folder}: damaged ({damage}); it is dropped and made again")
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
     def store(self, key: str, parts: dict[str, Any], made: Path) -> Entry:
         """Makes a folder of outputs the key's entry.
@@ -242,10 +245,12 @@ class Cache:
         try:
             while not _moved(made, target):
                 with contextlib.suppress(Damaged):
-                    Entry.read(target).check()
-                    shutil.rmtree(made)
-                    break
-                shutil.rmtree(target, ignore_errors=True)
+                    there = Entry.read(target)
+                    there.check()
+                    if there.about["outputs"].keys() == digests.keys():
+                        shutil.rmtree(made)
+                        break
+                _remove(target)
         except PermissionError as error:
             raise UserError(_not_shared(error, self.root)) from error
         synchronise(target.parent)
@@ -283,7 +288,7 @@ class Cache:
         """
         limit = time.time() - older_than_days * 86400
         old = [e for e in self.entries() if e.about["stored"] < limit and e.folder.is_relative_to(self.root)]
-        idle = [work for work in self.root.glob("work/*") if work.stat().st_mtime < limit]
+        idle = [work for work in self.root.glob("work/*") if _touched(work) < limit]
         gone = []
         for entry in old:
             with contextlib.suppress(Held), self.lease(entry.key, wait=False):
@@ -293,6 +298,22 @@ class Cache:
             with contextlib.suppress(Held), self.lease(work.name, wait=False):
                 shutil.rmtree(work, ignore_errors=True)
         return gone
+
+
+def _touched(folder: Path) -> float:
+    """When something in a folder was last written."""
+    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+
+
+def _remove(folder: Path) -> None:
+    """Removes a damaged entry.
+
+    Raises:
+        UserError: where that is not allowed, before anything is computed that could not take its place.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise UserError(f"{folder}: damaged, and may not be removed; remove it as its owner, then run again")
 
 
 def _may_write(root: Path) -> bool:

@@ -6,12 +6,14 @@ import contextlib
 import ctypes
 import functools
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mngac.params.errors import ParamsError
+from mngac.pipeline.atomic import mode_in
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -79,7 +81,7 @@ def _free(names: list[str], locks: Path) -> tuple[str, FileLock]:
 
     while True:
         for name in names:
-            lock = FileLock(locks / f"gpu-{name}.lock")
+            lock = FileLock(locks / f"gpu-{socket.gethostname()}-{name}.lock", mode=mode_in(locks))
             with contextlib.suppress(Timeout):
                 lock.acquire(blocking=False)
                 return name, lock

@@ -92,6 +92,12 @@ def _stripped(module: str) -> str:
     return ast.dump(_tree(module))
 
 
+def forget() -> None:
+    """Lets files of code be read anew: they may have changed since."""
+    for kept in (_closure, _tree, _stripped, _imports):
+        kept.cache_clear()
+
+
 def _is_string(statement: ast.stmt) -> bool:
     return (
         isinstance(statement, ast.Expr)

@@ -11,9 +11,9 @@ import importlib.metadata
 import itertools
 import json
 import re
-import shutil
 import signal
 import traceback
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from mngac.params.sections import Params
 from mngac.pipeline import progress
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.cache import Cache, key_of
-from mngac.pipeline.fingerprint import code_digest, file_digest
+from mngac.pipeline.fingerprint import code_digest, file_digest, forget
 from mngac.pipeline.machine import computing, machine_of
 from mngac.pipeline.stages import STAGES, Stage
 from mngac.pipeline.stopping import Stopped
@@ -141,31 +141,41 @@ class Job:
                 cache.tell(f"{cache.asked} may not be written; what is made is kept in {cache.root}")
             with cache.lease(key):
                 entry = cache.find(key)
-                if entry and cache.restore(entry, self.outputs):
+                found = "cached" if entry and cache.restore(entry, self.outputs) else "made"
+                if found == "cached":
                     log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
-                    return "cached"
-                entry = cache.store(key, parts, self._made(cache, key, parts, log))
-                entry.restore(self.outputs)
+                else:
+                    entry = cache.store(key, parts, self._made(cache, key, parts, log))
+                    if not cache.restore(entry, self.outputs):
+                        raise UserError(f"{entry.folder}: changed while it was stored; start the same command again")
                 cache.done(key)
-            return "made"
+            return found
 
     def _made(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> Path:
         """The folder that the stage has filled with its outputs."""
-        module, function = self.stage.run.split(":")
+        name, function = self.stage.run.split(":")
         work = cache.make(cache.work(key))
-        made = work / "outputs"
-        if made.exists():
-            shutil.rmtree(made)
-        cache.make(made)
+        made = cache.make(work / f"outputs-{uuid.uuid4().hex}")  # nobody else's, even of one who thinks us dead
         outputs = {name: str(made / name) for name in self.outputs}
         with contextlib.ExitStack() as stack:
             stack.enter_context(_stoppable(self, work, log))
             if self.stage.computes:
                 stack.enter_context(computing(self.machine, cache.root / "leases"))
             stack.enter_context(_placed(work))
-            run = getattr(importlib.import_module(module), function)
+            run = getattr(importlib.import_module(name), function)
+            if self._parts_now() != parts:  # after a wait, before anything is computed
+                raise UserError(f"{log.name}: its code or inputs changed while it waited; start the same command again")
             run(Context(self, key, parts, work, outputs, log))
+        if {path.name for path in made.iterdir()} != set(outputs):
+            raise UserError(f"{made}: cleared away while it was filled; start the same command again")
+        if self._parts_now() != parts:
+            log.line(f"{log.name}: code or inputs changed while it ran; kept as made by what was there when it began")
         return made
+
+    def _parts_now(self) -> dict[str, Any]:
+        """The key's parts, of the files as they are now."""
+        forget()
+        return self.key_parts()
 
 
 @contextlib.contextmanager

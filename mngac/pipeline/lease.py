@@ -8,6 +8,7 @@ seconds: one that is not touched for a minute has lost its holder. How long that
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mngac.pipeline.atomic import atomic, beside
+from mngac.pipeline.atomic import atomic, beside, mode_in
 from mngac.pipeline.processes import Process
 
 HEARTBEAT = 5.0
@@ -29,6 +30,8 @@ SILENT = 60.0
 SETTLE = 1.0
 """Seconds after which one who took over from a dead holder looks whether another host did so at the same moment."""
 POLL = 0.1
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What a file system answers that has no hard links: there two hosts that start at one moment may both go on."""
 
 
 class Held(Exception):  # noqa: N818
@@ -72,6 +75,12 @@ class Holder:
             os.link(own, path)  # which is one step on network file systems, too
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            if path.exists():
+                return False
+            own.replace(path)
         finally:
             own.unlink(missing_ok=True)
         return True
@@ -100,7 +109,7 @@ def leased(folder: Path, key: str, tell: Callable[[str], None], *, wait: bool = 
     folder.mkdir(parents=True, exist_ok=True)
     me = Holder.here()
     path = folder / f"{key}.json"
-    lock = FileLock(folder / f"{key}.{me.process.kernel}.lock", mode=_mode(folder))
+    lock = FileLock(folder / f"{key}.{me.process.kernel}.lock", mode=mode_in(folder))
     with _kernels(lock, path, tell, wait):
         _take(path, me, tell, wait)
         done = threading.Event()
@@ -178,7 +187,3 @@ def _beat(path: Path, me: Holder, done: threading.Event, tell: Callable[[str], N
                 me.write(path)
         except OSError:
             continue
-
-
-def _mode(folder: Path) -> int:
-    return 0o664 if folder.stat().st_mode & 0o020 else 0o644

@@ -38,13 +38,13 @@ class Log:
     def line(self, text: str) -> None:
         """One line to the file and to the terminal."""
         self.keep(text)
-        tqdm.write(text, file=sys.stderr)
+        _show(text)
 
     def step(self, text: str) -> None:
         """One line to the file; to the terminal only where no live line says the same."""
         self.keep(text)
         if not watched():
-            tqdm.write(text, file=sys.stderr)
+            _show(text)
 
     def keep(self, text: str) -> None:
         """One line to the file alone; work outlives a disk that has no room for its log."""
@@ -82,6 +82,12 @@ def _place() -> Iterator[int]:
         except Timeout:
             continue
     yield 0
+
+
+def _show(text: str) -> None:
+    """Shows a line where somebody may see it; work outlives the pipe, the disk or the terminal that it went to."""
+    with contextlib.suppress(OSError):
+        tqdm.write(text, file=sys.stderr)
 
 
 def _close(file: TextIO) -> None:

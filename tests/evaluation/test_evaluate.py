@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,6 +161,40 @@ def test_damaged_lines_of_finished_units_are_left_out_and_counted(tmp_path, how)
     assert again.attacks == first.attacks
     assert said.lines[0] == f": {file}: 1 lines are damaged and left out"
     assert len(file.read_text().splitlines()) == len(lines)
+
+
+def test_findings_outlive_the_folder_that_they_are_saved_in(tmp_path):
+    file = tmp_path / "work/tasks.jsonl"
+    finished = tasks.Finished(file)
+    for name in ("one", "two", "three"):
+        finished.add(tasks.Finding(name, [0], [tasks.Outcome.BROKEN], 1, 0.0))
+        if name == "two":
+            shutil.rmtree(file.parent)
+    assert tasks.Finished(file).findings == finished.findings
+
+
+class Dying(nn.Module):
+    """Ends the process that it is asked in, unless that is the first one."""
+
+    def __init__(self):
+        super().__init__()
+        self.here = os.getpid()
+
+    def forward(self, x):
+        if os.getpid() != self.here:
+            os._exit(1)
+        return x.flatten(1)[:, :10]
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_killed_is_told_of_in_one_line(monkeypatch):
+    monkeypatch.setattr(tasks.torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(tasks.os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    x, y = digits()
+    net = Dying()
+    y = net(x.float()).argmax(1)
+    with pytest.raises(UserError, match=r"a worker process was killed, perhaps for its memory; .* batches are saved"):
+        evaluate(net, x, y, suite("apgd_ce linf", processes=2), RADII)
 
 
 @pytest.mark.parametrize(

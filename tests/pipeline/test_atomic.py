@@ -2,8 +2,10 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,16 @@ def test_a_file_in_a_shared_folder_is_shared_whatever_the_umask(tmp_path, folder
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == file
+
+
+def test_a_pipe_or_a_device_stays_one(tmp_path):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    write_text(pipe, "text")
+    reader.join()
+    assert read == ["text"] and stat.S_ISFIFO(pipe.stat().st_mode) and list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_process_is_dead_when_it_has_ended_or_its_number_is_anothers():

@@ -11,7 +11,8 @@ from helpers import small_params
 
 from mngac.params.errors import UserError
 from mngac.pipeline.cache import Cache, differences, key_of
-from mngac.pipeline.jobs import job
+from mngac.pipeline.fingerprint import code_digest, forget
+from mngac.pipeline.jobs import Job, job
 from mngac.training.trainer import Trainer
 
 PARTS = {"stage": "train", "wildcards": {"method": "nat"}, "params": {"beta": 12.0}}
@@ -194,6 +195,83 @@ def test_a_cache_that_is_cleared_away_in_mid_run_changes_no_result(tmp_path, mon
 
     monkeypatch.setattr(Trainer, "_line", cleared)
     assert [train.run(), train.run()] == ["made", "cached"]
+
+
+def test_an_entry_that_may_not_be_removed_is_told_of_before_anything_is_computed(tmp_path, monkeypatch):
+    cache, _, _ = stored(tmp_path)
+    (cache.folder(key_of(PARTS)) / "entry.json").write_text("[1]")
+    monkeypatch.setattr("mngac.pipeline.cache.shutil.rmtree", lambda folder, ignore_errors=False: None)
+    with pytest.raises(UserError, match="damaged, and may not be removed; remove it as its owner, then run again"):
+        cache.find(key_of(PARTS))
+    made = cache.make(tmp_path / "cache/work/outputs")
+    (made / "out").write_text("again")
+    with pytest.raises(UserError, match="may not be removed"):
+        cache.store(key_of(PARTS), PARTS, made)
+
+
+def test_an_entry_with_other_files_than_are_stored_makes_room(tmp_path):
+    cache, _, _ = stored(tmp_path)
+    made = cache.make(tmp_path / "cache/work/outputs")
+    (made / "other").write_text("more")
+    assert cache.store(key_of(PARTS), PARTS, made).about["outputs"].keys() == {"other"}
+
+
+def test_code_that_changed_while_a_job_waited_is_not_stored_under_the_key_of_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data, parts = job(small_params(), "data", dataset="digits"), Job._parts_now
+    monkeypatch.setattr(Job, "_parts_now", lambda self: {**parts(self), "code": {}})
+    with pytest.raises(UserError, match="its code or inputs changed while it waited; start the same command again"):
+        data.run()
+    assert Cache().entries() == [] and not Path("data").exists()
+    looks = []
+
+    def changes_later(self):
+        looks.append(parts(self))
+        return looks[-1] if len(looks) == 1 else {}
+
+    monkeypatch.setattr(Job, "_parts_now", changes_later)
+    assert data.run() == "made"
+    assert "code or inputs changed while it ran; kept as made by what was there" in Path(data.log).read_text()
+
+
+def test_the_parts_of_a_key_are_those_of_the_files_as_they_are_now(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("own_code.py").write_text("VALUE = 1\n")
+    before = code_digest(["own_code"])
+    Path("own_code.py").write_text("VALUE = 2\n")
+    assert code_digest(["own_code"]) == before
+    forget()
+    assert code_digest(["own_code"]) != before
+
+
+def test_outputs_that_were_cleared_away_are_not_stored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = small_params()
+    job(params, "data", dataset="digits").run()
+    write = Trainer.write
+
+    def cleared(self, outputs):
+        write(self, outputs)
+        Path(outputs["train.json"]).unlink()
+
+    monkeypatch.setattr(Trainer, "write", cleared)
+    with pytest.raises(UserError, match="cleared away while it was filled; start the same command again"):
+        job(params, "train", dataset="digits", method="nat", seed="0").run()
+    assert [entry.name for entry in Cache().entries()] == ["data digits"]
+
+
+def test_what_a_run_kept_goes_at_the_next_hit_and_prune_looks_at_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = job(small_params(), "data", dataset="digits")
+    data.run()
+    cache = Cache()
+    work = cache.make(cache.work(cache.entries()[0].key))
+    (work / "checkpoint").write_text("left")
+    os.utime(work, (0, 0))
+    cache.prune(older_than_days=1)
+    assert work.exists()
+    assert data.run() == "cached" and not work.exists()
 
 
 def test_prune_takes_old_entries_and_leaves_new_ones(tmp_path):

@@ -191,13 +191,21 @@ def planned_by_dvc(folder):
     return run(folder, "dvc", "status").stdout
 
 
+def cloned(folder, clone):
+    """A workspace as git gives it: the same code, which other tests may have changed, and parameters; no outputs."""
+    workspace(clone, small())
+    shutil.rmtree(clone / "mngac")
+    shutil.copytree(folder / "mngac", clone / "mngac", ignore=shutil.ignore_patterns("__pycache__"))
+    return clone
+
+
 def test_pulled_outputs_are_up_to_date_under_both_engines(tmp_path, both):
     folder = both["dvc"]
     change(folder)
     run(folder, "dvc", "repro")
     run(folder, "dvc", "remote", "add", "--default", "--force", "--local", "store", str(tmp_path / "store"))
     run(folder, "dvc", "push")
-    clone = workspace(tmp_path / "clone", small())
+    clone = cloned(folder, tmp_path / "clone")
     run(clone, "git", "init", "-q")
     shutil.copy(folder / "dvc.lock", clone)
     run(clone, "dvc", "remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
@@ -212,7 +220,7 @@ def test_pulled_outputs_are_up_to_date_under_both_engines(tmp_path, both):
 def test_copied_outputs_are_up_to_date_where_somebody_vouches_for_them(tmp_path, both, vouched):
     folder, _ = settled(both)
     run(folder, "dvc", "repro")
-    clone = workspace(tmp_path / "clone", small())
+    clone = cloned(folder, tmp_path / "clone")
     run(clone, "git", "init", "-q")
     for name in ("records", "results", "trained", "data"):  # the last copied is the newest
         shutil.copytree(folder / name, clone / name, copy_function=shutil.copy)
@@ -227,7 +235,7 @@ def test_copied_outputs_are_up_to_date_where_somebody_vouches_for_them(tmp_path,
 
 def test_a_changed_output_among_copied_ones_is_made_again(tmp_path, both):
     folder, _ = settled(both)
-    clone = workspace(tmp_path / "clone", small())
+    clone = cloned(folder, tmp_path / "clone")
     for name in ("data", "trained", "records", "results", "cache"):
         shutil.copytree(folder / name, clone / name)
     record = clone / "records/digits/nat/seed0/apgd-standard.json"

@@ -33,6 +33,15 @@ def test_a_stage_without_room_says_so_in_one_line_and_completes_when_there_is(tm
     assert not left
 
 
+@pytest.mark.slow
+def test_a_stage_outlives_whoever_read_what_it_says(tmp_path):
+    folder = workspace(tmp_path / "w", small(methods=("nat",)))
+    for stage in ("data --dataset digits", "train --dataset digits --method nat --seed 0"):
+        said = ["bash", "-c", f"{sys.executable} -m mngac {stage} 2>/dev/full"]
+        assert subprocess.run(said, cwd=folder, env=environment(folder)).returncode == 0
+    assert (folder / "trained/digits/nat/seed0/classifier.safetensors").exists()
+
+
 def test_work_outlives_a_disk_without_room_for_its_log(capsys):
     with log_to("/dev/full") as log:
         log.line("one")

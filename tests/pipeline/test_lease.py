@@ -1,5 +1,6 @@
 """Leases: one holder at a time on one system and over several, and none that died."""
 
+import errno
 import json
 import os
 import signal
@@ -130,6 +131,18 @@ def test_the_lease_is_touched_written_anew_where_it_is_gone_and_left_where_it_is
         until(lambda: said)
     assert said[0].startswith("was thought dead: process 4711 on far")
     assert path.exists()
+
+
+def test_a_file_system_without_links_has_leases_too(tmp_path, monkeypatch):
+    def none(*paths):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(lease.os, "link", none)
+    with leased(tmp_path, KEY, print):
+        assert Holder.read(tmp_path / f"{KEY}.json").process == Process.here()
+    elsewhere(tmp_path)
+    with pytest.raises(Held, match="far"), leased(tmp_path, KEY, print, wait=False):
+        pass
 
 
 def test_of_two_hosts_that_take_a_free_lease_one_gets_it(tmp_path):
