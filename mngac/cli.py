@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
@@ -414,9 +415,11 @@ def main(argv: list[str] | None = None) -> int:
         stopping.heed(getattr(arguments, "stop_after", None))
         COMMANDS.get(arguments.command, run_stage)(arguments)
     except KeyboardInterrupt as stop:
+        status = getattr(stop, "status", 130)
+        how = "to be continued" if status == stopping.STATUS[signal.SIGALRM] else "stopped"
         with contextlib.suppress(OSError):
-            print(f"\nmngac: {stop or 'stopped'}", file=sys.stderr)
-        return getattr(stop, "status", 130)
+            print(f"\nmngac: {str(stop) or f'{how}; the same command starts it again'}", file=sys.stderr)
+        return status
     except UserError as error:
         said = str(error)
     except ModuleNotFoundError as error:

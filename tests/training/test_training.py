@@ -23,6 +23,7 @@ from mngac.params.errors import UserError
 from mngac.params.sections import Schedule
 from mngac.pipeline.jobs import job
 from mngac.pipeline.progress import Log
+from mngac.pipeline.stopping import STATUS, Stopped
 from mngac.training import checkpoints
 from mngac.training import trainer as training
 from mngac.training.plan import Plan, learning_rate
@@ -450,3 +451,15 @@ def test_a_training_that_is_told_to_end_saves_its_step_and_goes_on_from_there(tm
 def test_a_time_to_stop_after_is_a_positive_number(capsys, text):
     assert main(["train", "--dataset", "digits", "--method", "nat", "--seed", "0", f"--stop-after={text}"]) == 2
     assert f'--stop-after: found "{text}"; allowed: minutes, above 0' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("by", "said"), [(signal.SIGALRM, "to be continued"), (signal.SIGTERM, "stopped")])
+def test_what_stops_before_a_stage_begins_says_so_too(tmp_path, monkeypatch, capsys, by, said):
+    monkeypatch.chdir(tmp_path)
+
+    def stopped(arguments):
+        raise Stopped(by=by)
+
+    monkeypatch.setattr("mngac.cli.run_stage", stopped)
+    assert main(["train", "--dataset", "digits", "--method", "nat", "--seed", "0"]) == STATUS[by]
+    assert capsys.readouterr().err == f"\nmngac: {said}; the same command starts it again\n"
