@@ -47,7 +47,8 @@ class Kill:
     what: str
     how: str
     alive: float
-    lost: float
+    lost: float | None
+    """Seconds; None for an engine, whose stages go on."""
 
 
 @dataclass
@@ -173,28 +174,26 @@ class Run:
                 return False
             process, what = dice.choice(at_work)
         try:
-            alive = time.time() - process.create_time()
-            lost = 0.0 if kind != "stage kill" else min(alive, self._unsaved(process))
+            work, moment = self._work(process), time.time()
+            alive = moment - process.create_time()
             process.send_signal(signal.SIGTERM if kind == "stage term" else signal.SIGKILL)
+            engine.wait() if kind == "engine kill" else process.wait()
         except psutil.Error:
             return False
         how = "SIGTERM" if kind == "stage term" else "kill -9"
-        if kind == "engine kill":
-            engine.wait()
+        lost = None if kind == "engine kill" else min(alive, max(0.0, moment - _saved(work)))
         self.kills.append(Kill(self.engine, what, how, alive, lost))
         return True
 
-    def _unsaved(self, process: psutil.Process) -> float:
-        """Seconds since the process saved something, as its open lease tells which run is its."""
+    def _work(self, process: psutil.Process) -> Path | None:
+        """Where the process saves its work, as its lease tells; None before it has one."""
         for lease in (self.cache / "leases").glob("*.json"):
             try:
                 if json.loads(lease.read_text())["process"]["pid"] == process.pid:
-                    work = self.cache / "work" / lease.stem
-                    saved = [path.stat().st_mtime for path in work.iterdir() if path.is_file()]
-                    return time.time() - max(saved, default=0.0)
+                    return self.cache / "work" / lease.stem
             except (OSError, ValueError, KeyError):
                 continue
-        return float("inf")
+        return None
 
     def left_over(self) -> list[str]:
         """What nobody needs any more: leases, checkpoints, unfinished files, processes."""
@@ -203,6 +202,14 @@ class Run:
         found += [f"lease {path.name}" for path in (self.cache / "leases").glob("*.json")]
         found += [f"work {path.name}" for path in (self.cache / "work").glob("*")]
         return [*found, *(f"process {process.pid}" for process in self.processes())]
+
+
+def _saved(work: Path | None) -> float:
+    """When something was last saved in a work folder; 0 where nothing was."""
+    try:
+        return max((path.stat().st_mtime for path in work.iterdir() if path.is_file()), default=0.0) if work else 0.0
+    except FileNotFoundError:  # it had finished: all of it is in the cache
+        return float("inf")
 
 
 def pipeline(epochs: int, images: int) -> dict:
@@ -261,7 +268,7 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="mngac-torture-") as scratch:
         quota, folder = Quota(a.stages, a.terminated, a.engines), a.folder or Path(scratch)
         kills = torture(quota, a.seed, a.pause, pipeline(a.epochs, a.images), folder)
-    rows = [[k.engine, k.what, k.how, f"{k.alive:.1f}", f"{k.lost:.1f}"] for k in kills]
+    rows = [[k.engine, k.what, k.how, f"{k.alive:.1f}", "" if k.lost is None else f"{k.lost:.1f}"] for k in kills]
     print(tabulate(rows, ["under", "killed", "by", "alive (s)", "lost (s)"], tablefmt="github"))
 
 
