@@ -271,7 +271,7 @@ def tune(arguments: argparse.Namespace) -> None:
     datasets = params.run.datasets if arguments.dataset is None else [arguments.dataset]
     for dataset in datasets:
         job(params, "data", dataset=dataset)  # refuses a name before torch is imported
-    with computing(machine_of(params.run), Cache().root / "leases"):
+    with computing(machine_of(params.run), Cache().leases):
         from mngac.tuning.tune import tune
 
         for text in tune(params, datasets):
@@ -290,7 +290,7 @@ def replay(arguments: argparse.Namespace) -> None:
     found = training_job(load(arguments.params), **wildcards)
     cache, key = Cache(), key_of(found.key_parts())
     try:
-        with cache.lease(key, wait=False), computing(found.machine, cache.root / "leases"):
+        with cache.lease(key, wait=False), computing(found.machine, cache.leases):
             from mngac.training.replay import replay
 
             for text in replay(found, cache.work(key), arguments.step):

@@ -30,7 +30,7 @@ def write_stamps(jobs: Iterable[Job]) -> list[Job]:
         jobs: each after those whose outputs it reads.
     """
     jobs = list(jobs)
-    strange = [job for job in jobs if not job.stamp.exists() and all(Path(path).exists() for path in _outputs(job))]
+    strange = [job for job in jobs if not job.stamp.exists() and job.complete]
     locked = _locked() if strange else set()
     adopted = []
     for job in jobs:

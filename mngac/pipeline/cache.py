@@ -174,10 +174,14 @@ class Cache:
         """Where a run keeps its checkpoint, under its key: changed parameters never resume another run."""
         return self.root / "work" / key
 
+    @property
+    def leases(self) -> Path:
+        """Where runs have their leases, and devices their locks."""
+        return self.root / "leases"
+
     def lease(self, key: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """The lease of a run; held from before the cache is asked until its outputs are in place."""
-        self.make(self.root / "leases")
-        return leased(self.root / "leases", key, self.tell, wait=wait)
+        return leased(self.make(self.leases), key, self.tell, wait=wait)
 
     def make(self, folder: Path) -> Path:
         """Makes a folder of the cache; where the cache's own is its group's, this one is, too.

@@ -57,7 +57,7 @@ def left_over(jobs: Iterable[Job], since: float) -> list[str]:
         jobs: all of the run.
         since: when the engine started, in seconds since 1970.
     """
-    missing = [job for job in jobs if not all(Path(path).exists() for path in job.outputs.values())]
+    missing = [job for job in jobs if not job.complete]
     failed = [job for job in missing if Path(job.log).exists() and Path(job.log).stat().st_mtime >= since]
     lines = [f"mngac: {job.stage.name} {job.name} failed: {_last_line(Path(job.log))} ({job.log})" for job in failed]
     waiting = len(missing) - len(failed)

@@ -80,6 +80,11 @@ class Job:
         return self.stage.outputs(self.params, self.wildcards)
 
     @property
+    def complete(self) -> bool:
+        """Whether all outputs are there, whoever made them."""
+        return all(Path(path).exists() for path in self.outputs.values())
+
+    @property
     def name(self) -> str:
         """File name of the job's log and stamp."""
         return "-".join(self.wildcards.values()) or self.stage.name
@@ -160,7 +165,7 @@ class Job:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_stoppable(self, work, log))
             if self.stage.computes:
-                stack.enter_context(computing(self.machine, cache.root / "leases"))
+                stack.enter_context(computing(self.machine, cache.leases))
             stack.enter_context(_placed(work))
             run = getattr(importlib.import_module(name), function)
             if self._parts_now() != parts:  # after a wait, before anything is computed
