@@ -10,7 +10,7 @@ from snakemake.utils import validate
 from mngac.params.errors import UserError
 from mngac.params.checks import load
 from mngac.pipeline.adoption import write_stamps
-from mngac.pipeline.device import device_type
+from mngac.pipeline.device import decided
 from mngac.pipeline.engines import claim, left_over
 from mngac.pipeline.jobs import job, jobs
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
@@ -31,7 +31,7 @@ if config != yaml.safe_load(Path("params.yaml").read_text()):
     )
 try:
     JOBS = jobs(PARAMS)
-    GPU = int(device_type(PARAMS.run.device) == "cuda")
+    GPU = int(decided(PARAMS.run.device) == "cuda")
     write_stamps(JOBS)
 except UserError as error:
     raise WorkflowError(f"mngac: {error}")

@@ -263,15 +263,15 @@ def reevaluate(arguments: argparse.Namespace) -> None:
 def tune(arguments: argparse.Namespace) -> None:
     """Prints the memory format and whether to compile, for each data set, with what each gains."""
     from mngac.params.checks import load
-    from mngac.pipeline.cache import Cache
     from mngac.pipeline.jobs import job
-    from mngac.pipeline.machine import computing, machine_of
+    from mngac.pipeline.machine import computing, machine_of, on_this_machine
+    from mngac.pipeline.progress import Log
 
-    params = load(arguments.params)
+    params = on_this_machine(load(arguments.params))
     datasets = params.run.datasets if arguments.dataset is None else [arguments.dataset]
     for dataset in datasets:
         job(params, "data", dataset=dataset)  # refuses a name before torch is imported
-    with computing(machine_of(params.run), Cache().leases):
+    with computing(machine_of(params.run), Log().line):
         from mngac.tuning.tune import tune
 
         for text in tune(params, datasets):
@@ -287,10 +287,10 @@ def replay(arguments: argparse.Namespace) -> None:
     from mngac.pipeline.machine import computing
 
     wildcards = {name: getattr(arguments, name) for name in STAGES["train"].wildcards}
-    found = training_job(load(arguments.params), **wildcards)
+    found = training_job(load(arguments.params), **wildcards).here
     cache, key = Cache(), key_of(found.key_parts())
     try:
-        with cache.lease(key, wait=False), computing(found.machine, cache.leases):
+        with cache.lease(key, wait=False), computing(found.machine, cache.tell):
             from mngac.training.replay import replay
 
             for text in replay(found, cache.work(key), arguments.step):

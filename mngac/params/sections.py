@@ -33,7 +33,8 @@ class Run(Closed):
     mixed: bool
     """true: records of different evaluation code may share a table, whose caption then says so."""
     device: Literal["auto", "cpu", "cuda"]
-    """auto: cuda where a driver and a device are found, else cpu."""
+    """cpu, cuda: planned and restored anywhere; what has to be computed on cuda needs a GPU there. auto: cuda where a
+    driver and a GPU are found, else cpu: for one machine, since keys then depend on where they are made."""
     threads: Annotated[int, Field(gt=0, le=1024)]
     """Threads of one stage. Results are byte-identical only for one thread count."""
     deterministic: bool
@@ -141,7 +142,7 @@ class Precision(Closed):
     """bfloat16: autocast."""
 
     def on(self, device: str) -> str:
-        """Of the device."""
+        """Of `cpu` or `cuda`."""
         return self.cpu if device == "cpu" else self.cuda
 
 
@@ -200,8 +201,9 @@ class Training(Closed):
     """Batches of `run.semi_methods`; not read by the others."""
 
     def read_on(self, device: str) -> dict[str, Any]:
-        """The values that a training on `cpu` or `cuda` reads: of precisions the device's own alone."""
-        return {**self.model_dump(), "precision": self.precision.on(device)}
+        """The values that a training reads: of precisions the device's own alone, but where that is still `auto`."""
+        stated = self.model_dump()
+        return stated if device == "auto" else {**stated, "precision": self.precision.on(device)}
 
 
 class PseudoLabel(Closed):

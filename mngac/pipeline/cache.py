@@ -176,7 +176,7 @@ class Cache:
 
     @property
     def leases(self) -> Path:
-        """Where runs have their leases, and devices their locks."""
+        """Where runs have their leases."""
         return self.root / "leases"
 
     def lease(self, key: str, *, wait: bool = True) -> AbstractContextManager[None]:

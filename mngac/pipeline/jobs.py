@@ -15,17 +15,18 @@ import signal
 import traceback
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mngac.params.errors import ParamsError, UserError, listed, shown
 from mngac.params.sections import Params
 from mngac.pipeline import progress
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.cache import Cache, key_of
+from mngac.pipeline.device import decided
 from mngac.pipeline.fingerprint import code_digest, file_digest, forget
-from mngac.pipeline.machine import computing, machine_of
+from mngac.pipeline.machine import computing, machine_of, on_this_machine
 from mngac.pipeline.stages import STAGES, Stage
 from mngac.pipeline.stopping import Stopped
 
@@ -62,11 +63,16 @@ class Job:
         return machine_of(self.params.run) if self.stage.computes else {}
 
     @property
+    def here(self) -> Self:
+        """The job with the device that `auto` means on this machine: what its key states, and what it computes on."""
+        return replace(self, params=on_this_machine(self.params)) if self.stage.computes else self
+
+    @property
     def cores(self) -> int:
         """Processor cores that the job keeps busy: what an engine is asked for."""
         if not self.stage.computes:
             return 1
-        shared = self.machine["device"] == "cpu"
+        shared = decided(self.params.run.device) == "cpu"
         return self.params.run.threads * (self.stage.processes(self.params, self.wildcards) if shared else 1)
 
     @property
@@ -100,14 +106,17 @@ class Job:
         return Path(".mngac/stamps", self.stage.name, f"{self.name}.json")
 
     def stated(self) -> dict[str, Any]:
-        """All parts of the key that stand before the inputs exist."""
+        """All parts of the key that stand before the inputs exist, with the device as params state it.
+
+        Of versions the public part: `2.11.0+cpu` computes what `2.11.0` does, where it computes it.
+        """
         packages = (*self.stage.packages, "torch") if self.stage.computes else self.stage.packages
         return {
             "stage": self.stage.name,
             "wildcards": self.wildcards,
             "params": self.stage.values(self.params, self.wildcards),
             "code": {root: code_digest([root]) for root in self.stage.code(self.params, self.wildcards)},
-            "versions": {package: importlib.metadata.version(package) for package in packages},
+            "versions": {name: importlib.metadata.version(name).partition("+")[0] for name in packages},
             **self.machine,
         }
 
@@ -123,7 +132,7 @@ class Job:
                 raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
             if name not in self.stage.notes:
                 digests[name] = file_digest(path)
-        return {**self.stated(), "inputs": digests}
+        return {**self.here.stated(), "inputs": digests}
 
     def write_stamp(self) -> None:
         """Writes the stamp, only when its content differs, so that its time tells when it changed."""
@@ -162,15 +171,16 @@ class Job:
         work = cache.make(cache.work(key))
         made = cache.make(work / f"outputs-{uuid.uuid4().hex}")  # nobody else's, even of one who thinks us dead
         outputs = {name: str(made / name) for name in self.outputs}
+        job = self.here
         with contextlib.ExitStack() as stack:
             stack.enter_context(_stoppable(self, work, log))
             if self.stage.computes:
-                stack.enter_context(computing(self.machine, cache.leases))
+                stack.enter_context(computing(job.machine, cache.tell))
             stack.enter_context(_placed(work))
             run = getattr(importlib.import_module(name), function)
             if self._parts_now() != parts:  # after a wait, before anything is computed
                 raise UserError(f"{log.name}: its code or inputs changed while it waited; start the same command again")
-            run(Context(self, key, parts, work, outputs, log))
+            run(Context(job, key, parts, work, outputs, log))
         if {path.name for path in made.iterdir()} != set(outputs):
             raise UserError(f"{made}: cleared away while it was filled; start the same command again")
         if self._parts_now() != parts:
@@ -238,7 +248,7 @@ class Context:
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
-        return str(machine_of(self.job.params.run)["device"])
+        return self.job.params.run.device
 
 
 def seed_of(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,6 @@ def provenance(key: str, parts: dict[str, Any], device: str, suite: Suite) -> di
         "code": key_of(measured),
         "params": parts["params"],
         "commit": commit(),
-        "versions": parts["versions"],
+        "versions": {name: importlib.metadata.version(name) for name in parts["versions"]},
         "device": device,
     }

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from mngac.params.errors import DataError, ParamsError
 from mngac.pipeline.files import identity
 from mngac.pipeline.fingerprint import ROOT, file_digest
-from mngac.pipeline.machine import machine_of
 from mngac.pipeline.paths import Wildcards
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
     training = p.training_for(w["dataset"])
     entry = p.methods[w["method"]]
     values: dict[str, Any] = {
-        "training": training.read_on(machine_of(p.run)["device"]),
+        "training": training.read_on(p.run.device),
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
         "method": entry.model_dump(exclude_none=True),
     }

@@ -10,7 +10,7 @@ CASES: list[Case] = [
     (
         "no GPU",
         TRAIN,
-        ['run.device: found "cuda", but no CUDA device is here; allowed: auto, cpu'],
+        ['run.device: found "cuda", but no GPU is to be seen here', "allowed: auto, cpu, or a machine with one"],
         lambda f, patch: [params("run.device", "cuda")(f), patch.setenv("CUDA_VISIBLE_DEVICES", "")],
     ),
     ("no home", DATA, ["no home folder is known; set MNGAC_CACHE to a folder"], no_home),

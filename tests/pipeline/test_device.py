@@ -1,9 +1,10 @@
-"""Devices: decided without torch, and each GPU held by one job at a time."""
+"""What a job states of the device, and how CUDA computes there."""
 
 import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,90 +13,60 @@ import torch
 from helpers import small, small_params
 
 from mngac.params.checks import parse
-from mngac.params.errors import ParamsError
-from mngac.pipeline import device, jobs, machine
+from mngac.pipeline import device, gpus, jobs, machine
 
 
-@pytest.fixture
-def two_gpus(monkeypatch):
-    monkeypatch.setattr(device, "_cuda_devices", lambda: 2)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(device, "WAIT", 0.01)
-
-
-def test_two_jobs_hold_two_gpus_and_see_only_their_own(two_gpus, tmp_path, monkeypatch):
-    with device.one_device("cuda", tmp_path) as first:
-        assert device.os.environ["CUDA_VISIBLE_DEVICES"] == first
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-        with device.one_device("cuda", tmp_path) as second:
-            assert {first, second} == {"0", "1"}
-
-
-def test_a_gpu_is_free_again_after_an_error(two_gpus, tmp_path):
-    for _ in range(3):
-        with pytest.raises(RuntimeError), device.one_device("cuda", tmp_path) as name:
-            assert name == "0"
-            raise RuntimeError
-
-
-def test_a_third_job_waits(two_gpus, tmp_path, monkeypatch):
-    waited = []
-    with device.one_device("cuda", tmp_path):
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-        with device.one_device("cuda", tmp_path):
-            monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-
-            def sleep(seconds):
-                waited.append(seconds)
-                raise TimeoutError
-
-            monkeypatch.setattr(device.time, "sleep", sleep)
-            with pytest.raises(TimeoutError), device.one_device("cuda", tmp_path):
-                pass
-    assert waited == [0.01]
-
-
-def test_on_the_cpu_nothing_is_held(tmp_path):
-    with device.one_device("cpu", tmp_path) as name:
-        assert name is None and not list(tmp_path.iterdir())
-
-
-def test_cuda_without_a_card_is_refused_and_auto_falls_back(monkeypatch):
-    monkeypatch.setattr(device, "_cuda_devices", lambda: 0)
-    device.device_type.cache_clear()
-    with pytest.raises(ParamsError, match="no CUDA device"):
-        device.device_type("cuda")
-    assert device.device_type("auto") == "cpu"
-    device.device_type.cache_clear()
-
-
-def values(device_kind, monkeypatch, **run):
-    """What a training states of the machine, as if on such a device."""
-    monkeypatch.setattr(machine, "device_type", lambda device: device_kind)
+def training(**run):
+    """A training with such values of `run`."""
     return jobs.job(small_params(**run), "train", dataset="digits", method="nat", seed="0")
 
 
-def test_deterministic_is_in_the_keys_of_cuda_alone(monkeypatch):
-    cpu = [values("cpu", monkeypatch, deterministic=wanted).stated() for wanted in (False, True)]
-    cuda = [values("cuda", monkeypatch, deterministic=wanted).stated() for wanted in (False, True)]
+def test_auto_is_decided_where_a_job_runs_and_nothing_of_it_is_in_a_stamp(monkeypatch):
+    stamps, keys = [], []
+    for found in ("cpu", "cuda"):
+        monkeypatch.setattr(machine, "decided", lambda device, found=found: found if device == "auto" else device)
+        auto = training(device="auto")
+        stamps.append(auto.stated())
+        keys.append(auto.here.stated())
+        assert keys[-1] == training(device=found).stated()
+    assert stamps[0] == stamps[1] and stamps[0]["device"] == "auto"
+    assert stamps[0]["params"]["training"]["precision"] == {"cpu": "float32", "cuda": "bfloat16"}
+    assert keys[0] != keys[1]
+
+
+def test_a_stated_device_is_asked_nowhere(monkeypatch):
+    monkeypatch.setattr(gpus, "usable", lambda: pytest.fail("the driver was asked"))
+    for device_kind in ("cpu", "cuda"):
+        assert training(device=device_kind).here.stated()["device"] == device_kind
+        assert device.decided(device_kind) == device_kind
+
+
+def test_a_key_holds_the_public_part_of_a_version(monkeypatch):
+    plain = training(device="cuda").stated()
+    public = version("torch").partition("+")[0]
+    monkeypatch.setattr(jobs.importlib.metadata, "version", lambda name: f"{version(name).partition('+')[0]}+cu999")
+    assert training(device="cuda").stated() == plain and plain["versions"]["torch"] == public
+
+
+def test_deterministic_is_in_the_keys_of_cuda_alone():
+    cpu, cuda = ([training(device=kind, deterministic=d).stated() for d in (False, True)] for kind in ("cpu", "cuda"))
     assert cpu[0] == cpu[1] and "deterministic" not in cpu[0]
     assert [stated["deterministic"] for stated in cuda] == [False, True]
 
 
-def of_precision(device_kind, monkeypatch, cpu, cuda):
-    """What a training with these precisions states, as if on such a device."""
-    raw = small()
+def of_precision(device_kind, cpu, cuda):
+    """What a training with these precisions states on such a device."""
+    raw = small(device=device_kind)
     raw["training"]["default"]["precision"] = {"cpu": cpu, "cuda": cuda}
-    monkeypatch.setattr(machine, "device_type", lambda device: device_kind)
     return jobs.job(parse(raw), "train", dataset="digits", method="nat", seed="0").stated()
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
-def test_the_key_of_a_training_holds_the_precision_of_its_own_device_alone(monkeypatch, kind):
+def test_the_key_of_a_training_holds_the_precision_of_its_own_device_alone(kind):
     other = {"cpu": "cuda", "cuda": "cpu"}[kind]
-    first = of_precision(kind, monkeypatch, **{kind: "float32", other: "float32"})
-    assert first == of_precision(kind, monkeypatch, **{kind: "float32", other: "bfloat16"})
-    changed = of_precision(kind, monkeypatch, **{kind: "bfloat16", other: "float32"})
+    first = of_precision(kind, **{kind: "float32", other: "float32"})
+    assert first == of_precision(kind, **{kind: "float32", other: "bfloat16"})
+    changed = of_precision(kind, **{kind: "bfloat16", other: "float32"})
     assert first != changed and changed["params"]["training"]["precision"] == "bfloat16"
 
 
@@ -124,7 +95,8 @@ def test_algorithms_repeat_where_that_is_wanted_and_for_one_job_alone(wanted, sa
 )
 def test_a_stage_runs_as_params_say(tmp_path, monkeypatch, kind, wanted, deterministic):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(device, "_cuda_devices", lambda: 1)
+    monkeypatch.setattr(gpus, "usable", lambda: ["GPU-a"])
+    monkeypatch.setenv("MNGAC_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     jobs.job(small_params(), "data", dataset="digits").run()
     seen = []
@@ -136,6 +108,6 @@ def test_a_stage_runs_as_params_say(tmp_path, monkeypatch, kind, wanted, determi
             Path(path).write_text("")
 
     monkeypatch.setitem(sys.modules, "tells", SimpleNamespace(run=run))
-    started = values(kind, monkeypatch, deterministic=wanted)
+    started = training(device=kind, deterministic=wanted)
     replace(started, stage=replace(started.stage, run="tells:run")).run()
     assert seen == [deterministic] and not torch.are_deterministic_algorithms_enabled()

@@ -70,7 +70,12 @@ def wide():
     return raw
 
 
-@pytest.fixture(scope="module", params=[wide, small], ids=["wide", "no semi-supervised method"])
+def on_cuda():
+    """A run for GPUs, planned here without one."""
+    return small(device="cuda")
+
+
+@pytest.fixture(scope="module", params=[wide, on_cuda], ids=["wide", "no semi-supervised method, on cuda"])
 def expanded(request, tmp_path_factory):
     """The jobs of the stages, and what each engine makes of its own file, by command."""
     raw = request.param()
@@ -124,7 +129,7 @@ def test_each_rule_has_its_jobs_inputs_log_and_machine(expanded):
         assert rule["log"] == [job.log]
         processes = job.params.evaluation[job.wildcards["suite"]].processes if job.stage.name == "evaluate" else 1
         assert rule["threads"] == (processes * job.params.run.threads if job.stage.computes else 1)
-        assert rule["gpu"] == (0 if job.stage.computes else None)
+        assert rule["gpu"] == (int(job.params.run.device == "cuda") if job.stage.computes else None)
 
 
 PARTS_OF_FOLDERS = {

@@ -8,7 +8,6 @@ from helpers import small
 
 from mngac.params import checks
 from mngac.params.errors import ParamsError
-from mngac.pipeline import machine
 from mngac.pipeline.jobs import job, jobs
 
 WORDS = (
@@ -79,9 +78,8 @@ def is_watched(path, watches):
 def moved():
     """The run's jobs, and for each the paths of values whose change it sees; all paths that could be changed."""
     patch = pytest.MonkeyPatch()
-    # Names need not fit together here, so that a kind can be changed by itself; and every device is here.
+    # Names need not fit together here, so that a kind can be changed by itself.
     patch.setattr(checks, "_check_names", lambda params: None)
-    patch.setattr(machine, "device_type", lambda device: device)
     raw = small(
         methods=("nat", "mng_ac"),
         semi=("rst_linf", "mng_ac_rst_linf"),
