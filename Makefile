@@ -60,4 +60,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf data trained records results logs .mngac .snakemake
+	rm -rf data trained shards records results logs .mngac .snakemake

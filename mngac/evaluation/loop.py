@@ -3,12 +3,14 @@
 Every attack of a norm sees first the images that are still correct, in batches packed anew, so the columns give the
 worst case of a norm exactly, and AutoAttack's parts in its order give AutoAttack's own result. In the mode `all` an
 attack then sees the images that were broken before it, too: that completes its column and changes no worst case.
+A shard is the same for some of the images; what it finds is what the whole would find there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from tqdm import tqdm
 
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct
+from mngac.evaluation.blocks import batches
 from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
-from mngac.evaluation.probes import probe
+from mngac.evaluation.probes import IMAGES, probe
 from mngac.evaluation.reproducible import reproducible
 from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, as_many_as_fit, guarded
 from mngac.models.frozen import frozen_weights
@@ -65,6 +68,7 @@ def evaluate(
     *,
     device: str | torch.device = "cpu",
     resume: Path | None = None,
+    known: Iterable[Finding] = (),
     log: Log | None = None,
 ) -> Evaluation:
     """Attacks a classifier with a suite.
@@ -81,6 +85,7 @@ def evaluate(
         device: where batches are put.
         resume: a file for finished tasks of this very evaluation; where it exists, they are not run again. That it is
             of the same classifier, images, suite and radii is the caller's to know.
+        known: what shards of this very evaluation found.
         log: where progress is shown; nowhere by default.
 
     Raises:
@@ -89,22 +94,63 @@ def evaluate(
             missing.
         UserError: for images or labels of another type, shape or range, or not as many labels as images.
     """
+    with _attacked(classifier, images, labels, suite, radii, device, resume, known, log) as run:
+        clean, seconds = run.clean(torch.ones(len(labels), dtype=torch.bool))
+        flags = run.probe()
+        attacks = run.attacks()
+        flags += flags_of(run.suite, clean, attacks, run.workers.runner.classes)
+        return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
+
+
+def evaluate_share(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    suite: Suite | str,
+    radii: Radii | Mapping[str, str | float],
+    mine: Tensor,
+    *,
+    device: str | torch.device = "cpu",
+    resume: Path | None = None,
+    log: Log | None = None,
+) -> list[Finding]:
+    """What the attacks of a suite do to some of the images, for `evaluate(known=...)`.
+
+    Args:
+        mine: bool (n,), the images of whole blocks.
+
+    The other arguments and errors are those of `evaluate`.
+    """
+    with _attacked(classifier, images, labels, suite, radii, device, resume, (), log) as run:
+        if mine.any():
+            run.clean(mine)
+            run.attacks()
+        return list(run.workers.finished.findings.values())
+
+
+@contextlib.contextmanager
+def _attacked(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    suite: Suite | str,
+    radii: Radii | Mapping[str, str | float],
+    device: str | torch.device,
+    resume: Path | None,
+    known: Iterable[Finding],
+    log: Log | None,
+) -> Iterator[_Run]:
+    """The run of a suite's attacks, with what was given checked, and all as it was afterwards."""
     suite = suite_of(suite)
     radii = radii_of(suite, radii)
     device = str(device)
     _check(images, labels)
     log = log or Silent()
+    finished = Finished(resume, known, log)
     runner = Runner(classifier, images, labels, suite.seed, device, suite.compile, log)
     processes = 1 if device.startswith("cuda") else as_many_as_fit(suite.processes)
-    with frozen_weights(classifier), isolated(suite.seed), Workers(runner, Finished(resume, log), processes) as workers:
-        started = time.monotonic()
-        clean, flags = _clean(runner, suite.batch_size)
-        seconds = round(time.monotonic() - started, 3)
-        log.line(f"{log.name}  clean: {100 * clean.float().mean():.1f} % correct, {seconds:.1f} s")
-        run = _Run(suite, radii, clean, workers, log)
-        attacks = [run.attack(name, entry) for name, entry in zip(_names(suite), suite.attacks, strict=True)]
-    flags += flags_of(suite, clean, attacks, runner.classes)
-    return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
+    with frozen_weights(classifier), isolated(suite.seed), Workers(runner, finished, processes) as workers:
+        yield _Run(suite, radii, workers, log)
 
 
 def _check(images: Tensor, labels: Tensor) -> None:
@@ -127,49 +173,65 @@ def _check_range(labels: Tensor, classes: int) -> None:
         raise UserError(f"labels: found {low} to {high}; allowed: 0 to {classes - 1}, the classifier's classes")
 
 
-@torch.no_grad()
-def _clean(runner: Runner, batch_size: int) -> tuple[Tensor, list[str]]:
-    """Per image: correct without attack, bool (n,); and the classifier's red flags. Tells the runner predictions."""
-    correct, predictions, flags = [], [], []
-    for batch, chosen in enumerate(torch.arange(len(runner.labels)).split(batch_size)):
-        positions = chosen.tolist()
-        x, y = runner.batch(positions)
-        with guarded("clean", positions), reproducible(tensor_float32=False):
-            logits = runner.classifier(x).float()
-            runner.classes = logits.shape[1]
-            _check_range(runner.labels, runner.classes)
-            correct.append(is_correct(logits, y).cpu())
-            predictions.append(logits.argmax(1).cpu())
-        if not batch:
-            with guarded("probe", positions), reproducible(tensor_float32=False):
-                flags = probe(runner.classifier, x, y)
-    runner.predictions = torch.cat(predictions)
-    return torch.cat(correct), flags
-
-
 class _Run:
     """The attacks of a suite in their order, and who is still correct under each norm."""
 
-    def __init__(self, suite: Suite, radii: Radii, clean: Tensor, workers: Workers, log: Log):
-        self.suite, self.radii, self.clean, self.workers, self.log = suite, radii, clean, workers, log
-        self.robust = {norm: clean.clone() for norm in type(radii).model_fields}
+    def __init__(self, suite: Suite, radii: Radii, workers: Workers, log: Log):
+        self.suite, self.radii, self.workers, self.log = suite, radii, workers, log
         self.seconds: dict[str, float] = {}
 
-    def attack(self, name: str, config: AttackConfig) -> AttackRecord:
+    @torch.no_grad()
+    def clean(self, mine: Tensor) -> tuple[Tensor, float]:
+        """Per image: of those that are `mine`, correct without attack, bool (n,); and the seconds it took.
+
+        Tells the runner predictions and the number of classes.
+        """
+        started, runner = time.monotonic(), self.workers.runner
+        correct, predictions = torch.zeros_like(mine), torch.zeros(len(mine), dtype=torch.int64)
+        for batch in batches(mine, self.suite):
+            x, y = runner.batch(batch.positions)
+            with guarded("clean", batch.positions), reproducible(tensor_float32=False):
+                logits = runner.classifier(x).float()
+                runner.classes = logits.shape[1]
+                _check_range(runner.labels, runner.classes)
+                correct[batch.positions] = is_correct(logits, y).cpu()
+                predictions[batch.positions] = logits.argmax(1).cpu()
+        runner.predictions = predictions
+        self.mine, self.robust = mine, {norm: correct.clone() for norm in type(self.radii).model_fields}
+        self.correct = correct
+        seconds = round(time.monotonic() - started, 3)
+        self.log.line(f"{self.log.name}  clean: {self._percent(correct)} % correct, {seconds:.1f} s")
+        return correct, seconds
+
+    def probe(self) -> list[str]:
+        """The classifier's red flags, on the first images."""
+        runner = self.workers.runner
+        positions = list(range(min(self.suite.batch_size, IMAGES, len(runner.labels))))
+        with guarded("probe", positions), reproducible(tensor_float32=False):
+            return probe(runner.classifier, *runner.batch(positions))
+
+    def attacks(self) -> list[AttackRecord]:
+        """What every attack did, after `clean`."""
+        return [self._attack(name, entry) for name, entry in zip(_names(self.suite), self.suite.attacks, strict=True)]
+
+    def _percent(self, correct: Tensor) -> str:
+        return f"{100 * correct[self.mine].float().mean():.1f}"
+
+    def _attack(self, name: str, config: AttackConfig) -> AttackRecord:
         """One attack: on the images still correct under its norm, then in the mode `all` on those broken before."""
         radius = getattr(self.radii, config.norm)
         robust, title = self.robust[config.norm], f"{name} {config.norm}"
         tasks = self._tasks(title, config, number(radius), robust)
         if self.suite.mode == "all":
-            tasks += self._tasks(f"{title} broken before", config, number(radius), self.clean & ~robust)
+            tasks += self._tasks(f"{title} broken before", config, number(radius), self.correct & ~robust)
         findings = self._findings(title, tasks, robust)
         column = self._column(findings)
         self.robust[config.norm] = robust & torch.tensor([mark == "1" for mark in column])
         self.seconds[title] = round(sum(f.seconds for f in findings), 3)
         rejected = sum(f.outcomes.count(Outcome.REJECTED) for f in findings)
-        share = 100 * self.robust[config.norm].float().mean().item()
+        share = self._percent(self.robust[config.norm])
         note = f", {rejected} outputs rejected" if rejected else ""
-        self.log.line(f"{self.log.name}  {title} at {radius}: {share:.1f} % robust, {self.seconds[title]:.1f} s{note}")
+        self.log.line(f"{self.log.name}  {title} at {radius}: {share} % robust, {self.seconds[title]:.1f} s{note}")
         return AttackRecord(
             name=name,
             norm=config.norm,
@@ -180,8 +242,10 @@ class _Run:
         )
 
     def _tasks(self, title: str, config: AttackConfig, radius: float, chosen: Tensor) -> list[Task]:
-        batches = chosen.nonzero().flatten().split(self.suite.batch_size)
-        return [Task(f"{title} {k}", config, radius, p.tolist()) for k, p in enumerate(batches) if len(p)]
+        return [
+            Task(f"{title} {batch.name}", config, radius, batch.positions, batch.block)
+            for batch in batches(chosen, self.suite)
+        ]
 
     def _findings(self, title: str, tasks: list[Task], robust: Tensor) -> list[Finding]:
         """Runs the tasks, and shows how the robust accuracy falls."""
@@ -191,14 +255,14 @@ class _Run:
             for finding in self.workers.run(tasks):
                 robust_now[finding.positions] &= torch.tensor([o is not Outcome.BROKEN for o in finding.outcomes])
                 bar.update(len(finding.positions))
-                bar.set_postfix(robust=f"{100 * robust_now.float().mean():.1f} %")
+                bar.set_postfix(robust=f"{self._percent(robust_now)} %")
                 findings.append(finding)
         return findings
 
     def _column(self, findings: list[Finding]) -> str:
         """A mark an image: `.` where it was not attacked; in the mode `all`, `0` where its clean image is wrong."""
         blank = "0" if self.suite.mode == "all" else "."
-        column = ["." if c else blank for c in self.clean.tolist()]
+        column = ["." if c else blank for c in self.correct.tolist()]
         for finding in findings:
             for position, outcome in zip(finding.positions, finding.outcomes, strict=True):
                 column[position] = outcome.mark

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
-from mngac.data import store
 from mngac.evaluation.loop import Evaluation, evaluate
-from mngac.models.opened import open_classifier
+from mngac.evaluation.shards import known
+from mngac.evaluation.subject import subject
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
@@ -21,28 +19,25 @@ REPEATS = ("attacked", "collapses")
 def run(context: Context) -> None:
     """Writes the job's record."""
     job, w = context.job, context.job.wildcards
-    params, suite = job.params, job.params.evaluation[w["suite"]]
-    torch.set_num_threads(params.run.threads)
-    data = store.load(job.inputs["data"])
-    split = data.split(params.run.split)
-    n = min(suite.n or len(split), len(split))
     training = _training(job.inputs.get("training"))
-    classifier = open_classifier(
-        job.inputs["classifier"], params.methods[w["method"]].model, len(data.classes), data.shape
-    )
+    given = subject(job, context.device)
     evaluation = evaluate(
-        classifier.to(context.device),
-        split.images[:n],
-        split.labels[:n],
-        suite,
-        params.radii_for(w["profile"], w["dataset"]),
+        given.classifier,
+        given.images,
+        given.labels,
+        given.suite,
+        given.radii,
         device=context.device,
         resume=context.work / "tasks.jsonl",
+        known=known(job, context.log),
         log=context.log,
     )
-    about = {**provenance(context.key, context.key_parts, context.device, suite), "held_out": data.held_out}
-    who = {**w, "seed": int(w["seed"]), "split": params.run.split}
-    record = record_of(evaluation, split.index[:n].tolist(), about, training, **who)
+    about = {
+        **provenance(context.key, context.key_parts, context.device, given.suite),
+        "held_out": given.held_out,
+    }
+    who = {**w, "seed": int(w["seed"]), "split": job.params.run.split}
+    record = record_of(evaluation, given.index, about, training, **who)
     write_text(context.outputs["record"], record.to_json())
 
 

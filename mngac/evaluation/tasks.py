@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,8 @@ class Task:
     config: AttackConfig
     radius: float
     positions: list[int]
+    block: tuple[int, int]
+    """Positions, from the first to the one after the last, of the block that the images lie in."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,9 @@ class Finding:
     seconds: float
 
     @classmethod
-    def of_json(cls, line: str) -> Finding:
-        """The finding that `to_json` wrote."""
-        content = json.loads(line)
+    def of_dict(cls, content: dict[str, Any]) -> Finding:
+        """The finding that `dataclasses.asdict` took apart."""
         return cls(**{**content, "outcomes": [Outcome(outcome) for outcome in content["outcomes"]]})
-
-    def to_json(self) -> str:
-        """One line."""
-        return json.dumps(asdict(self)) + "\n"
 
 
 @dataclass
@@ -107,7 +105,8 @@ class Runner:
         """
         started = time.monotonic()
         x, y = self.batch(task.positions)
-        pool = Pool(self.images, self.predictions)
+        within = slice(*task.block)
+        pool = Pool(self.images[within], self.predictions[within])
         target = Target(task.config.norm, task.radius, self.classes, self.seed, self.device, pool)
         attack = find("evaluation/attacks", task.config.attack).load()
         with guarded(task.name, task.positions):
@@ -148,18 +147,21 @@ class Finished:
     """Finished tasks in a file, so that a killed evaluation resumes where it was: a digest and JSON, a line a task."""
 
     path: Path | None
+    known: Iterable[Finding] = ()
+    """What others have found; the file is this run's own."""
     log: Log = field(default_factory=Log)
     """Is told how many lines were damaged: their tasks run again. One that a killed process left half goes without."""
     findings: dict[str, Finding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.findings = {finding.name: finding for finding in self.known}
         if self.path and self.path.exists():
             lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             intact = [line for line in lines if line == _sealed(line[DIGITS + 1 :])]
             damaged = sum(line.endswith("\n") for line in lines) - len(intact)
             if damaged:
                 self.log.line(f"{self.log.name}: {self.path}: {damaged} lines are damaged and left out")
-            self.findings = {f.name: f for f in (Finding.of_json(line[DIGITS + 1 :]) for line in intact)}
+            self.findings |= {f.name: f for f in (Finding.of_dict(json.loads(line[DIGITS + 1 :])) for line in intact)}
             write_text(self.path, "".join(intact))
         elif self.path:
             write_text(self.path, "")
@@ -173,16 +175,20 @@ class Finished:
         """Saves a finding, in the file too, before the next task starts."""
         self.findings[finding.name] = finding
         if self.path and not self.path.exists():  # somebody cleared the folder away: what is known is written anew
-            write_text(self.path, "".join(_sealed(known.to_json()) for known in self.findings.values()))
+            write_text(self.path, "".join(_sealed(_line(known)) for known in self.findings.values()))
         elif self.path:
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(_sealed(finding.to_json()))
+                file.write(_sealed(_line(finding)))
                 file.flush()
                 os.fsync(file.fileno())
 
 
 DIGITS = 16
 """Of a line's digest."""
+
+
+def _line(finding: Finding) -> str:
+    return json.dumps(asdict(finding)) + "\n"
 
 
 def _sealed(text: str) -> str:

@@ -146,6 +146,12 @@ def _check_names(params: Params) -> None:
     for i, name in enumerate(params.figures.methods):
         _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
     for suite, config in params.evaluation.items():
+        _demand(
+            config.shards == 1 or config.block is not None,
+            f"evaluation.{suite}.shards",
+            config.shards,
+            "1, or a block too: without one all images that are left are packed together, as AutoAttack does",
+        )
         for i, attack in enumerate(config.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
 

@@ -27,6 +27,7 @@ from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.device import decided
 from mngac.pipeline.fingerprint import code_digest, file_digest, forget
 from mngac.pipeline.machine import computing, machine_of, on_this_machine
+from mngac.pipeline.paths import shards_of
 from mngac.pipeline.stages import STAGES, Stage
 from mngac.pipeline.stopping import Stopped
 
@@ -79,6 +80,11 @@ class Job:
     def inputs(self) -> dict[str, str]:
         """Workspace paths that the job reads."""
         return self.stage.inputs(self.params, self.wildcards)
+
+    @property
+    def shards(self) -> dict[str, str]:
+        """Workspace paths, by name, of what jobs that share this one's work have found."""
+        return self.stage.shards(self.params, self.wildcards)
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -280,7 +286,16 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
         if name in known and value not in known[name]:
             raise ParamsError(f"--{name}: found {shown(value)}; allowed: {listed(known[name], value)}")
     seed_of(wildcards.get("seed", "0"))
+    if "shard" in STAGES[stage].wildcards:
+        _check_shard(params, wildcards["suite"], wildcards["shard"])
     return Job(STAGES[stage], {name: str(wildcards[name]) for name in STAGES[stage].wildcards}, params)
+
+
+def _check_shard(params: Params, suite: str, shard: str) -> None:
+    shards = shards_of(params, suite)
+    if shard not in shards:
+        allowed = listed(shards, shard) or f"none, since evaluation.{suite}.shards is 1"
+        raise ParamsError(f"--shard: found {shown(shard)}; allowed: {allowed}")
 
 
 def check_kind_of_training(job: Job) -> None:
@@ -308,6 +323,7 @@ def jobs(params: Params) -> list[Job]:
 
 def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
     run = params.run
+    names = [name for name in stage.wildcards if name != "shard"]
     lists: dict[str, list[Any]] = {
         "dataset": run.datasets,
         "method": getattr(run, stage.methods),
@@ -315,5 +331,7 @@ def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
         "suite": run.suites,
         "profile": run.profiles,
     }
-    for values in itertools.product(*(lists[name] for name in stage.wildcards)):
-        yield job(params, stage.name, **dict(zip(stage.wildcards, map(str, values), strict=True)))
+    for values in itertools.product(*(lists[name] for name in names)):
+        wildcards = dict(zip(names, map(str, values), strict=True))
+        for shard in shards_of(params, wildcards["suite"]) if "shard" in stage.wildcards else ("",):
+            yield job(params, stage.name, **wildcards, **({"shard": shard} if shard else {}))

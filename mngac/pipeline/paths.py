@@ -20,6 +20,7 @@ IMAGES = ("png", "svg")
 
 TRAINED = "trained/{dataset}/{method}/seed{seed}"
 RECORD = "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
+SHARD = "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.json"
 
 
 def _recognised(template: str, path: str) -> dict[str, str] | None:
@@ -55,6 +56,17 @@ def classifier(w: Wildcards) -> str:
 def record_path(w: Wildcards) -> str:
     """The record of one evaluation."""
     return RECORD.format_map(w)
+
+
+def shards_of(params: Params, suite: str) -> list[str]:
+    """Names of the jobs that share an evaluation, such as `1-of-4`; none where one job does it all."""
+    count = params.evaluation[suite].shards
+    return [f"{i}-of-{count}" for i in range(1, count + 1)] if count > 1 else []
+
+
+def shard_path(w: Wildcards) -> str:
+    """What one of the jobs that share an evaluation has found."""
+    return SHARD.format_map(w)
 
 
 def record_wildcards(path: str) -> dict[str, str] | None:

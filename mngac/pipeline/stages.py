@@ -41,6 +41,10 @@ class Stage:
     """The list of `run` that the wildcard `method` goes through."""
     notes: tuple[str, ...] = ()
     """Names of inputs that are read, but are no part of the key."""
+    shards: Callable[[Params, Wildcards], dict[str, str]] = lambda p, w: {}
+    """Workspace paths by name, of what jobs that share its work have found: read where they are there, in no key."""
+    shared: bool = False
+    """Whether its jobs share another's work, so that Snakemake can run them at once; DVC runs one after another."""
     computes: bool = False
     """Whether it runs torch, on the run's device with its threads."""
     processes: Callable[[Params, Wildcards], int] = lambda p, w: 1
@@ -115,9 +119,22 @@ EVALUATE = Stage(
     outputs=lambda p, w: {"record": paths.record_path(w)},
     run="mngac.evaluation.stage:run",
     notes=("training",),
+    shards=lambda p, w: {s: paths.shard_path({**w, "shard": s}) for s in paths.shards_of(p, w["suite"])},
     computes=True,
     processes=lambda p, w: p.evaluation[w["suite"]].processes,
     packages=("pyautoattack", "foolbox"),
+)
+EVALUATE_SHARD = replace(
+    EVALUATE,
+    name="evaluate_shard",
+    help="attack a share of an evaluation's blocks of images",
+    wildcards=(*EVALUATE.wildcards, "shard"),
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "classifier": paths.classifier(w)},
+    outputs=lambda p, w: {"findings": paths.shard_path(w)},
+    run="mngac.evaluation.shards:run",
+    notes=(),
+    shards=lambda p, w: {},
+    shared=True,
 )
 METRICS = Stage(
     "metrics",
@@ -178,6 +195,18 @@ REPORT = Stage(
     run="mngac.report.page:run",
 )
 
-IN_ORDER = (DATA, TRAIN, PSEUDO_LABEL, TRAIN_SEMI, EVALUATE, METRICS, TABLES, FIGURES, MODEL_FIGURES, REPORT)
+IN_ORDER = (
+    DATA,
+    TRAIN,
+    PSEUDO_LABEL,
+    TRAIN_SEMI,
+    EVALUATE_SHARD,
+    EVALUATE,
+    METRICS,
+    TABLES,
+    FIGURES,
+    MODEL_FIGURES,
+    REPORT,
+)
 STAGES = {stage.name: stage for stage in IN_ORDER}
 """By name, each after those whose outputs it reads."""

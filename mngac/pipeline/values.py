@@ -59,7 +59,7 @@ def train(p: Params, w: Wildcards) -> dict[str, Any]:
 def evaluate(p: Params, w: Wildcards) -> dict[str, Any]:
     """The suite, the radii, the split."""
     return {
-        "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True, exclude={"processes"}),
+        "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True, exclude={"processes", "shards"}),
         "radii": p.radii_for(w["profile"], w["dataset"]).model_dump(),
         "split": p.run.split,
     }

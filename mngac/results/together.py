@@ -12,7 +12,7 @@ CLASSIFIER = ("data set", "method", "training seed")
 """Facts that make two records those of one classifier."""
 IMAGES = ("data set", "split", "images")
 """Facts that let two records be held against each other image by image."""
-MEASUREMENT = (*IMAGES, "suite", "attacks", "seed and batch size of the attacks", "compilation", "radii", "attack code")
+MEASUREMENT = (*IMAGES, "suite", "attacks", "seed and batches of the attacks", "compilation", "radii", "attack code")
 """Facts that must be alike wherever numbers of several records are compared."""
 
 
@@ -29,7 +29,7 @@ def facts(record: Record) -> Mapping[str, Any]:
             {**config, "attack": attack.name, "norm": attack.norm}
             for attack, config in zip(record.attacks, record.configs, strict=True)
         ],
-        "seed and batch size of the attacks": [record.suite_config.get(key) for key in ("seed", "batch_size")],
+        "seed and batches of the attacks": [record.suite_config.get(key) for key in ("seed", "batch_size", "block")],
         "compilation": record.suite_config.get("compile", False),
         "radii": {attack.norm: number(attack.radius) for attack in record.attacks},
         "attack code": record.provenance.get("code"),

@@ -166,7 +166,7 @@ MIXED = [
         },
         "attacks",
     ),
-    ({"provenance": {"code": CODE, "params": {"suite": {"seed": 1}}}}, "seed and batch size of the attacks"),
+    ({"provenance": {"code": CODE, "params": {"suite": {"seed": 1}}}}, "seed and batches of the attacks"),
 ]
 
 
