@@ -62,4 +62,4 @@ include: "workflow/rules/results.smk"
 rule all:
     default_target: True
     input:
-        [path for each in JOBS for path in each.outputs.values()],
+        [path for each in JOBS if not each.stage.shares for path in each.outputs.values()],

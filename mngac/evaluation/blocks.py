@@ -1,4 +1,4 @@
-"""Blocks of an evaluation's images: what is left of a block is packed anew within it, so that blocks can be shared out.
+"""Batches of an evaluation: what is left of a block of images is packed anew within it, so that blocks can be shared.
 
 Some attacks depend on which images share a batch (pyautoattack's draw by batch, a classifier rounds by its batch's
 size). With blocks, that is a matter of the block alone, whoever attacks the others.
@@ -41,16 +41,6 @@ def batches(chosen: Tensor, suite: Suite) -> Iterator[Batch]:
             yield Batch(f"{first // size}.{k}" if suite.block else str(k), positions.tolist(), (first, last))
 
 
-def share(n: int, suite: Suite, number: int) -> Tensor:
-    """Which images lie in the blocks of one shard: every `suite.shards`-th block, from the first on for number 1.
-
-    Args:
-        n: images of the evaluation.
-        suite: its `block` and `shards`.
-        number: of the shard, from 1 to `suite.shards`; one beyond the number of blocks has no images.
-
-    Returns:
-        bool (n,).
-    """
-    block = torch.arange(n) // (suite.block or n)
-    return block % suite.shards == number - 1
+def in_block(n: int, suite: Suite, number: int) -> Tensor:
+    """Which of n images lie in a block, counted from 0: bool (n,)."""
+    return torch.arange(n) // (suite.block or n) == number

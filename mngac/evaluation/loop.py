@@ -3,14 +3,14 @@
 Every attack of a norm sees first the images that are still correct, in batches packed anew, so the columns give the
 worst case of a norm exactly, and AutoAttack's parts in its order give AutoAttack's own result. In the mode `all` an
 attack then sees the images that were broken before it, too: that completes its column and changes no worst case.
-A shard is the same for some of the images; what it finds is what the whole would find there.
+A block of the images can be attacked by itself; what is found there is what the whole would find.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct
-from mngac.evaluation.blocks import batches
+from mngac.evaluation.blocks import batches, in_block
 from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
@@ -85,7 +85,7 @@ def evaluate(
         device: where batches are put.
         resume: a file for finished tasks of this very evaluation; where it exists, they are not run again. That it is
             of the same classifier, images, suite and radii is the caller's to know.
-        known: what shards of this very evaluation found.
+        known: what was found in blocks of this very evaluation.
         log: where progress is shown; nowhere by default.
 
     Raises:
@@ -94,7 +94,8 @@ def evaluate(
             missing.
         UserError: for images or labels of another type, shape or range, or not as many labels as images.
     """
-    with _attacked(classifier, images, labels, suite, radii, device, resume, known, log) as run:
+    log = log or Silent()
+    with _attacked(classifier, images, labels, suite, radii, device, Finished(resume, known, log), log) as run:
         clean, seconds = run.clean(torch.ones(len(labels), dtype=torch.bool))
         flags = run.probe()
         attacks = run.attacks()
@@ -102,30 +103,34 @@ def evaluate(
         return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
 
 
-def evaluate_share(
+AttackBlock = Callable[[int, Path | None], list[Finding]]
+"""(number of a block, file for its finished tasks) -> what the attacks did to its images."""
+
+
+@contextlib.contextmanager
+def attacked_blocks(
     classifier: Classifier,
     images: Tensor,
     labels: Tensor,
     suite: Suite | str,
     radii: Radii | Mapping[str, str | float],
-    mine: Tensor,
     *,
     device: str | torch.device = "cpu",
-    resume: Path | None = None,
     log: Log | None = None,
-) -> list[Finding]:
-    """What the attacks of a suite do to some of the images, for `evaluate(known=...)`.
+) -> Iterator[AttackBlock]:
+    """Attacks blocks of the images one at a time, for `evaluate(known=...)`.
 
-    Args:
-        mine: bool (n,), the images of whole blocks.
-
-    The other arguments and errors are those of `evaluate`.
+    Arguments and errors are those of `evaluate`.
     """
-    with _attacked(classifier, images, labels, suite, radii, device, resume, (), log) as run:
-        if mine.any():
-            run.clean(mine)
+    with _attacked(classifier, images, labels, suite, radii, device, Finished(None), log) as run:
+
+        def attack(number: int, resume: Path | None) -> list[Finding]:
+            run.workers.finished = Finished(resume, log=run.log)
+            run.clean(in_block(len(labels), run.suite, number))
             run.attacks()
-        return list(run.workers.finished.findings.values())
+            return list(run.workers.finished.findings.values())
+
+        yield attack
 
 
 @contextlib.contextmanager
@@ -136,8 +141,7 @@ def _attacked(
     suite: Suite | str,
     radii: Radii | Mapping[str, str | float],
     device: str | torch.device,
-    resume: Path | None,
-    known: Iterable[Finding],
+    finished: Finished,
     log: Log | None,
 ) -> Iterator[_Run]:
     """The run of a suite's attacks, with what was given checked, and all as it was afterwards."""
@@ -146,7 +150,6 @@ def _attacked(
     device = str(device)
     _check(images, labels)
     log = log or Silent()
-    finished = Finished(resume, known, log)
     runner = Runner(classifier, images, labels, suite.seed, device, suite.compile, log)
     processes = 1 if device.startswith("cuda") else as_many_as_fit(suite.processes)
     with frozen_weights(classifier), isolated(suite.seed), Workers(runner, finished, processes) as workers:
@@ -200,7 +203,7 @@ class _Run:
         self.mine, self.robust = mine, {norm: correct.clone() for norm in type(self.radii).model_fields}
         self.correct = correct
         seconds = round(time.monotonic() - started, 3)
-        self.log.line(f"{self.log.name}  clean: {self._percent(correct)} % correct, {seconds:.1f} s")
+        self.log.line(f"{self.log.name}  clean: {self._percent(correct)} correct, {seconds:.1f} s")
         return correct, seconds
 
     def probe(self) -> list[str]:
@@ -215,7 +218,8 @@ class _Run:
         return [self._attack(name, entry) for name, entry in zip(_names(self.suite), self.suite.attacks, strict=True)]
 
     def _percent(self, correct: Tensor) -> str:
-        return f"{100 * correct[self.mine].float().mean():.1f}"
+        of = "" if self.mine.all() else f" of {int(self.mine.sum())} images"
+        return f"{100 * correct[self.mine].float().mean():.1f} %{of}"
 
     def _attack(self, name: str, config: AttackConfig) -> AttackRecord:
         """One attack: on the images still correct under its norm, then in the mode `all` on those broken before."""
@@ -231,7 +235,7 @@ class _Run:
         rejected = sum(f.outcomes.count(Outcome.REJECTED) for f in findings)
         share = self._percent(self.robust[config.norm])
         note = f", {rejected} outputs rejected" if rejected else ""
-        self.log.line(f"{self.log.name}  {title} at {radius}: {share} % robust, {self.seconds[title]:.1f} s{note}")
+        self.log.line(f"{self.log.name}  {title} at {radius}: {share} robust, {self.seconds[title]:.1f} s{note}")
         return AttackRecord(
             name=name,
             norm=config.norm,
@@ -255,7 +259,7 @@ class _Run:
             for finding in self.workers.run(tasks):
                 robust_now[finding.positions] &= torch.tensor([o is not Outcome.BROKEN for o in finding.outcomes])
                 bar.update(len(finding.positions))
-                bar.set_postfix(robust=f"{self._percent(robust_now)} %")
+                bar.set_postfix(robust=self._percent(robust_now))
                 findings.append(finding)
         return findings
 

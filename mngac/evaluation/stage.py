@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mngac.evaluation.loop import Evaluation, evaluate
-from mngac.evaluation.shards import known
+from mngac.evaluation.shards import findings
 from mngac.evaluation.subject import subject
 from mngac.pipeline.atomic import write_text
+from mngac.pipeline.blocks import Blocks
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
 from mngac.results.records import SCHEMA, Record, read_cost
@@ -21,6 +22,7 @@ def run(context: Context) -> None:
     job, w = context.job, context.job.wildcards
     training = _training(job.inputs.get("training"))
     given = subject(job, context.device)
+    blocks = Blocks(context.key_parts, given.suite, len(given.labels), context.cache)
     evaluation = evaluate(
         given.classifier,
         given.images,
@@ -29,7 +31,7 @@ def run(context: Context) -> None:
         given.radii,
         device=context.device,
         resume=context.work / "tasks.jsonl",
-        known=known(job, context.log),
+        known=findings(context, given, blocks, range(blocks.count)),
         log=context.log,
     )
     about = {

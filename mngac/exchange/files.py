@@ -51,11 +51,6 @@ class FileJob(Job):
         return {"data": data_path(self.wildcards["dataset"]), "classifier": self.checkpoint, **known}
 
     @property
-    def shards(self) -> dict[str, str]:
-        """None: outside the DAG one job does it all."""
-        return {}
-
-    @property
     def outputs(self) -> dict[str, str]:
         """The record."""
         return {"record": self.out}

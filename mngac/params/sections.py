@@ -291,7 +291,7 @@ class Suite(Closed):
     block: Positive | None = None
     """Images of a block, neighbours in the split: what is left of them is packed anew within the block, whoever attacks
     the others. null: all images are one block, as for the original AutoAttack."""
-    shards: Positive = 1
+    shards: Annotated[int, Field(gt=0, le=1000)] = 1
     """Jobs that share the blocks, under Snakemake; more than one need a `block`. Results do not depend on it."""
     n: Positive | None
     """Images evaluated, the first ones of the split; null: all."""

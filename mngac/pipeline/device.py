@@ -13,9 +13,11 @@ def decided(device: str) -> str:
     """`cpu` or `cuda` as stated, whatever is here; for `auto`, `cuda` where a driver and a GPU are found."""
     if device != "auto":
         return device
-    from mngac.pipeline.gpus import usable  # which asks the driver
+    from mngac.pipeline.gpus import NoAnswer, usable  # which ask the driver
 
-    return "cuda" if usable() else "cpu"
+    with contextlib.suppress(NoAnswer):
+        return "cuda" if usable() else "cpu"
+    return "cpu"
 
 
 @contextlib.contextmanager

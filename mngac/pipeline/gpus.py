@@ -1,7 +1,7 @@
 """The GPUs that this process may use, each leased to one job at a time on its node.
 
-Asked of NVIDIA's management library, not of CUDA: that reads CUDA_VISIBLE_DEVICES once a process, and a job sets it to
-the one GPU that it has leased, by its UUID, whatever numbers a scheduler, a container or a user had given it.
+Asked of NVIDIA's management library (NVML), not of CUDA: that reads CUDA_VISIBLE_DEVICES once a process, and a job sets
+it to the one GPU that it has leased, by its UUID, whatever a scheduler, a container or a user had called it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -21,64 +23,108 @@ from mngac.params.errors import UserError, visible
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 WAIT = 1.0
 """Seconds between two looks whether a GPU is free."""
-EVERYBODY = 0o777
+FOLDER_MODE, LOCK_MODE = 0o1777, 0o666
+"""Everybody locks; nobody removes what is another's."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU, or what it is divided into.
+
+    Attributes:
+        uuid: `GPU-...`; empty for one that has dropped out, which keeps its number.
+        divided: whether it is in MIG mode: then its instances can be used, and it can't.
+        instances: of MIG, each by its UUID, `MIG-...`, and by its older name, `MIG-GPU-.../instance/compute instance`.
+    """
+
+    uuid: str
+    divided: bool = False
+    instances: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def usable(self) -> list[str]:
+        """UUIDs of what a job can compute on."""
+        return [uuid for uuid, _ in self.instances] if self.divided else [self.uuid] * bool(self.uuid)
+
+    def called(self, name: str) -> list[str]:
+        """What a UUID, the beginning of one or an older name means of this card; empty where it means none of it."""
+        if self.uuid and name.startswith("GPU-") and self.uuid.startswith(name):
+            return self.usable
+        return [
+            uuid for uuid, older in self.instances if name.startswith("MIG-") and name in (older, uuid[: len(name)])
+        ]
+
+
+class NoAnswer(Exception):  # noqa: N818
+    """NVML says nothing of this machine: why, in its own words."""
 
 
 def usable() -> list[str]:
     """UUIDs of the GPUs, and of the MIG instances of GPUs that are divided, that this process may use.
 
-    As CUDA reads CUDA_VISIBLE_DEVICES: numbers, UUIDs or their beginnings, up to the first that names nothing. Numbers
-    are nvidia-smi's.
+    CUDA_VISIBLE_DEVICES names them by numbers, which are nvidia-smi's, UUIDs or their beginnings, up to the first entry
+    that names none, or more than one.
+
+    Raises:
+        NoAnswer: where NVML can't be asked.
     """
-    here = _present()
-    named = os.environ.get(VISIBLE)
+    cards, named = _present(), os.environ.get(VISIBLE)
     if named is None:
-        return [uuid for group in here for uuid in group[1:] or group]
+        return [uuid for card in cards for uuid in card.usable]
     found: list[str] = []
-    for name in named.split(","):
-        meant = _meant(name.strip(), here)
-        if not meant:
+    for name in map(str.strip, named.split(",")):
+        meant = [card.usable if name.isdecimal() else card.called(name) for card in _meant(name, cards)]
+        if len(meant) != 1 or not meant[0]:
             break
-        found += [uuid for uuid in meant if uuid not in found]
+        found += [uuid for uuid in meant[0] if uuid not in found]
     return found
 
 
-def _meant(name: str, here: list[list[str]]) -> list[str]:
-    """What an entry of CUDA_VISIBLE_DEVICES names."""
+def _meant(name: str, cards: list[Card]) -> list[Card]:
+    """The cards that an entry of CUDA_VISIBLE_DEVICES may mean."""
     if name.isdecimal():
-        group = here[int(name)] if int(name) < len(here) else []
-        return group[1:] or group
-    if name.startswith("MIG-GPU-"):  # a GPU's UUID and two numbers, as older drivers name an instance
-        return [name] if any(group[0] in name for group in here) else []
-    fit = [uuid for group in here for uuid in group if name.startswith(("GPU-", "MIG-")) and uuid.startswith(name)]
-    return fit if len(fit) == 1 else []
+        return cards[int(name) :][:1] if len(name) < 4 else []
+    return [card for card in cards if card.called(name)]
 
 
-def _present() -> list[list[str]]:
-    """For each GPU of the node, in nvidia-smi's order: its UUID, and those of its MIG instances."""
+def _present() -> list[Card]:
+    """The cards of this machine, in nvidia-smi's order.
+
+    Raises:
+        NoAnswer: where NVML can't be asked.
+    """
     import pynvml
 
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError:  # no driver, or none that works
-        return []
+    except pynvml.NVMLError as error:
+        raise NoAnswer(str(error)) from error
     try:
-        cards = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return [[pynvml.nvmlDeviceGetUUID(each) for each in (card, *_instances(card))] for card in cards]
+        return [_card(pynvml, number) for number in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError as error:
+        raise NoAnswer(str(error)) from error
     finally:
         pynvml.nvmlShutdown()
 
 
-def _instances(card: object) -> list[object]:
-    import pynvml
-
-    found: list[object] = []
-    with contextlib.suppress(pynvml.NVMLError):  # a card that cannot be divided
-        if pynvml.nvmlDeviceGetMigMode(card)[0]:
-            for i in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(card)):
-                with contextlib.suppress(pynvml.NVMLError):  # gaps between instances
-                    found.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(card, i))
-    return found
+def _card(nvml: Any, number: int) -> Card:
+    try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(number)
+        uuid = nvml.nvmlDeviceGetUUID(handle)
+    except nvml.NVMLError:  # it has dropped out; the others are well
+        return Card("")
+    try:
+        divided = bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+    except nvml.NVMLError:  # it can't be divided
+        return Card(uuid)
+    instances = []
+    for i in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle) if divided else 0):
+        with contextlib.suppress(nvml.NVMLError):  # there are gaps between instances
+            instance = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, i)
+            numbers = nvml.nvmlDeviceGetGpuInstanceId(instance), nvml.nvmlDeviceGetComputeInstanceId(instance)
+            older = f"MIG-{uuid}/{numbers[0]}/{numbers[1]}"
+            instances.append((nvml.nvmlDeviceGetUUID(instance), older))
+    return Card(uuid, divided, instances)
 
 
 @contextlib.contextmanager
@@ -92,13 +138,17 @@ def leased_gpu(tell: Callable[[str], None]) -> Iterator[str]:
         tell: is told once, in one line, who holds them.
 
     Raises:
-        UserError: where none is to be seen.
+        UserError: where none is to be seen, or none can be locked.
     """
-    names, before = usable(), os.environ.get(VISIBLE)
+    before = os.environ.get(VISIBLE)
+    try:
+        names, why = usable(), f"{VISIBLE} is {visible(before) or 'empty'}" if before is not None else ""
+    except NoAnswer as error:
+        names, why = [], str(error)
     if not names:
-        seen = "" if before is None else f" ({VISIBLE} is {visible(before) or 'empty'})"
         allowed = "auto, cpu, or a machine with one; what the cache holds needs none"
-        raise UserError(f'run.device: found "cuda", but no GPU is to be seen here{seen}; allowed: {allowed}')
+        reason = f" ({why})" if why else ""
+        raise UserError(f'run.device: found "cuda", but no GPU is to be seen here{reason}; allowed: {allowed}')
     name, lock = _free(names, locks(), tell)
     os.environ[VISIBLE] = name
     try:
@@ -110,41 +160,60 @@ def leased_gpu(tell: Callable[[str], None]) -> Iterator[str]:
 
 
 def locks() -> Path:
-    """The node's folder of locks, `$MNGAC_LOCKS`: in memory where there is such a place, for all who work here.
+    """The node's folder of locks, `$MNGAC_LOCKS`; by default one in /tmp, for all who work here.
 
     Raises:
         UserError: where it can't be made.
     """
-    memory = Path("/dev/shm")
-    base = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    folder = Path(os.environ.get("MNGAC_LOCKS") or base / "mngac-gpus").absolute()
+    folder = Path(os.environ.get("MNGAC_LOCKS") or _default()).absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
+        folder.chmod(FOLDER_MODE)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise UserError(_no_folder(folder, "is no folder")) from None
     except OSError as error:
-        raise UserError(f"MNGAC_LOCKS: found {folder}: {error.strerror}; allowed: a folder of this node") from error
-    with contextlib.suppress(PermissionError):  # another user's, who has done it
-        folder.chmod(EVERYBODY)
+        raise UserError(_no_folder(folder, error.strerror or str(error))) from error
     return folder
 
 
+def _default() -> Path:
+    """Not where TMPDIR says: that may be one's own."""
+    return (Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())) / "mngac-gpus"
+
+
+def _no_folder(folder: Path, why: str) -> str:
+    return f"MNGAC_LOCKS: {folder}: {why}; allowed: a folder of this node that all who share its GPUs may write"
+
+
 def _free(names: list[str], folder: Path, tell: Callable[[str], None]) -> tuple[str, FileLock]:
+    """The first GPU that can be locked, and its lock."""
     told = False
     while True:
+        failures = []
         for name in names:
-            path = _lock(folder, name)
-            lock = FileLock(path, mode=EVERYBODY & 0o666)
-            with contextlib.suppress(Timeout):
+            lock = FileLock(folder / f"{name}.lock", mode=LOCK_MODE)
+            try:
                 lock.acquire(blocking=False)
-                path.write_text(f"process {os.getpid()} of {_user()}\n")
-                return name, lock
+            except Timeout:
+                continue
+            except OSError as error:  # of this one lock: another GPU may be free
+                failures.append(error)
+                continue
+            _sign(Path(lock.lock_file))
+            return name, lock
+        if len(failures) == len(names):
+            raise UserError(_no_folder(folder, failures[0].strerror or str(failures[0]))) from failures[0]
         if not told:
             tell(f"waits for a GPU: {'; '.join(f'{name} is held by {_holder(folder, name)}' for name in names)}")
             told = True
         time.sleep(WAIT)
 
 
-def _lock(folder: Path, name: str) -> Path:
-    return folder / f"{name.replace('/', '-')}.lock"
+def _sign(path: Path) -> None:
+    """Says in a lock's file who holds it, as a courtesy to those who wait."""
+    with contextlib.suppress(OSError), open(path, "r+") as file:
+        file.truncate(file.write(f"process {os.getpid()} of {_user()}\n"))
 
 
 def _user() -> str:
@@ -156,6 +225,6 @@ def _user() -> str:
 
 def _holder(folder: Path, name: str) -> str:
     try:
-        return visible(_lock(folder, name).read_text().strip()) or "another process"
+        return visible((folder / f"{name}.lock").read_text().strip()) or "another process"
     except (OSError, UnicodeDecodeError):
         return "another process"

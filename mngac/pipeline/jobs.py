@@ -14,7 +14,7 @@ import re
 import signal
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -92,9 +92,18 @@ class Job:
         return self.stage.outputs(self.params, self.wildcards)
 
     @property
+    def whole(self) -> Job:
+        """The job whose work this one shares; itself where it has its own."""
+        if not self.stage.shares:
+            return self
+        stage = STAGES[self.stage.shares]
+        return Job(stage, {name: self.wildcards[name] for name in stage.wildcards}, self.params)
+
+    @property
     def complete(self) -> bool:
-        """Whether all outputs are there, whoever made them."""
-        return all(Path(path).exists() for path in self.outputs.values())
+        """Whether all outputs are there, whoever made them, or those of the job whose work it shares."""
+        there = all(Path(path).exists() for path in self.outputs.values())
+        return there or (self.whole is not self and self.whole.complete)
 
     @property
     def name(self) -> str:
@@ -108,8 +117,11 @@ class Job:
 
     @property
     def stamp(self) -> Path:
-        """A small file with what the job's key states, changed when that changes: Snakemake's input beside the data."""
-        return Path(".mngac/stamps", self.stage.name, f"{self.name}.json")
+        """A small file with what the job's key states, changed when that changes: Snakemake's input beside the data.
+
+        Jobs that share another's work have that one's: they are asked again when it is, and not because they are new.
+        """
+        return Path(".mngac/stamps", self.whole.stage.name, f"{self.whole.name}.json")
 
     def stated(self) -> dict[str, Any]:
         """All parts of the key that stand before the inputs exist, with the device as params state it.
@@ -142,7 +154,7 @@ class Job:
 
     def write_stamp(self) -> None:
         """Writes the stamp, only when its content differs, so that its time tells when it changed."""
-        text = json.dumps(self.stated(), indent=1, sort_keys=True) + "\n"
+        text = json.dumps(self.whole.stated(), indent=1, sort_keys=True) + "\n"
         if not self.stamp.exists() or self.stamp.read_text() != text:
             write_text(self.stamp, text)
 
@@ -160,33 +172,47 @@ class Job:
             if cache.root != cache.asked:
                 cache.tell(f"{cache.asked} may not be written; what is made is kept in {cache.root}")
             with cache.lease(key):
-                entry = cache.find(key)
-                found = "cached" if entry and cache.restore(entry, self.outputs) else "made"
-                if found == "cached":
-                    log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
-                else:
-                    entry = cache.store(key, parts, self._made(cache, key, parts, log))
-                    if not cache.restore(entry, self.outputs):
-                        raise UserError(f"{entry.folder}: changed while it was stored; start the same command again")
+                found = (self._settled if self.stage.shares else self._stored)(cache, key, parts, log)
                 cache.done(key)
             return found
 
+    def _stored(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> str:
+        """The outputs from the cache, where they are put first if it does not have them."""
+        entry = cache.find(key)
+        if entry and cache.restore(entry, self.outputs):
+            log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
+            return "cached"
+        entry = cache.store(key, parts, self._made(cache, key, parts, log))
+        if not cache.restore(entry, self.outputs):
+            raise UserError(f"{entry.folder}: changed while it was stored; start the same command again")
+        return "made"
+
+    def _settled(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> str:
+        """What is left of a shared work is done, and a receipt put in place."""
+        settled = _function(self.stage.settled)(self, cache)
+        if settled:
+            log.line(f"{self.stage.name} {self.name}: cached, nothing is left to do")
+        else:
+            self._made(cache, key, parts, log)
+        for path in self.outputs.values():
+            write_text(path, f"{self.command}\n")
+        return "cached" if settled else "made"
+
     def _made(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> Path:
         """The folder that the stage has filled with its outputs."""
-        name, function = self.stage.run.split(":")
         work = cache.make(cache.work(key))
         made = cache.make(work / f"outputs-{uuid.uuid4().hex}")  # nobody else's, even of one who thinks us dead
-        outputs = {name: str(made / name) for name in self.outputs}
+        outputs = {} if self.stage.shares else {name: str(made / name) for name in self.outputs}
         job = self.here
         with contextlib.ExitStack() as stack:
             stack.enter_context(_stoppable(self, work, log))
             if self.stage.computes:
                 stack.enter_context(computing(job.machine, cache.tell))
             stack.enter_context(_placed(work))
-            run = getattr(importlib.import_module(name), function)
+            run = _function(self.stage.run)
             if self._parts_now() != parts:  # after a wait, before anything is computed
                 raise UserError(f"{log.name}: its code or inputs changed while it waited; start the same command again")
-            run(Context(job, key, parts, work, outputs, log))
+            run(Context(job, key, parts, work, outputs, cache, log))
         if {path.name for path in made.iterdir()} != set(outputs):
             raise UserError(f"{made}: cleared away while it was filled; start the same command again")
         if self._parts_now() != parts:
@@ -197,6 +223,12 @@ class Job:
         """The key's parts, of the files as they are now."""
         forget()
         return self.key_parts()
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """What `module:function` names."""
+    module, function = name.split(":")
+    return getattr(importlib.import_module(module), function)
 
 
 @contextlib.contextmanager
@@ -249,6 +281,7 @@ class Context:
     """Folder for checkpoints, outside all outputs; gone once the outputs are stored."""
     outputs: dict[str, str]
     """Where to write each output: beside the checkpoints, from where it goes to the cache and into its place."""
+    cache: Cache
     log: progress.Log
 
     @property

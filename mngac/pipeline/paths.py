@@ -20,7 +20,7 @@ IMAGES = ("png", "svg")
 
 TRAINED = "trained/{dataset}/{method}/seed{seed}"
 RECORD = "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
-SHARD = "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.json"
+SHARD = "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.txt"
 
 
 def _recognised(template: str, path: str) -> dict[str, str] | None:
@@ -65,7 +65,7 @@ def shards_of(params: Params, suite: str) -> list[str]:
 
 
 def shard_path(w: Wildcards) -> str:
-    """What one of the jobs that share an evaluation has found."""
+    """The receipt of one of the jobs that share an evaluation."""
     return SHARD.format_map(w)
 
 

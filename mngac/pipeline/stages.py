@@ -42,9 +42,12 @@ class Stage:
     notes: tuple[str, ...] = ()
     """Names of inputs that are read, but are no part of the key."""
     shards: Callable[[Params, Wildcards], dict[str, str]] = lambda p, w: {}
-    """Workspace paths by name, of what jobs that share its work have found: read where they are there, in no key."""
-    shared: bool = False
-    """Whether its jobs share another's work, so that Snakemake can run them at once; DVC runs one after another."""
+    """Workspace paths by name: receipts of jobs that share its work, which Snakemake waits for."""
+    shares: str = ""
+    """The stage whose work its jobs share, so that Snakemake can run them at once; DVC runs one job after another. What
+    they find lies in the cache, in parts; what they make is a receipt, and is not kept."""
+    settled: str = ""
+    """Of a stage that shares: module:function (job, cache) -> whether nothing is left to do; asked without torch."""
     computes: bool = False
     """Whether it runs torch, on the run's device with its threads."""
     processes: Callable[[Params, Wildcards], int] = lambda p, w: 1
@@ -129,12 +132,11 @@ EVALUATE_SHARD = replace(
     name="evaluate_shard",
     help="attack a share of an evaluation's blocks of images",
     wildcards=(*EVALUATE.wildcards, "shard"),
-    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "classifier": paths.classifier(w)},
-    outputs=lambda p, w: {"findings": paths.shard_path(w)},
+    outputs=lambda p, w: {"receipt": paths.shard_path(w)},
     run="mngac.evaluation.shards:run",
-    notes=(),
     shards=lambda p, w: {},
-    shared=True,
+    shares="evaluate",
+    settled="mngac.pipeline.blocks:settled",
 )
 METRICS = Stage(
     "metrics",

@@ -11,7 +11,7 @@ from mngac.pipeline.fingerprint import ROOT, file_digest
 from mngac.pipeline.paths import Wildcards
 
 if TYPE_CHECKING:
-    from mngac.params.sections import Params
+    from mngac.params.sections import Params, Suite
 
 
 def data(p: Params, w: Wildcards) -> dict[str, Any]:
@@ -56,10 +56,15 @@ def train(p: Params, w: Wildcards) -> dict[str, Any]:
     return values
 
 
+def _attacks(suite: Suite) -> dict[str, Any]:
+    """What results depend on in a suite: not on how many processes and jobs share its work."""
+    return suite.model_dump(exclude_none=True, exclude={"processes", "shards"})
+
+
 def evaluate(p: Params, w: Wildcards) -> dict[str, Any]:
     """The suite, the radii, the split."""
     return {
-        "suite": p.evaluation[w["suite"]].model_dump(exclude_none=True, exclude={"processes", "shards"}),
+        "suite": _attacks(p.evaluation[w["suite"]]),
         "radii": p.radii_for(w["profile"], w["dataset"]).model_dump(),
         "split": p.run.split,
     }
@@ -106,7 +111,7 @@ def printed(p: Params) -> dict[str, Any]:
     shown["methods"] = {m: p.methods[m].model_dump(exclude_none=True) for m in run.all_methods}
     if run.semi_methods:
         shown["pseudo_label"] = p.pseudo_label.model_dump()
-    shown["evaluation"] = {s: p.evaluation[s].model_dump(exclude_none=True) for s in run.suites}
+    shown["evaluation"] = {s: _attacks(p.evaluation[s]) for s in run.suites}
     return {**shown, "tables": p.tables.model_dump(), "figures": p.figures.model_dump()}
 
 

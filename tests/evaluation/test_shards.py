@@ -1,19 +1,24 @@
 """Blocks and shards: an evaluation shared among jobs gives the record that one job gives."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from evaluation_helpers import RADII, digits, suite, trained
-from helpers import run, small, workspace
+from helpers import run, small, workspace, write_params
 
 from mngac.evaluation import tasks
-from mngac.evaluation.blocks import batches, share
-from mngac.evaluation.loop import evaluate, evaluate_share
+from mngac.evaluation.blocks import batches, in_block
+from mngac.evaluation.loop import attacked_blocks, evaluate
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
+from mngac.pipeline.blocks import Blocks
+from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.jobs import job
+from mngac.pipeline.stopping import Stopped
 
 MANY = ("batched_apgd_ce linf", "apgd_t linf", "square linf", "brendel_bethge l2", "apgd_ce l2", "pgd_l1 l1")
 """Attacks that draw by batch, that start from other images, and that do neither."""
@@ -39,28 +44,23 @@ def test_batches_hold_neighbours_of_one_block_that_are_left():
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7])
-def test_shards_divide_the_blocks_among_themselves(shards):
-    given = suite("pgd linf", block=4, shards=shards)
-    mine = torch.stack([share(14, given, number) for number in range(1, shards + 1)])
-    assert mine.sum(0).tolist() == [1] * 14
-    blocks = mine.float().split(4, dim=1)
-    assert all(bool((block.mean(1) % 1 == 0).all()) for block in blocks)
-    assert mine.any(1).tolist() == [number <= 4 for number in range(1, shards + 1)]
+def test_shards_divide_the_blocks_among_themselves(shards, tmp_path):
+    blocks = Blocks({"wildcards": {}}, suite("pgd linf", block=4), 14, Cache(tmp_path))
+    mine = [blocks.of_shard(f"{number}-of-{shards}") for number in range(1, shards + 1)]
+    assert sorted(number for numbers in mine for number in numbers) == [0, 1, 2, 3]
+    assert max(map(len, mine)) - min(map(len, mine)) <= 1
+    images = torch.stack([in_block(14, suite("pgd linf", block=4), number) for number in range(4)])
+    assert images.sum(0).tolist() == [1] * 14 and images.sum(1).tolist() == [4, 4, 4, 2]
 
 
 @pytest.mark.parametrize("mode", ["survivors", "all"])
-@pytest.mark.parametrize("shards", [2, 7])
-def test_what_shards_find_is_what_the_whole_finds(mode, shards, monkeypatch):
+def test_what_blocks_find_is_what_the_whole_finds(mode, monkeypatch):
     x, y = digits()
-    given = blocked(mode=mode, shards=shards)
-    whole = evaluate(trained(), x, y, given, RADII)
-    found = [
-        finding
-        for number in range(1, shards + 1)
-        for finding in evaluate_share(trained(), x, y, given, RADII, share(40, given, number))
-    ]
+    whole = evaluate(trained(), x, y, blocked(mode=mode), RADII)
+    with attacked_blocks(trained(), x, y, blocked(mode=mode), RADII) as attack:
+        found = [finding for number in (3, 0, 4, 2, 1) for finding in attack(number, None)]
     monkeypatch.setattr(tasks.Runner, "run", lambda self, task: pytest.fail(f"{task.name} was run again"))
-    gathered = evaluate(trained(), x, y, given, RADII, known=found)
+    gathered = evaluate(trained(), x, y, blocked(mode=mode), RADII, known=found)
     assert gathered.clean == whole.clean and gathered.flags == whole.flags
     assert gathered.attacks == whole.attacks
 
@@ -86,7 +86,7 @@ def test_without_blocks_what_is_left_of_all_images_is_packed_together():
 
 def test_a_finding_of_other_images_is_not_taken():
     x, y = digits()
-    given = blocked(shards=2)
+    given = blocked()
     whole = evaluate(trained(), x, y, given, RADII)
     wrong = [tasks.Finding("apgd_t linf 0.0", [0, 1], [tasks.Outcome.BROKEN] * 2, 1, 0.0)]
     assert evaluate(trained(), x, y, given, RADII, known=wrong).attacks == whole.attacks
@@ -125,81 +125,147 @@ def record(whole):
     return json.dumps(content)
 
 
-def said(whole):
-    """The job's log."""
-    return Path(whole.log).read_text()
+def clear():
+    """Takes away what was made, but for the cache."""
+    for name in ("records", "shards", "logs"):
+        shutil.rmtree(name, ignore_errors=True)
 
 
-def alone(whole, monkeypatch, tmp_path):
-    """The record of one job that does it all, with a cache of its own."""
+@pytest.fixture
+def alone(evaluation, monkeypatch, tmp_path):
+    """The record of one job that does it all, without blocks that are kept, in a cache of its own."""
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "other"))
-    assert whole.run() == "made"
+    with monkeypatch.context() as patch:
+        patch.setattr("mngac.evaluation.stage.findings", lambda *given: ())
+        assert evaluation[0].run() == "made"
     monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "cache"))
-    text = record(whole)
-    Path(whole.outputs["record"]).unlink()
-    Path(whole.log).unlink()
+    text = record(evaluation[0])
+    clear()
     return text
 
 
-def test_a_sharded_record_is_the_unsharded_one(evaluation, monkeypatch, tmp_path):
+@pytest.fixture
+def attacks_nothing(monkeypatch):
+    """From when it is called, an attack is a failure."""
+    return lambda: monkeypatch.setattr(tasks.Runner, "run", lambda self, task: pytest.fail(f"{task.name} was run"))
+
+
+def test_a_sharded_record_is_the_unsharded_one(evaluation, alone, attacks_nothing):
     whole, shards = evaluation
-    wanted = alone(whole, monkeypatch, tmp_path)
     assert [shard.run() for shard in shards] == ["made"] * 3
-    monkeypatch.setattr(tasks.Runner, "run", lambda self, task: pytest.fail(f"{task.name} was run again"))
+    attacks_nothing()
     assert whole.run() == "made"
-    assert record(whole) == wanted and '"shards"' not in wanted and '"block": 6' in wanted
+    assert record(whole) == alone and '"shards"' not in alone and '"block": 6' in alone
+    assert [Path(shard.outputs["receipt"]).read_text() for shard in shards] == [f"{s.command}\n" for s in shards]
 
 
-def test_another_number_of_shards_is_the_same_evaluation(evaluation):
+def test_one_job_that_does_it_all_keeps_each_block(evaluation, alone, attacks_nothing, tmp_path):
     whole, shards = evaluation
+    whole.run()
+    assert record(whole) == alone
+    cache = Cache(tmp_path / "cache")
+    shutil.rmtree(cache.folder(key_of(whole.key_parts())))
+    clear()
+    attacks_nothing()
+    assert [shard.run() for shard in shards] == ["cached"] * 3
+    whole.run()
+    assert record(whole) == alone
+
+
+def with_shards(count):
+    """The parameters with another number of shards."""
     raw = small(methods=("nat",), epochs=5)
-    raw["evaluation"]["apgd"] |= {"block": 6, "batch_size": 4}
-    assert job(parse(raw), "evaluate", **WHO).key_parts() == whole.key_parts()
-    assert len({json.dumps(shard.key_parts()) for shard in shards}) == 3
+    raw["evaluation"]["apgd"] |= {"block": 6, "batch_size": 4, "shards": count}
+    return parse(raw)
 
 
-def damage(path):
-    path.write_text(path.read_text()[:-40])
-
-
-def of_another(path):
-    path.write_text(path.read_text().replace('"key": "', '"key": "0'))
-
-
-def empty(path):
-    path.write_text(json.dumps({"schema": 1, "key": json.loads(path.read_text())["key"], "findings": [{}]}))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        (lambda path: path.unlink(), "2 of 3 shards are there; the rest is"),
-        (damage, "2-of-3.json: Unterminated string"),
-        (of_another, "2-of-3.json: of another evaluation"),
-        (empty, "2-of-3.json: found no findings in it"),
-    ],
-    ids=["missing", "damaged", "of another evaluation", "empty"],
-)
-def test_what_a_shard_does_not_bring_is_attacked_by_the_evaluation(evaluation, monkeypatch, tmp_path, spoil, told):
+def test_other_shards_take_up_what_the_first_ones_have_finished(evaluation, alone, monkeypatch):
     whole, shards = evaluation
-    wanted = alone(whole, monkeypatch, tmp_path)
+    shards[0].run()  # blocks 0 and 3 of 4
+    ran = []
+    run_task = tasks.Runner.run
+    monkeypatch.setattr(tasks.Runner, "run", lambda self, task: (ran.append(task.block), run_task(self, task))[1])
+    other = with_shards(2)
+    for name in ("1-of-2", "2-of-2"):
+        job(other, "evaluate_shard", **WHO, shard=name).run()
+    assert set(ran) == {(6, 12), (12, 18)}
+    again = job(other, "evaluate", **WHO)
+    assert again.key_parts() == whole.key_parts()
+    again.run()
+    assert record(again) == alone
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_block_that_the_cache_lost_is_attacked_again(evaluation, alone, monkeypatch, tmp_path, how):
+    whole, shards = evaluation
     for shard in shards:
         shard.run()
-    spoil(Path(shards[1].outputs["findings"]))
+    cache = Cache(tmp_path / "cache")
+    (entry,) = [e for e in cache.entries() if e.name == "evaluate_block digits nat 0 apgd standard 2"]
+    if how == "gone":
+        shutil.rmtree(entry.folder)
+    else:
+        path = entry.folder / "findings.json"
+        path.write_text(path.read_text().replace('"broken"', '"held"', 1))
+    ran = []
+    run_task = tasks.Runner.run
+    monkeypatch.setattr(tasks.Runner, "run", lambda self, task: (ran.append(task.block), run_task(self, task))[1])
     whole.run()
-    assert record(whole) == wanted
-    (line,) = [line for line in said(whole).splitlines() if "attacked here" in line]
-    assert told in line
+    assert record(whole) == alone and set(ran) == {(12, 18)}
 
 
-def test_shards_of_a_record_that_is_known_have_nothing_to_do(evaluation, monkeypatch):
+def test_what_lies_in_the_workspace_changes_no_record(evaluation, alone):
     whole, shards = evaluation
-    whole.run()
-    monkeypatch.setattr(tasks.Runner, "run", lambda self, task: pytest.fail(f"{task.name} was run again"))
     for shard in shards:
         shard.run()
-        assert "nothing to do, the whole evaluation is in the cache" in said(shard)
-        assert json.loads(Path(shard.outputs["findings"]).read_text())["findings"] == []
+        Path(shard.outputs["receipt"]).write_text('{"findings": [{"outcomes": ["held"]}]}')
+    whole.run()
+    assert record(whole) == alone
+
+
+def test_shards_of_a_record_that_is_known_need_nothing_but_the_cache(evaluation, tmp_path, monkeypatch):
+    """Not torch, and not the device: the blocks may be gone, and the machine have no GPU."""
+    whole, shards = evaluation
+    whole.run()
+    for entry in Cache(tmp_path / "cache").entries():
+        if entry.name.startswith("evaluate_block"):
+            shutil.rmtree(entry.folder)
+    monkeypatch.setattr("mngac.pipeline.jobs.computing", lambda *given: pytest.fail("a device was asked for"))
+    assert [shard.run() for shard in shards] == ["cached"] * 3
+    assert "cached, nothing is left to do" in Path(shards[0].log).read_text()
+
+
+def test_a_shard_without_a_block_needs_no_device_either(evaluation, monkeypatch):
+    monkeypatch.setattr("mngac.pipeline.jobs.computing", lambda *given: pytest.fail("a device was asked for"))
+    assert job(with_shards(9), "evaluate_shard", **WHO, shard="7-of-9").run() == "cached"
+
+
+def test_a_stopped_shard_goes_on_where_it_was(evaluation, alone, monkeypatch):
+    whole, shards = evaluation
+    run_task, ran = tasks.Runner.run, []
+
+    def stop_at_the_fourth(self, task):
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        ran.append((task.name, task.positions))
+        return run_task(self, task)
+
+    monkeypatch.setattr(tasks.Runner, "run", stop_at_the_fourth)
+    with pytest.raises(Stopped, match="what was finished is saved, and the same command resumes from there"):
+        shards[0].run()
+    first = list(ran)
+    monkeypatch.setattr(tasks.Runner, "run", lambda self, task: (ran.append(task), run_task(self, task))[1])
+    for each in shards:
+        each.run()
+    assert not {name for name, _ in first} & {task.name for task in ran[3:]}
+    whole.run()
+    assert record(whole) == alone
+
+
+def test_a_shards_log_says_how_many_images_its_shares_are_of(evaluation):
+    _, shards = evaluation
+    shards[1].run()
+    assert " % of 6 images correct" in Path(shards[1].log).read_text()
 
 
 @pytest.mark.parametrize(
@@ -236,20 +302,48 @@ def test_a_shard_that_there_is_not_is_refused(shards, line):
     assert str(refused.value) == line
 
 
+def sharded(folder, **changes):
+    """A workspace whose evaluations are shared by two jobs."""
+    raw = small(methods=("nat",))
+    raw["evaluation"]["apgd"] |= {"block": 5, "shards": 2, "batch_size": 4, **changes}
+    made = workspace(folder, raw)
+    run(made, "git", "init", "-q")
+    return made
+
+
+def record_in(folder):
+    """The record's bytes but for times."""
+    content = json.loads((folder / "records/digits/nat/seed0/apgd-standard.json").read_text())
+    del content["timing"]
+    return json.dumps(content)
+
+
+TABLE = "results/tables/metrics-apgd-standard.json"
+
+
 @pytest.mark.slow
 def test_snakemake_scatters_and_gathers_and_dvc_gives_the_same_record(tmp_path):
-    raw = small(methods=("nat",), epochs=5)
-    raw["evaluation"]["apgd"] |= {"block": 5, "shards": 2, "batch_size": 4}
-    records = []
-    for name, command in (
-        ("scattered", ("snakemake", "--cores", "2", "results/tables/metrics-apgd-standard.json")),
-        ("one", ("dvc", "repro", "evaluate")),
-    ):
-        folder = workspace(tmp_path / name, raw)
-        run(folder, "git", "init", "-q")
-        run(folder, *command)
-        path = folder / "records/digits/nat/seed0/apgd-standard.json"
-        content = json.loads(path.read_text())
-        assert len(list(folder.glob("shards/**/*.json"))) == (2 if name == "scattered" else 0)
-        records.append({key: value for key, value in content.items() if key != "timing"})
-    assert records[0]["attacks"] == records[1]["attacks"] and records[0] == records[1]
+    scattered, one = sharded(tmp_path / "scattered"), sharded(tmp_path / "one")
+    done = run(scattered, "snakemake", "--cores", "2", TABLE)
+    assert done.stderr.count("rule evaluate_shard:") == 2
+    assert not list(scattered.glob("shards/**/*.txt"))
+    run(one, "dvc", "repro", "metrics")
+    assert record_in(scattered) == record_in(one)
+    for folder in (scattered, one):
+        assert "Nothing to be done" in (done := run(folder, "snakemake", "-n", TABLE)).stdout, done.stdout
+
+
+@pytest.mark.slow
+def test_a_finished_evaluation_is_not_shared_anew(tmp_path):
+    folder = sharded(tmp_path / "w")
+    run(folder, "dvc", "repro", "metrics")
+    for name in (".mngac", ".snakemake", "shards", "logs"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    assert "Nothing to be done" in (done := run(folder, "snakemake", "-n", TABLE)).stdout, done.stdout
+    raw = yaml.safe_load((folder / "params.yaml").read_text())
+    raw["evaluation"]["apgd"]["shards"] = 3
+    write_params(folder, raw)
+    shutil.rmtree(folder / "records")
+    run(folder, "snakemake", "--cores", "2", "records/digits/nat/seed0/apgd-standard.json")
+    logs = [path.read_text() for path in folder.glob("logs/evaluate_shard/*.log")]
+    assert len(logs) == 3 and all("cached, nothing is left to do" in text for text in logs)

@@ -96,7 +96,7 @@ def by_command(engine):
 
 def one_after_another(ours):
     """The jobs of DVC, which runs them so: those that share another's work are that one's."""
-    return [job for job in ours if not job.stage.shared]
+    return [job for job in ours if not job.stage.shares]
 
 
 def test_the_three_have_the_same_jobs(expanded):
@@ -117,7 +117,7 @@ def test_each_job_has_the_same_wildcards(expanded):
         assert {**known, **rule["wildcards"]} == job.wildcards
         semi = job.stage.name == "evaluate" and job.wildcards["method"] in job.params.run.semi_methods
         name = f"{job.stage.name}_semi" if semi else job.stage.name
-        assert job.stage.shared or stage["name"] == (f"{name}@{job.name}" if job.wildcards else name)
+        assert job.stage.shares or stage["name"] == (f"{name}@{job.name}" if job.wildcards else name)
 
 
 def test_each_job_has_the_same_outputs(expanded):

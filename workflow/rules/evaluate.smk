@@ -1,10 +1,12 @@
 rule evaluate_shard:
     input:
-        stamp=".mngac/stamps/evaluate_shard/{dataset}-{method}-{seed}-{suite}-{profile}-{shard}.json",
+        stamp=".mngac/stamps/evaluate/{dataset}-{method}-{seed}-{suite}-{profile}.json",
         data="data/{dataset}.safetensors",
         classifier="trained/{dataset}/{method}/seed{seed}/classifier.safetensors",
+        training="trained/{dataset}/{method}/seed{seed}/train.json",
     output:
-        "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.json",
+        # What was found is in the cache: the evaluation only waits for these.
+        temp("shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.txt"),
     log:
         "logs/evaluate_shard/{dataset}-{method}-{seed}-{suite}-{profile}-{shard}.log",
     threads: cores_of("evaluate_shard")

@@ -26,6 +26,9 @@ CLASSES: dict[str, Any] = {
 TRUST = 1e-3
 
 
+NOWHERE = "no image of the evaluation, or of its block, is put in another class, so there is nowhere to start from"
+
+
 def attack(classifier: Classifier, x: Tensor, y: Tensor, target: Target, config: AttackConfig) -> Tensor:
     """Brendel et al. 2019, algorithm 1.
 
@@ -53,7 +56,7 @@ def starting_points(classifier: Classifier, x: Tensor, y: Tensor, target: Target
     distances = torch.cdist(x.flatten(1), images.flatten(1), p=LP[target.norm].p)
     same = target.pool.predictions.to(x.device)[None] == y[:, None]
     if same.all(1).any():
-        raise ValueError("no image of the evaluation is put in another class, so there is nowhere to start from")
+        raise ValueError(NOWHERE)
     # What was predicted in the evaluation's own batches may be rounded otherwise in this one: a point that turns out to
     # be of the image's own class gives way to the next nearest.
     ranked = distances.masked_fill(same, torch.inf).argsort(1)
@@ -64,5 +67,5 @@ def starting_points(classifier: Classifier, x: Tensor, y: Tensor, target: Target
         if not useless.any():
             return points
         if (rank[useless] + 1 >= len(images)).any():
-            raise ValueError("no image of the evaluation is put in another class, so there is nowhere to start from")
+            raise ValueError(NOWHERE)
         rank = rank + useless.long()
