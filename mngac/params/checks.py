@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from mngac.params.errors import ParamsError, listed, shown
-from mngac.params.inheritance import resolved
+from mngac.params.inheritance import OVER, resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
 from mngac.params.sections import DataConfig, Params
@@ -28,7 +28,10 @@ def load(path: str = "params.yaml") -> Params:
     Raises:
         ParamsError: one line on the first thing that is wrong.
     """
-    return parse(read(path))
+    raw = read(path)
+    if isinstance(raw, dict) and OVER in raw:
+        raise ParamsError(f"{path}: found {OVER}, so it holds only what differs; allowed: a whole file: mngac use {path}")
+    return parse(raw)
 
 
 def parse(raw: object) -> Params:

@@ -9,6 +9,8 @@ from mngac.params.types import Closed
 from mngac.params.yaml_file import key_path
 
 KEY = "like"
+OVER = "over"
+"""The key by which a file says that it is an overlay (mngac/params/overlay.py)."""
 DESCRIPTION = "The entry beside this one whose keys hold here, too, but for those stated here; chains are allowed."
 
 

@@ -32,8 +32,13 @@ def code_digest(modules: Iterable[str]) -> str:
     Raises:
         FileNotFoundError: for a module that does not exist.
     """
+    return _digest(frozenset(module.partition(":")[0] for module in modules))
+
+
+@functools.cache
+def _digest(modules: frozenset[str]) -> str:
     digest = hashlib.sha256()
-    for module in sorted(_closure(frozenset(module.partition(":")[0] for module in modules))):
+    for module in sorted(_closure(modules)):
         digest.update(f"{module}\n{_stripped(module)}\n".encode())
     return digest.hexdigest()
 
@@ -94,7 +99,7 @@ def _stripped(module: str) -> str:
 
 def forget() -> None:
     """Lets files of code be read anew: they may have changed since."""
-    for kept in (_closure, _tree, _stripped, _imports):
+    for kept in (_digest, _closure, _tree, _stripped, _imports):
         kept.cache_clear()
 
 

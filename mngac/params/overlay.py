@@ -1,0 +1,64 @@
+"""Overlays: files of params/ that hold only what differs from params.yaml, and say so in their key `over`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mngac.params.checks import load, parse
+from mngac.params.errors import ParamsError, shown
+from mngac.params.inheritance import OVER, merged
+from mngac.params.sections import Params
+from mngac.params.yaml_file import read
+
+BASE = "params.yaml"
+"""What every overlay lies over: the one source of truth."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """An overlay over params.yaml: both raw contents, and the checked whole."""
+
+    base: dict[str, Any]
+    whole: dict[str, Any]
+    params: Params
+
+
+def is_overlay(path: str) -> bool:
+    """Whether a file says that it lies over params.yaml; any other is a whole params.yaml.
+
+    Raises:
+        ParamsError: for a file that is missing, or no YAML.
+    """
+    raw = read(path)
+    return isinstance(raw, dict) and OVER in raw
+
+
+def laid(path: str, base: str = BASE) -> Laid:
+    """An overlay laid over params.yaml: key by key, lists replaced.
+
+    Raises:
+        ParamsError: for a file that is no overlay, is wrong, or gives a wrong whole; one line that names it.
+    """
+    raw = read(path)
+    if not isinstance(raw, dict) or OVER not in raw:
+        raise ParamsError(f"{path}: found no key {OVER}; allowed: what differs from {BASE}, and the line `{OVER}: {BASE}`")
+    if raw[OVER] != BASE:
+        raise ParamsError(f"{path}: {OVER}: found {shown(raw[OVER])}; allowed: {BASE}")
+    load(base)  # what is wrong there is not the overlay's
+    below = read(base)
+    assert isinstance(below, dict)
+    whole = merged(below, {key: value for key, value in raw.items() if key != OVER})
+    try:
+        return Laid(below, whole, parse(whole))
+    except ParamsError as error:
+        raise ParamsError(f"{path}: {error.in_full}") from None
+
+
+def whole(path: str) -> Params:
+    """The parameters of a file: of a whole one, or of params.yaml with an overlay laid over it.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong.
+    """
+    return laid(path).params if is_overlay(path) else load(path)

@@ -1,0 +1,1 @@
+"""What a run will take before anyone pays: jobs, hits, work, hours, space. Computes nothing, and loads without torch."""
