@@ -95,6 +95,17 @@ def _add_released_commands(commands: argparse._SubParsersAction[Parser]) -> None
         parser.add_argument("--out", required=True, help=out)
 
 
+def _add_planning_commands(commands: argparse._SubParsersAction[Parser]) -> None:
+    use = commands.add_parser("use", help="lay a file of params/ over params.yaml, and say what changed")
+    use.add_argument("file", metavar="FILE", help="what differs from params.yaml, such as params/paper.yaml")
+    plan = commands.add_parser("plan", help="what a run will take: jobs, hits, work, hours, disk, memory")
+    plan.add_argument("--params", default=argparse.SUPPRESS, help="a params.yaml, or a file that lies over it")
+    plan.add_argument("--card", help="h200, h100, a100, l40s, rtx4090, or cpu (default: by run.device, h200 or cpu)")
+    plan.add_argument("--utilisation", type=_share, default=0.3, help="share of its peak that a card not measured reaches")
+    plan.add_argument("--gpus", type=_count, default=1, help="cards, or cores of the CPU, at once (default: 1)")
+    plan.add_argument("--price", type=_price, help="of a card and hour, in any currency")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = Parser(prog="mngac", description=__doc__.splitlines()[0])
@@ -119,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--step", type=int, help="counted from 0 (default: the first that goes wrong)")
     explain = commands.add_parser("explain", help="a stage's key, its parts, hit or miss, and which part changed")
     _add_stages(explain.add_subparsers(dest="stage", required=True, metavar="stage"), optional={})
+    _add_planning_commands(commands)
     cache = commands.add_parser("cache", help="look at or clear the artifact cache")
     actions = cache.add_subparsers(dest="action", required=True, metavar="action")
     actions.add_parser("list", help="what is in the cache")
@@ -142,6 +154,18 @@ def _minutes(text: str) -> float:
 
 def _days(text: str) -> float:
     return _number(text, "days, from 0", lambda days: 0 <= days < 1e6)
+
+
+def _share(text: str) -> float:
+    return _number(text, "a share above 0, up to 1", lambda share: 0 < share <= 1)
+
+
+def _price(text: str) -> float:
+    return _number(text, "a price, from 0", lambda price: 0 <= price < 1e6)
+
+
+def _count(text: str) -> int:
+    return int(_number(text, "a whole number from 1", lambda count: 1 <= count < 1e6 and count == int(count)))
 
 
 def _number(text: str, allowed: str, fits: Callable[[float], bool]) -> float:
@@ -315,6 +339,27 @@ def explain(arguments: argparse.Namespace) -> None:
         print("\n".join(f"  {line}" for line in differences(nearest.about["parts"], parts)))
 
 
+def use(arguments: argparse.Namespace) -> None:
+    """Lays a file over params.yaml, and prints each value that changed."""
+    from mngac.planning.use import use
+
+    changed = use(arguments.file)
+    print("\n".join(changed) if changed else f"{visible(arguments.file)}: params.yaml says all of it already")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Prints what a run will take."""
+    from mngac.params.overlay import is_overlay, whole
+    from mngac.planning.cards import choice_of
+    from mngac.planning.page import text
+    from mngac.planning.plan import plan
+
+    params = whole(arguments.params)
+    choice = choice_of(params.run.device, arguments.card, arguments.utilisation, arguments.gpus, arguments.price)
+    name = visible(arguments.params)
+    print(text(plan(params, choice), f"{name} over params.yaml" if is_overlay(arguments.params) else name), end="")
+
+
 def cache(arguments: argparse.Namespace) -> None:
     """Lists or prunes the cache, or carries entries from one to another."""
     import time
@@ -396,6 +441,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "tune": tune,
     "replay": replay,
     "explain": explain,
+    "use": use,
+    "plan": plan,
     "cache": cache,
     "schema": schema,
     "suites": suites,

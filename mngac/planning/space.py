@@ -1,0 +1,80 @@
+"""Room that a run takes on the disk and in memory: of what it keeps to the byte, of what it computes with roughly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mngac.pipeline.jobs import Job
+from mngac.planning.networks import Network
+from mngac.planning.steps import Step
+from mngac.planning.work import Worker
+
+COPIES = 2
+"""Of every output: one in the workspace, one in the cache."""
+CHECKPOINTS = 2
+"""Of a training: the last, and the one before it."""
+NUMBER = 4
+"""Bytes of a float32."""
+PLACE = 7
+"""Bytes of an image's index in a record, as text."""
+KEPT = 4
+"""Numbers that a pass keeps for its gradient, for each that a convolution gives out: as was measured (docs/scaling.md)."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes."""
+
+    disk: float = 0.0
+    """Of a job's outputs, once."""
+    checkpoints: float = 0.0
+    """While it trains."""
+    memory: float = 0.0
+    """Of the device, at its peak; rough."""
+
+
+def _bytes(net: Network) -> float:
+    return NUMBER * (net.weights + net.statistics)
+
+
+def of(worker: Worker, job: Job) -> Space:
+    """The room that a job takes.
+
+    Raises:
+        Unknown: for a model or data set of one's own.
+    """
+    name = job.stage.name
+    if name == "data":
+        return Space(disk=worker.images_of(job).bytes)
+    if name == "pseudo_label":
+        return Space(disk=8 * worker.images_of(job).unlabelled)
+    if name in ("train", "train_semi"):
+        return _training(worker, job)
+    if name == "evaluate":
+        return _evaluation(worker, job)
+    return Space()
+
+
+def _training(worker: Worker, job: Job) -> Space:
+    step, training, images = worker.step(job), worker.training(job), worker.images_of(job)
+    learned = _bytes(step.classifier) + (_bytes(step.generator) if step.config.kind == "mng_ac" else 0)
+    number = 2 if training.precision.on(worker.device) == "bfloat16" else NUMBER
+    passes = number * KEPT * training.batch_size * step.classifier.activations * _views(step)
+    held = images.train * images.channels * images.size**2
+    return Space(learned, CHECKPOINTS * 2 * learned, 3 * learned + passes + held)
+
+
+def _evaluation(worker: Worker, job: Job) -> Space:
+    net, suite = worker.classifier(job), worker.params.evaluation[job.wildcards["suite"]]
+    available = worker.images_of(job).split(worker.params.run.split)
+    n = min(suite.n or available, available)
+    passes = NUMBER * KEPT * suite.batch_size * net.activations
+    return Space(n * (len(suite.attacks) + 1 + PLACE), memory=_bytes(net) + passes)
+
+
+def _views(step: Step) -> int:
+    """Passes whose activations a loss keeps at once."""
+    if step.config.kind == "stochastic":
+        return 1 + bool(step.config.beta) * (1 + (step.config.noise == "gaussian"))
+    return {"trades": 2, "average": len(step.norms), "mng_ac": 3}.get(step.config.kind, 1)
+

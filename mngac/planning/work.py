@@ -1,0 +1,154 @@
+"""The work of a job: operations, passes, and in which precision; None where it cannot be known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mngac.params.sections import Params, Training
+from mngac.pipeline.jobs import Job
+from mngac.planning.attacks import ON_THE_HOST, at_most
+from mngac.planning.images import Images
+from mngac.planning.networks import Network, network, noise_generator
+from mngac.planning.standing import Known
+from mngac.planning.steps import Step, diagnostics, monitor, of_a_step
+
+TF32 = "tf32"
+"""What attacks of evaluations run in on CUDA, by torch's default (docs/gpu.md)."""
+
+
+class Unknown(Exception):  # noqa: N818
+    """Why the work of a job cannot be known, in a few words."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job computes."""
+
+    flops: float
+    """Operations, as expected."""
+    most: float
+    """Operations at most: every image withstands every attack."""
+    forward: float
+    """Operations of one image's forward pass, the unit of forward-equivalents."""
+    precision: str
+    counted: float = 0.0
+    """Of a training's operations those that its train.json will count as `flops`."""
+    on_the_host: bool = False
+    """Whether its time also goes into a loop on the processor, which is no pass."""
+
+    @property
+    def passes(self) -> float:
+        """Forward-equivalents: forward passes of one image that the operations are worth."""
+        return self.flops / self.forward if self.forward else 0.0
+
+
+class Worker:
+    """Foretells the work of a run's jobs.
+
+    Args:
+        params: the run's.
+        images: of each data set; None where they are not known.
+        known: what records say of evaluations.
+        device: `cpu` or `cuda`.
+    """
+
+    def __init__(self, params: Params, images: dict[str, Images | None], known: Known, device: str):
+        self.params, self.images, self.known, self.device = params, images, known, device
+        self._of: dict[str, Callable[[Job], Work]] = {
+            "train": self._training,
+            "train_semi": self._training,
+            "pseudo_label": self._labels,
+            "evaluate": self._evaluation,
+        }
+
+    def of(self, job: Job) -> Work | None:
+        """The job's work; None for a stage that is not counted: files, tables, figures.
+
+        Raises:
+            Unknown: for a model, method, attack or data set of one's own.
+        """
+        found = self._of.get(job.stage.name)
+        return found(job) if found else None
+
+    def classifier(self, job: Job) -> Network:
+        """The network that a job trains or asks.
+
+        Raises:
+            Unknown: for a model of one's own, or images of unknown number or shape.
+        """
+        images = self.images_of(job)
+        model = self.params.methods[job.wildcards["method"]].model or self.training(job).model
+        found = network(model, images.classes, images.channels, images.size)
+        if found is None:
+            raise Unknown(f"the model {model}")
+        return found
+
+    def images_of(self, job: Job) -> Images:
+        """The images of a job's data set.
+
+        Raises:
+            Unknown: where their number and shape are not known before its tensor file is made.
+        """
+        dataset = job.wildcards["dataset"]
+        images = self.images[dataset]
+        if images is None:
+            raise Unknown(f"the data set {dataset}, before: mngac data --dataset {dataset}")
+        return images
+
+    def training(self, job: Job) -> Training:
+        """The section `training` of a job's data set."""
+        return self.params.training_for(job.wildcards["dataset"])
+
+    def step(self, job: Job) -> Step:
+        """A step of a job's training."""
+        images, config = self.images_of(job), self.params.methods[job.wildcards["method"]]
+        generator = noise_generator(images.channels, images.size, bool(config.input_dependent))
+        return Step(config, self.training(job).attack, self.classifier(job), generator)
+
+    def _training(self, job: Job) -> Work:
+        images, training, step = self.images_of(job), self.training(job), self.step(job)
+        taken = training.epochs * steps_of_an_epoch(training, images.train, semi=job.stage.name == "train_semi")
+        one = of_a_step(step)
+        if one is None:
+            raise Unknown(f"the kind of method {step.config.kind}")
+        seen = taken * training.batch_size if one else 0
+        counted = seen * one
+        watched = min(training.monitor.images, images.validation) * training.epochs if one else 0
+        looks = watched * monitor(step.classifier, training.attack, training.monitor.steps)
+        total = counted + seen * diagnostics(step) + looks
+        return Work(total, total, step.classifier.forward, training.precision.on(self.device), counted)
+
+    def _labels(self, job: Job) -> Work:
+        """A pass over the unlabelled images, and one over those for validation."""
+        images, forward = self.images_of(job), self.classifier(job).forward
+        flops = float(forward * (images.unlabelled + images.validation))
+        return Work(flops, flops, forward, self._plain)
+
+    def _evaluation(self, job: Job) -> Work:
+        """Every attack's passes, and for each image that it sees one that judges it; the clean pass."""
+        images, forward, w = self.images_of(job), self.classifier(job).forward, job.wildcards
+        suite = self.params.evaluation[w["suite"]]
+        available = images.split(self.params.run.split)
+        n = min(suite.n or available, available)
+        shares = self.known.of(w["dataset"], w["suite"], suite, images.classes).shares
+        expected = most = float(n)
+        for config, share in zip(suite.attacks, shares, strict=True):
+            passes = at_most(config, images.classes)
+            if passes is None:
+                raise Unknown(f"the attack {config.attack}")
+            every = n * (passes.forward + passes.backward + 1)
+            expected, most = expected + share * every, most + every
+        host = any(config.attack in ON_THE_HOST for config in suite.attacks)
+        return Work(expected * forward, most * forward, forward, self._plain, on_the_host=host)
+
+    @property
+    def _plain(self) -> str:
+        """The precision of what no training sets."""
+        return "float32" if self.device == "cpu" else TF32
+
+
+def steps_of_an_epoch(training: Training, images: int, semi: bool) -> int:
+    """Batches of an epoch over so many labelled images, as mngac/training/plan.py has them."""
+    stated = training.semi.steps_per_epoch if semi else None
+    return stated or training.steps_per_epoch or -(-images // training.batch_size)
