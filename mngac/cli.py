@@ -101,7 +101,9 @@ def _add_planning_commands(commands: argparse._SubParsersAction[Parser]) -> None
     plan = commands.add_parser("plan", help="what a run will take: jobs, hits, work, hours, disk, memory")
     plan.add_argument("--params", default=argparse.SUPPRESS, help="a params.yaml, or a file that lies over it")
     plan.add_argument("--card", help="h200, h100, a100, l40s, rtx4090, or cpu (default: by run.device, h200 or cpu)")
-    plan.add_argument("--utilisation", type=_share, default=0.3, help="share of its peak that a card not measured reaches")
+    plan.add_argument(
+        "--utilisation", type=_share, default=0.3, help="share of its peak that a card reaches (default: 0.3)"
+    )
     plan.add_argument("--gpus", type=_count, default=1, help="cards, or cores of the CPU, at once (default: 1)")
     plan.add_argument("--price", type=_price, help="of a card and hour, in any currency")
 

@@ -30,7 +30,7 @@ def load(path: str = "params.yaml") -> Params:
     """
     raw = read(path)
     if isinstance(raw, dict) and OVER in raw:
-        raise ParamsError(f"{path}: found {OVER}, so it holds only what differs; allowed: a whole file: mngac use {path}")
+        raise ParamsError(f"{path}: found {OVER}: it holds what differs alone; allowed: a whole file; mngac use {path}")
     return parse(raw)
 
 

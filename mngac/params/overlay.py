@@ -42,7 +42,7 @@ def laid(path: str, base: str = BASE) -> Laid:
     """
     raw = read(path)
     if not isinstance(raw, dict) or OVER not in raw:
-        raise ParamsError(f"{path}: found no key {OVER}; allowed: what differs from {BASE}, and the line `{OVER}: {BASE}`")
+        raise ParamsError(f"{path}: found no key {OVER}; allowed: `{OVER}: {BASE}`, and what differs from it")
     if raw[OVER] != BASE:
         raise ParamsError(f"{path}: {OVER}: found {shown(raw[OVER])}; allowed: {BASE}")
     load(base)  # what is wrong there is not the overlay's

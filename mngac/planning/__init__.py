@@ -1,1 +1,1 @@
-"""What a run will take before anyone pays: jobs, hits, work, hours, space. Computes nothing, and loads without torch."""
+"""What a run will take, before anyone pays: jobs, hits, work, hours, space. Computes nothing; loads without torch."""

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from mngac.params.errors import ParamsError, listed, shown
-from mngac.pipeline.device import device_type
+from mngac.pipeline.device import decided
 from mngac.pipeline.fingerprint import ROOT
 
 CPU = "cpu"
@@ -57,8 +57,7 @@ def choice_of(device: str, card: str | None, utilisation: float, gpus: int, pric
     Raises:
         ParamsError: for a card that nothing is known of.
     """
-    here = device if device != "auto" else device_type(device)
-    chosen = card or (CPU if here == CPU else next(iter(sheets())))
+    chosen = card or (CPU if decided(device) == CPU else next(iter(sheets())))
     if chosen != CPU and chosen not in sheets():
         raise ParamsError(f"--card: found {shown(chosen)}; allowed: {listed([*sheets(), CPU], chosen)}")
     return Choice(chosen, utilisation, gpus, price)

@@ -12,6 +12,7 @@ from pathlib import Path
 from mngac.params.errors import UserError
 from mngac.params.sections import DataConfig
 
+SPLITS = ("train", "validation", "unlabelled", "test")
 BESIDE = 16
 """Bytes that a tensor file keeps of an image beside its pixels: label and index."""
 
@@ -89,15 +90,12 @@ def read(path: Path) -> Images:
     """
     from safetensors import SafetensorError, safe_open
 
-    again = "delete it and run the data stage again"
+    again, wanted = "delete it and run the data stage again", {name: f"{name}.images" for name in SPLITS}
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {})["mngac"])
-            shapes = {name: file.get_slice(f"{name}.images").get_shape() for name in Images.__annotations__ if name in SPLITS}
+            shapes = {name: file.get_slice(tensor).get_shape() for name, tensor in wanted.items()}
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: no tensor file of a data set; {again}") from error
     counts = {name: shape[0] for name, shape in shapes.items()}
     return Images(**counts, channels=shapes["test"][1], size=shapes["test"][2], classes=len(about["classes"]))
-
-
-SPLITS = ("train", "validation", "unlabelled", "test")

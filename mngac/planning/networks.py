@@ -105,7 +105,8 @@ def _resnet_50(name: str, classes: int, channels: int, size: int) -> Network:
     for stage, (width, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3))):
         for block in range(blocks):
             before, size = size, _halved(size) if stage and not block else size
-            for kernel, given, made, at in ((1, inputs, width, before), (3, width, width, size), (1, width, 4 * width, size)):
+            bottleneck = ((inputs, width, 1, before), (width, width, 3, size), (width, 4 * width, 1, size))
+            for given, made, kernel, at in bottleneck:
                 net.convolve(given, made, kernel, at)
                 net.normalise(made)
             if not block:

@@ -81,8 +81,8 @@ class Plan:
 
     def largest(self, stages: Iterable[str]) -> Line | None:
         """The job of some stages that takes most of a device's memory, of what is left."""
-        lines = [line for line in self.lines if line.left and line.found.job.stage.name in [*stages] and line.space.memory]
-        return max(lines, key=lambda line: line.space.memory, default=None)
+        mine = [line for line in self.lines if line.left and line.found.job.stage.name in {*stages}]
+        return max((line for line in mine if line.space.memory), key=lambda line: line.space.memory, default=None)
 
 
 def plan(params: Params, choice: Choice) -> Plan:

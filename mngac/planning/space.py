@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mngac.pipeline.jobs import Job
 from mngac.planning.networks import Network
 from mngac.planning.steps import Step
-from mngac.planning.work import Worker
+from mngac.planning.work import TRAININGS, Worker
 
 COPIES = 2
 """Of every output: one in the workspace, one in the cache."""
@@ -18,7 +18,9 @@ NUMBER = 4
 PLACE = 7
 """Bytes of an image's index in a record, as text."""
 KEPT = 4
-"""Numbers that a pass keeps for its gradient, for each that a convolution gives out: as was measured (docs/scaling.md)."""
+"""Numbers that a training pass keeps, for each that a convolution gives out: as was measured (docs/scaling.md)."""
+KEPT_ASKED = 2
+"""The same of a pass that an evaluation's attack asks for."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def of(worker: Worker, job: Job) -> Space:
         return Space(disk=worker.images_of(job).bytes)
     if name == "pseudo_label":
         return Space(disk=8 * worker.images_of(job).unlabelled)
-    if name in ("train", "train_semi"):
+    if name in TRAININGS:
         return _training(worker, job)
     if name == "evaluate":
         return _evaluation(worker, job)
@@ -68,7 +70,7 @@ def _evaluation(worker: Worker, job: Job) -> Space:
     net, suite = worker.classifier(job), worker.params.evaluation[job.wildcards["suite"]]
     available = worker.images_of(job).split(worker.params.run.split)
     n = min(suite.n or available, available)
-    passes = NUMBER * KEPT * suite.batch_size * net.activations
+    passes = NUMBER * KEPT_ASKED * suite.batch_size * net.activations
     return Space(n * (len(suite.attacks) + 1 + PLACE), memory=_bytes(net) + passes)
 
 
@@ -77,4 +79,3 @@ def _views(step: Step) -> int:
     if step.config.kind == "stochastic":
         return 1 + bool(step.config.beta) * (1 + (step.config.noise == "gaussian"))
     return {"trades": 2, "average": len(step.norms), "mng_ac": 3}.get(step.config.kind, 1)
-

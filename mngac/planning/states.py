@@ -61,7 +61,7 @@ class Chain:
                 return Foretold(job, before.state, why=before.why)
         try:
             inputs = {name: self.digests[path] if path in self.made else _of_file(path) for name, path in read.items()}
-            entry = self.cache.find(key_of({**job.stated(), "inputs": inputs}))
+            entry = self.cache.find(key_of({**job.here.stated(), "inputs": inputs}))
         except UserError as error:
             return Foretold(job, State.UNKNOWN, why=str(error))
         if entry is None or entry.about["outputs"].keys() != job.outputs.keys():

@@ -1,7 +1,7 @@
 """The operations of a training step, for one image, by kind of method: what mngac/training/cost.py will count.
 
 With F a forward pass and f its first layer: to the image and back takes 2 F; to the weights and back 3 F - f, since
-nobody asks for the image's gradient. Tests hold each kind to the count of a real step. A kind of one's own is not known.
+nobody asks for the image's gradient. Tests hold each kind to the count of a real step. One's own kind is not known.
 """
 
 from __future__ import annotations

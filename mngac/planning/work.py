@@ -13,6 +13,7 @@ from mngac.planning.networks import Network, network, noise_generator
 from mngac.planning.standing import Known
 from mngac.planning.steps import Step, diagnostics, monitor, of_a_step
 
+TRAININGS = ("train", "train_semi")
 TF32 = "tf32"
 """What attacks of evaluations run in on CUDA, by torch's default (docs/gpu.md)."""
 
