@@ -346,7 +346,11 @@ def use(arguments: argparse.Namespace) -> None:
     from mngac.planning.use import use
 
     changed = use(arguments.file)
-    print("\n".join(changed) if changed else f"{visible(arguments.file)}: params.yaml says all of it already")
+    if not changed:
+        print(f"{visible(arguments.file)}: params.yaml says all of it already")
+        return
+    print("\n".join(changed))
+    print(f"params.yaml: {len(changed)} values changed; as it was committed: git restore params.yaml")
 
 
 def plan(arguments: argparse.Namespace) -> None:
