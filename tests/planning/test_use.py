@@ -81,7 +81,9 @@ def test_twice_changes_nothing_more(use, tmp_path):
     assert (tmp_path / "params.yaml").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("text", ["over: params.yaml\nrun: {seeds: []}", "over: params.yaml\nx: 1", "run: {seeds: [1]}"])
+@pytest.mark.parametrize(
+    "text", ["over: params.yaml\nrun: {seeds: []}", "over: params.yaml\nx: 1", "run: {seeds: [1]}"]
+)
 def test_what_would_be_wrong_is_refused_in_one_line_and_nothing_is_written(use, tmp_path, text):
     status, said = use(text)
     assert status == 2 and said.startswith("mngac: over.yaml: ") and said.count("\n") == 1
