@@ -16,7 +16,7 @@ from mngac.planning.plan import Line, Plan
 from mngac.planning.standing import ASSUMED
 from mngac.planning.states import State
 from mngac.planning.steps import EVERY
-from mngac.planning.work import TRAININGS
+from mngac.planning.work import EVALUATIONS, TRAININGS
 
 WIDTH = 100
 DASH = "–"
@@ -134,7 +134,7 @@ def _sums(plan: Plan, units: Units) -> Iterator[str]:
         f"disk: outputs {_size(plan.disk())}, in the workspace and the cache together; checkpoints while {cards} "
         f"train{'s' if choice.gpus == 1 else ''} {_size(plan.checkpoints())}; downloads not counted"
     )
-    for what, stages in (("training", TRAININGS), ("evaluation", ("evaluate",))):
+    for what, stages in (("training", TRAININGS), ("evaluation", EVALUATIONS)):
         line = plan.largest(stages)
         if line:
             yield f"memory, roughly: {_size(line.space.memory)}{_beside(plan, line)} in {what} {line.found.job.name}"
@@ -169,6 +169,8 @@ def _assumptions(plan: Plan) -> Iterator[str]:
         f"memory: {space.KEPT} numbers kept for each that a convolution gives out, in every view of a loss, "
         f"{space.KEPT_ASKED} in an evaluation's attack: fitted to measurements (docs/scaling.md)"
     )
+    if any(line.found.job.stage.shared for line in left):
+        yield "evaluate_shard: under Snakemake; DVC runs no shards, and its evaluations do their work"
     yield from _left_out(left)
 
 

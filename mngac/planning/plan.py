@@ -62,7 +62,8 @@ class Plan:
         ready: dict[str, float] = {}
         for line in self.lines:
             job = line.found.job
-            start = max((ready.get(path, 0.0) for path in job.inputs.values()), default=0.0)
+            read = [*job.inputs.values(), *job.shards.values()]
+            start = max((ready.get(path, 0.0) for path in read), default=0.0)
             ready.update(dict.fromkeys(job.outputs.values(), start + (self.hours_of(line) if line.left else 0.0)))
         return max(ready.values(), default=0.0)
 

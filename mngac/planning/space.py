@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mngac.pipeline.jobs import Job
 from mngac.planning.networks import Network
 from mngac.planning.steps import Step
-from mngac.planning.work import TRAININGS, Worker
+from mngac.planning.work import EVALUATIONS, TRAININGS, Worker
 
 COPIES = 2
 """Of every output: one in the workspace, one in the cache."""
@@ -17,6 +17,8 @@ NUMBER = 4
 """Bytes of a float32."""
 PLACE = 7
 """Bytes of an image's index in a record, as text."""
+FOUND = 16
+"""Bytes of what a shard says of an image under an attack, as text."""
 KEPT = 4
 """Numbers that a training pass keeps, for each that a convolution gives out: as was measured (docs/scaling.md)."""
 KEPT_ASKED = 2
@@ -52,7 +54,7 @@ def of(worker: Worker, job: Job) -> Space:
         return Space(disk=8 * worker.images_of(job).unlabelled)
     if name in TRAININGS:
         return _training(worker, job)
-    if name == "evaluate":
+    if name in EVALUATIONS:
         return _evaluation(worker, job)
     return Space()
 
@@ -68,10 +70,9 @@ def _training(worker: Worker, job: Job) -> Space:
 
 def _evaluation(worker: Worker, job: Job) -> Space:
     net, suite = worker.classifier(job), worker.params.evaluation[job.wildcards["suite"]]
-    available = worker.images_of(job).split(worker.params.run.split)
-    n = min(suite.n or available, available)
     passes = NUMBER * KEPT_ASKED * suite.batch_size * net.activations
-    return Space(n * (len(suite.attacks) + 1 + PLACE), memory=_bytes(net) + passes)
+    of_an_image = FOUND * len(suite.attacks) if "shard" in job.wildcards else len(suite.attacks) + 1 + PLACE
+    return Space(worker.evaluated(job) * of_an_image, memory=_bytes(net) + passes)
 
 
 def _views(step: Step) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mngac.params.errors import UserError
 from mngac.pipeline.cache import Cache, Entry, key_of
 from mngac.pipeline.fingerprint import file_digest
-from mngac.pipeline.jobs import Job
+from mngac.pipeline.jobs import Job, job
 
 
 class State(StrEnum):
@@ -42,31 +42,51 @@ class Chain:
         self.cache = cache
         self.made: dict[str, Foretold] = {}
         """By path: the job that makes it."""
+        self.known: dict[tuple[str, str], Foretold] = {}
+        """By stage and name: what the cache said so far."""
         self.digests: dict[str, str] = {}
         """By path: of what hits give."""
 
-    def foretell(self, job: Job) -> Foretold:
+    def foretell(self, asked: Job) -> Foretold:
         """What the cache says of a job."""
-        found = self._asked(job)
-        for name, path in job.outputs.items():
+        found = self._asked(asked)
+        for name, path in asked.outputs.items():
             self.made[path] = found
             if found.entry:
                 self.digests[path] = found.entry.about["outputs"][name]
         return found
 
-    def _asked(self, job: Job) -> Foretold:
-        read = {name: path for name, path in job.inputs.items() if name not in job.stage.notes}
+    def _asked(self, asked: Job) -> Foretold:
+        """A shard has nothing to do where the cache has the whole evaluation."""
+        if asked.stage.shared and self._kept(whole_of(asked)).state is State.HIT:
+            return Foretold(asked, State.HIT)
+        return self._kept(asked)
+
+    def _kept(self, asked: Job) -> Foretold:
+        """What the cache says of a job's key, looked up once."""
+        place = asked.stage.name, asked.name
+        if place not in self.known:
+            self.known[place] = self._looked_up(asked)
+        return self.known[place]
+
+    def _looked_up(self, asked: Job) -> Foretold:
+        read = {name: path for name, path in asked.inputs.items() if name not in asked.stage.notes}
         for before in (self.made[path] for path in read.values() if path in self.made):
             if before.state is not State.HIT:
-                return Foretold(job, before.state, why=before.why)
+                return Foretold(asked, before.state, why=before.why)
         try:
             inputs = {name: self.digests[path] if path in self.made else _of_file(path) for name, path in read.items()}
-            entry = self.cache.find(key_of({**job.here.stated(), "inputs": inputs}))
+            entry = self.cache.find(key_of({**asked.here.stated(), "inputs": inputs}))
         except UserError as error:
-            return Foretold(job, State.UNKNOWN, why=str(error))
-        if entry is None or entry.about["outputs"].keys() != job.outputs.keys():
-            return Foretold(job, State.TO_MAKE)
-        return Foretold(job, State.HIT, entry)
+            return Foretold(asked, State.UNKNOWN, why=str(error))
+        if entry is None or entry.about["outputs"].keys() != asked.outputs.keys():
+            return Foretold(asked, State.TO_MAKE)
+        return Foretold(asked, State.HIT, entry)
+
+
+def whole_of(shard: Job) -> Job:
+    """The evaluation that a shard is of."""
+    return job(shard.params, "evaluate", **{name: value for name, value in shard.wildcards.items() if name != "shard"})
 
 
 def _of_file(path: str) -> str:

@@ -14,6 +14,7 @@ from mngac.planning.standing import Known
 from mngac.planning.steps import Step, diagnostics, monitor, of_a_step
 
 TRAININGS = ("train", "train_semi")
+EVALUATIONS = ("evaluate", "evaluate_shard")
 TF32 = "tf32"
 """What attacks of evaluations run in on CUDA, by torch's default (docs/gpu.md)."""
 
@@ -61,6 +62,7 @@ class Worker:
             "train_semi": self._training,
             "pseudo_label": self._labels,
             "evaluate": self._evaluation,
+            "evaluate_shard": self._attacks,
         }
 
     def of(self, job: Job) -> Work | None:
@@ -126,12 +128,30 @@ class Worker:
         flops = float(forward * (images.unlabelled + images.validation))
         return Work(flops, flops, forward, self._plain)
 
+    def evaluated(self, job: Job) -> int:
+        """Images that an evaluation attacks, or a shard of one: every so-many-th block."""
+        suite, available = (
+            self.params.evaluation[job.wildcards["suite"]],
+            self.images_of(job).split(self.params.run.split),
+        )
+        n = min(suite.n or available, available)
+        if "shard" not in job.wildcards or suite.block is None:
+            return n
+        blocks = [min(suite.block, n - first) for first in range(0, n, suite.block)]
+        return sum(blocks[int(job.wildcards["shard"].partition("-")[0]) - 1 :: suite.shards])
+
     def _evaluation(self, job: Job) -> Work:
+        """All of it, or where shards attack, the clean pass."""
+        if not job.shards:
+            return self._attacks(job)
+        forward = self.classifier(job).forward
+        flops = float(forward * self.evaluated(job))
+        return Work(flops, flops, forward, self._plain)
+
+    def _attacks(self, job: Job) -> Work:
         """Every attack's passes, and for each image that it sees one that judges it; the clean pass."""
         images, forward, w = self.images_of(job), self.classifier(job).forward, job.wildcards
-        suite = self.params.evaluation[w["suite"]]
-        available = images.split(self.params.run.split)
-        n = min(suite.n or available, available)
+        suite, n = self.params.evaluation[w["suite"]], self.evaluated(job)
         shares = self.known.of(w["dataset"], w["suite"], suite, images.classes).shares
         expected = most = float(n)
         for config, share in zip(suite.attacks, shares, strict=True):

@@ -66,6 +66,7 @@ def test_its_jobs_are_all_there(project, capsys):
     assert cells(page, "train ")[:3] == [str(trainings * seeds * datasets), "0", "99"]
     assert cells(page, "train_semi")[0] == str(semi * seeds * datasets)
     assert cells(page, "evaluate ")[0] == str((trainings + semi) * seeds * datasets * 2)
+    assert cells(page, "evaluate_shard")[0] == str((trainings + semi) * seeds * datasets * 10)
 
 
 def test_every_assumption_stands_on_the_page(project, capsys):
@@ -77,6 +78,27 @@ def test_every_assumption_stands_on_the_page(project, capsys):
     ):
         assert said in page
     assert f"{ASSUMED:.0%} of their passes are assumed" in page and "at 4 for 1 h200 and hour" in page
+
+
+def test_shards_share_the_work_of_their_evaluation_and_nothing_is_paid_twice(project):
+    """On svhn, whose 26,032 images are 27 blocks of 1,000: three a shard for some, two for others."""
+    shared = whole("params/paper.yaml")
+    suite = shared.evaluation["autoattack"].model_copy(update={"block": None, "shards": 1})
+    alone = shared.model_copy(update={"evaluation": {**shared.evaluation, "autoattack": suite}})
+
+    def works(params, stage):
+        return [
+            line.work
+            for line in plan(params, CHOICE).lines
+            if line.found.job.stage.name == stage and line.found.job.name.startswith("svhn-nat-0-autoattack")
+        ]
+
+    (one,), shards = works(alone, "evaluate"), works(shared, "evaluate_shard")
+    assert len(shards) == 10 and sum(work.flops for work in shards) == pytest.approx(one.flops)
+    assert sum(work.most for work in shards) == pytest.approx(one.most)
+    assert max(work.flops for work in shards) == pytest.approx(one.flops * 3_000 / 26_032)
+    (rest,) = works(shared, "evaluate")
+    assert rest.flops == rest.most == 26_032 * one.forward
 
 
 # ---------------------------------------------------------------- hours

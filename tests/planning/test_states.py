@@ -77,6 +77,27 @@ def test_a_value_that_changed_is_seen_by_what_uses_it(workspace):
     assert not [name for name in made if name.startswith(("data", "train ", "pseudo", "evaluate digits-nat"))]
 
 
+def shared(raw):
+    """The same with evaluations that two jobs share."""
+    raw["evaluation"]["apgd"] |= {"block": 10, "shards": 2}
+    return parse(raw)
+
+
+def test_shards_are_hits_by_themselves_and_where_the_whole_evaluation_is_one(workspace):
+    params = shared(small(**RUN))
+    cache = fill(params)
+    assert set(told(params).values()) == {State.HIT}
+    for entry in cache.entries():
+        if entry.name.startswith(("evaluate_shard", "evaluate digits nat")):
+            shutil.rmtree(entry.folder)
+    made = {name for name, state in told(params).items() if state is State.TO_MAKE}
+    evaluations = {name for name in made if name.startswith("evaluate")}
+    assert evaluations == {
+        "evaluate digits-nat-0-apgd-standard",
+        *(f"evaluate_shard digits-nat-0-apgd-standard-{k}-of-2" for k in (1, 2)),
+    }
+
+
 def test_keys_of_another_device_are_known_here(workspace):
     params = small_params(**RUN, device="cuda")
     fill(params)
