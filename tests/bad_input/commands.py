@@ -24,6 +24,8 @@ CASES: list[Case] = [
         nothing,
     ),
     ("a seed", "train --dataset digits --method nat --seed 07", ['--seed: found "07"; allowed: an integer'], nothing),
+    ("a card", "plan --card h20", ['--card: found "h20"; allowed: h200'], nothing),
+    ("no card", "plan --gpus 0", ['--gpus: found "0"; allowed: a whole number from 1'], nothing),
     ("minutes", f"{TRAIN} --stop-after nan", ['--stop-after: found "nan"; allowed: minutes, above 0'], nothing),
     ("days", "cache prune --older-than-days -1e", ["--older-than-days", "expected one argument"], nothing),
     ("no days", "cache prune --older-than-days x", ['found "x"; allowed: days, from 0'], nothing),

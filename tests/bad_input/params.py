@@ -6,6 +6,15 @@ BOMB = "split:\n    - &l0 [x]\n" + "".join(f"    - &l{k} [{', '.join([f'*l{k - 1
 CASES: list[Case] = [
     ("missing file", DATA, ["params.yaml: not found", "run in the repository's top folder"], gone("params.yaml")),
     ("a folder", DATA, ["params.yaml", "found a folder; name a file"], in_place_of("params.yaml")),
+    ("an overlay", DATA, ["params.yaml: found over", "mngac use"], file("params.yaml", b"over: params.yaml\n")),
+    ("an overlay that is none", "use o.yaml", ["o.yaml: found no key over; allowed"], file("o.yaml", b"run: {}\n")),
+    ("an overlay over another", "use o.yaml", ['o.yaml: over: found "o.yaml"'], file("o.yaml", b"over: o.yaml\n")),
+    (
+        "an overlay's unknown key",
+        "plan --params o.yaml",
+        ["o.yaml: run.sedes: unknown key; allowed"],
+        file("o.yaml", b"over: params.yaml\nrun: {sedes: [1]}\n"),
+    ),
     ("empty", DATA, ["params.yaml: found null; allowed"], file("params.yaml", b"")),
     ("not UTF-8", DATA, ["params.yaml", "byte 0xff in line 1", "allowed: text in UTF-8"], file("params.yaml", b"\xff")),
     ("not YAML", DATA, ["params.yaml: not YAML", "line"], text("split: test", "split: [")),

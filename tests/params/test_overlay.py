@@ -65,12 +65,12 @@ def test_a_wrong_one_is_refused_in_one_line_that_names_it(project, text, told):
 def test_what_is_wrong_in_params_is_not_put_upon_the_overlay(project, tmp_path):
     text = (tmp_path / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("threads: 1", "threads: 0"))
-    with pytest.raises(ParamsError, match="^run.threads: found 0"):
+    with pytest.raises(ParamsError, match=r"^run.threads: found 0"):
         laid(project("over: params.yaml\nrun: {seeds: [7]}"))
 
 
 def test_whoever_wants_a_whole_file_is_told_what_to_do_with_an_overlay(project):
-    with pytest.raises(ParamsError, match="^over.yaml: found over: .*; mngac use over.yaml$"):
+    with pytest.raises(ParamsError, match=r"^over.yaml: found over: .*; mngac use over.yaml$"):
         load(project("over: params.yaml\nrun: {seeds: [7]}"))
 
 
