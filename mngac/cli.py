@@ -105,6 +105,7 @@ def _add_planning_commands(commands: argparse._SubParsersAction[Parser]) -> None
         "--utilisation", type=_share, default=0.3, help="share of its peak that a card reaches (default: 0.3)"
     )
     plan.add_argument("--gpus", type=_count, default=1, help="cards, or cores of the CPU, at once (default: 1)")
+    plan.add_argument("--jobs", action="store_true", help="list every job, hits with what they would take again")
     plan.add_argument("--price", type=_price, help="of a card and hour, in any currency")
 
 
@@ -363,7 +364,8 @@ def plan(arguments: argparse.Namespace) -> None:
     params = whole(arguments.params)
     choice = choice_of(params.run.device, arguments.card, arguments.utilisation, arguments.gpus, arguments.price)
     name = visible(arguments.params)
-    print(text(plan(params, choice), f"{name} over params.yaml" if is_overlay(arguments.params) else name), end="")
+    of = f"{name} over params.yaml" if is_overlay(arguments.params) else name
+    print(text(plan(params, choice), of, jobs=arguments.jobs), end="")
 
 
 def cache(arguments: argparse.Namespace) -> None:

@@ -43,8 +43,8 @@ class Units:
         return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def text(plan: Plan, of: str) -> str:
-    """The page; `of` says of which parameters."""
+def text(plan: Plan, of: str, *, jobs: bool = False) -> str:
+    """The page; `of` says of which parameters, `jobs` whether every job is listed."""
     run, units = plan.params.run, Units.of(plan)
     sizes: dict[str, Sized] = {
         "data set": run.datasets,
@@ -57,6 +57,7 @@ def text(plan: Plan, of: str) -> str:
         _wrapped(f"{of}: {counts} ({listed(run.suites)})"),
         _stages(plan, units),
         _datasets(plan, units) if any(line.left and line.work for line in plan.lines) else "",
+        _jobs(plan, units) if jobs else "",
         "\n".join(_wrapped(line, "- ") for line in _sums(plan, units)),
         "\n".join(["What this rests on:", *(_wrapped(line, "- ") for line in _assumptions(plan))]),
     ]
@@ -116,6 +117,23 @@ def _datasets(plan: Plan, units: Units) -> str:
         times = [*(plan.hours(group) for group in [*groups, mine]), longest]
         rows.append([dataset, *map(units.shown, times)])
     return _table(rows, [f"{units.time} of", "training", *plan.params.run.suites, "in all", "longest job"])
+
+
+def _jobs(plan: Plan, units: Units) -> str:
+    """A table a stage whose work is counted: its jobs, hits with what they would take again."""
+    tables = []
+    for name in STAGES:
+        lines = [line for line in plan.lines if line.found.job.stage.name == name and (line.work or line.unknown)]
+        rows = [[line.found.job.name, line.found.state.value, *_of_a_job(plan, line, units)] for line in lines]
+        heads = [name, "state", "passes (M)", units.time]
+        tables += [_table(rows, heads)] if rows else []
+    return "\n\n".join(tables)
+
+
+def _of_a_job(plan: Plan, line: Line, units: Units) -> list[object]:
+    if line.work is None:
+        return [DASH] * 2
+    return [f"{line.work.passes / 1e6:,.3f}", units.shown(plan.hours_of(line))]
 
 
 def _table(rows: list[list[object]], heads: list[str]) -> str:

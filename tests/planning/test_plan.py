@@ -80,6 +80,14 @@ def test_every_assumption_stands_on_the_page(project, capsys):
     assert f"{ASSUMED:.0%} of their passes are assumed" in page and "at 4 for 1 h200 and hour" in page
 
 
+def test_every_job_can_be_listed_within_100_columns(project, capsys):
+    page = printed(capsys, "--params", "params/paper.yaml", "--jobs")
+    rows = [
+        line for line in page.splitlines() if " to make " in line and line.startswith(("cifar10-", "svhn-", "tiny_"))
+    ]
+    assert len(rows) == 99 + 9 + 18 + 1170 + 234 and max(map(len, page.splitlines())) <= WIDTH
+
+
 def test_shards_share_the_work_of_their_evaluation_and_nothing_is_paid_twice(project):
     """On svhn, whose 26,032 images are 27 blocks of 1,000: three a shard for some, two for others."""
     shared = whole("params/paper.yaml")
