@@ -172,8 +172,11 @@ def _size(count: float) -> str:
 
 def _assumptions(plan: Plan) -> Iterator[str]:
     left = [line for line in plan.lines if line.left]
+    for (what, dataset), own in plan.taken.items():
+        if any(plan.own(line) is own for line in left):
+            yield f"speed of {what} on {dataset}: {own.speed / 1e9:,.0f} GFLOP/s, as {own.jobs} jobs of the run took"
     for precision, speed in plan.speeds.items():
-        mine = [line for line in left if line.work and line.work.precision == precision]
+        mine = [line for line in left if line.work and line.work.precision == precision and not plan.own(line)]
         stages = dict.fromkeys(line.found.job.stage.name for line in mine)
         if stages:
             yield f"speed of {listed(stages)}: {speed.source}"

@@ -16,6 +16,7 @@ from mngac.planning.images import Images, foretold, read
 from mngac.planning.space import Space
 from mngac.planning.standing import Known
 from mngac.planning.states import Foretold, State, states
+from mngac.planning.taken import Place, Taken, place_of, taken
 from mngac.planning.work import TF32, Unknown, Work, Worker
 
 
@@ -46,6 +47,8 @@ class Plan:
     speeds: dict[str, Speed]
     """By precision."""
     known: Known
+    taken: dict[Place, Taken]
+    """What the run's own jobs took, which goes before."""
 
     def hours(self, lines: Iterable[Line], *, most: bool = False) -> float:
         """Hours on one card of what is left of some jobs."""
@@ -55,7 +58,14 @@ class Plan:
         """Hours on one card of a job."""
         if line.work is None:
             return 0.0
-        return (line.work.most if most else line.work.flops) / self.speeds[line.work.precision].flops / 3600
+        own = self.own(line)
+        speed = own.speed if own else self.speeds[line.work.precision].flops
+        return (line.work.most if most else line.work.flops) / speed / 3600
+
+    def own(self, line: Line) -> Taken | None:
+        """What jobs like this one took, where the cache has some of the run's."""
+        place = place_of(line.found)
+        return self.taken.get(place) if place else None
 
     def longest_chain(self) -> float:
         """Hours of the longest chain of jobs that are left: no number of cards is faster."""
@@ -96,7 +106,8 @@ def plan(params: Params, choice: Choice) -> Plan:
     lines = [_line(worker, one) for one in found]
     wanted = {line.work.precision for line in lines if line.work} | {"float32" if device == CPU else TF32}
     speeds = {precision: _speed(choice, precision) for precision in sorted(wanted)}
-    return Plan(params, choice, lines, speeds, known)
+    done = taken(((line.found, line.work) for line in lines), choice.card)
+    return Plan(params, choice, lines, speeds, known, done)
 
 
 def _images(found: Foretold, params: Params) -> Images | None:

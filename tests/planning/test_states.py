@@ -12,6 +12,7 @@ from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.jobs import jobs
 from mngac.planning.cards import Choice
 from mngac.planning.images import read
+from mngac.planning.page import text
 from mngac.planning.plan import plan
 from mngac.planning.states import State, states
 from mngac.results.records import read as read_record
@@ -127,6 +128,21 @@ def test_a_real_run_is_a_hit_once_its_workspace_is_gone_and_was_foretold_to_the_
     found = {line.found.job.name: line for line in after.lines if line.found.state is State.HIT}
     assert set(found) == {job.name for job in done}
     check_operations(before, found)
+    check_speed(small_params(methods=("nat", "adv_linf"), epochs=1, seeds=[0, 1]))
+
+
+def check_speed(params):
+    """Holds what is foretold of another seed's jobs to what this one's took."""
+    found = plan(params, Choice("cpu", 0.3, 1, None))
+    spent = 0.0
+    for line in found.lines:
+        if line.found.state is State.HIT and line.found.job.stage.name == "train":
+            spent += json.loads((line.found.entry.folder / "train.json").read_text())["process_seconds"]
+    left = [line for line in found.lines if line.left and line.found.job.stage.name == "train"]
+    assert len(left) == 2 and 3600 * found.hours(left) == pytest.approx(spent)
+    page = text(found, "x")
+    assert "trainings on digits" in page and "evaluations on digits" in page and "as 2 jobs of the run took" in page
+    assert plan(params, Choice("h200", 0.3, 1, None)).taken == {}
 
 
 def check_operations(before, found):
