@@ -142,8 +142,7 @@ def test_the_code_digest_covers_ones_own_module_and_what_it_imports_of_its_packa
     name, folder = package
 
     def digest():
-        for cached in (fingerprint._closure, fingerprint._tree, fingerprint._stripped, fingerprint._imports):
-            cached.cache_clear()
+        fingerprint.forget()
         return code_digest([f"{name}.nets:small"])
 
     found = [digest()]

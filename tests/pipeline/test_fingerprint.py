@@ -18,8 +18,7 @@ def package(tmp_path, monkeypatch):
     params = small_params(methods=("nat", "adv_linf", "sat_ac", "mng_ac"))
 
     def digests():
-        for cached in (fingerprint._closure, fingerprint._tree, fingerprint._stripped, fingerprint._imports):
-            cached.cache_clear()
+        fingerprint.forget()
         jobs = {m: job(params, "train", dataset="digits", method=m, seed="0") for m in params.run.methods}
         jobs["data"] = job(params, "data", dataset="digits")
         where = dict(dataset="digits", method="nat", seed="0", suite="apgd", profile="standard")
