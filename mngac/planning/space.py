@@ -22,7 +22,7 @@ FOUND = 16
 KEPT = 4
 """Numbers that a training pass keeps, for each that a convolution gives out: as was measured (docs/scaling.md)."""
 KEPT_ASKED = 2
-"""The same of a pass that an evaluation's attack asks for."""
+"""The same of a pass that an evaluation's attack asks for, whose weights want no gradient: a rough guess."""
 
 
 @dataclass(frozen=True)
