@@ -100,7 +100,7 @@ def _add_planning_commands(commands: argparse._SubParsersAction[Parser]) -> None
     use.add_argument("file", metavar="FILE", help="what differs from params.yaml, such as params/paper.yaml")
     plan = commands.add_parser("plan", help="what a run will take: jobs, hits, work, hours, disk, memory")
     plan.add_argument("--params", default=argparse.SUPPRESS, help="a params.yaml, or a file that lies over it")
-    plan.add_argument("--card", help="h200, h100, a100, l40s, rtx4090, or cpu (default: by run.device, h200 or cpu)")
+    plan.add_argument("--card", help="such as h200, or cpu (default: cpu or h200, by run.device)")
     plan.add_argument(
         "--utilisation", type=_share, default=0.3, help="share of its peak that a card reaches (default: 0.3)"
     )

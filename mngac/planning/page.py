@@ -187,8 +187,8 @@ def _assumptions(plan: Plan) -> Iterator[str]:
     )
     yield "a method that draws its norm draws all alike"
     yield (
-        f"memory: {space.KEPT} numbers kept for each that a convolution gives out, in every view of a loss (0.9 to 1.35 "
-        f"times what was measured on a CPU: docs/scaling.md); in an evaluation's attack {space.KEPT_ASKED}, a rough guess"
+        f"memory: {space.KEPT} numbers kept for each that a convolution gives out, in every view of a loss (0.9 to "
+        f"1.35 times what a CPU took: docs/scaling.md); {space.KEPT_ASKED} in an evaluation's attack, a rough guess"
     )
     if any(line.found.job.stage.shared for line in left):
         yield "evaluate_shard: under Snakemake; DVC runs no shards, and its evaluations do their work"
