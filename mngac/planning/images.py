@@ -93,9 +93,9 @@ def read(path: Path) -> Images:
     again, wanted = "delete it and run the data stage again", {name: f"{name}.images" for name in SPLITS}
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {})["mngac"])
+            classes = len(json.loads((file.metadata() or {})["mngac"])["classes"])
             shapes = {name: file.get_slice(tensor).get_shape() for name, tensor in wanted.items()}
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        _, channels, size, _ = shapes["test"]
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: no tensor file of a data set; {again}") from error
-    counts = {name: shape[0] for name, shape in shapes.items()}
-    return Images(**counts, channels=shapes["test"][1], size=shapes["test"][2], classes=len(about["classes"]))
+    return Images(**{name: shape[0] for name, shape in shapes.items()}, channels=channels, size=size, classes=classes)

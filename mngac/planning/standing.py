@@ -74,7 +74,8 @@ def _opened(path: Path) -> Record | None:
 def _alike(record: Record, suite: Suite) -> bool:
     """Whether a record is of this suite's attacks, as the suite sets them now."""
     stated = suite.model_dump(exclude_none=True)
-    return bool(record.n) and all(record.suite_config.get(key) == stated[key] for key in ("attacks", "mode"))
+    same = all(record.suite_config.get(key) == stated[key] for key in ("attacks", "mode"))
+    return same and len(record.attacks) == len(suite.attacks)
 
 
 def _shares(record: Record, suite: Suite, classes: int) -> list[float]:

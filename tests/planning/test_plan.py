@@ -6,15 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import ROOT, environment, raw_params, small, write_params
+from safetensors.numpy import save_file
 
 from mngac.cli import main
 from mngac.params.checks import parse
-from mngac.params.errors import ParamsError
+from mngac.params.errors import ParamsError, UserError
 from mngac.params.overlay import whole
 from mngac.planning.cards import Choice, choice_of, sheets, speed
-from mngac.planning.images import Images, foretold
+from mngac.planning.images import Images, foretold, read
 from mngac.planning.page import WIDTH, text
 from mngac.planning.plan import plan
 from mngac.planning.standing import ASSUMED
@@ -191,6 +193,34 @@ def test_of_ones_own_images_nothing_is_guessed():
     digits = parse(raw_params()).data["digits"]
     assert foretold(digits.model_copy(update={"loader": "folder", "source": "birds"})) is None
     assert foretold(digits.model_copy(update={"unlabelled": "birds.npy"})) is None
+
+
+def tensor_file(path, shape=(2, 1, 8, 8), metadata=None):
+    tensors = {f"{split}.images": np.zeros(shape, np.uint8) for split in ("train", "validation", "unlabelled", "test")}
+    save_file(tensors, path, metadata=metadata or {"mngac": json.dumps({"classes": ["a", "b", "c"]})})
+
+
+def test_images_are_read_from_the_header_of_a_tensor_file(tmp_path):
+    tensor_file(tmp_path / "data")
+    assert read(tmp_path / "data") == Images(2, 2, 2, 2, 1, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(b"no tensors"),
+        lambda path: path.mkdir(),
+        lambda path: tensor_file(path, shape=(2,)),
+        lambda path: tensor_file(path, metadata={"mngac": "{}"}),
+        lambda path: tensor_file(path, metadata={"mngac": '{"classes": 3}'}),
+        lambda path: tensor_file(path, metadata={"other": ""}),
+        lambda path: save_file({"x": np.zeros(1)}, path, metadata={"mngac": '{"classes": []}'}),
+    ],
+)
+def test_another_file_in_its_place_is_refused_in_one_line(tmp_path, spoil):
+    spoil(tmp_path / "data")
+    with pytest.raises(UserError, match="data: no tensor file of a data set; delete it and run the data stage again"):
+        read(tmp_path / "data")
 
 
 # ---------------------------------------------------------------- what is not known, what records know
