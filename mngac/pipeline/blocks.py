@@ -81,22 +81,22 @@ class Blocks:
 
 def settled(shard: Job, cache: Cache) -> bool:
     """Whether nothing is left for a job of the stage `evaluate_shard`: its blocks, or the whole record, are known."""
-    whole = shard.whole
-    blocks = Blocks(whole.key_parts(), whole.params.evaluation[whole.wildcards["suite"]], _images(whole), cache)
+    whole, run = shard.whole, shard.params.run
+    suite = shard.params.evaluation[whole.wildcards["suite"]]
+    blocks = Blocks(whole.key_parts(), suite, images_of(whole.inputs["data"], run.split, suite), cache)
     mine = blocks.of_shard(shard.wildcards["shard"])
     return not blocks.missing(mine) or cache.find(key_of(blocks.parts)) is not None
 
 
-def _images(evaluation: Job) -> int:
-    """How many an evaluation has: what the suite says, as far as the split has them.
+def images_of(path: str | Path, split: str, suite: Suite) -> int:
+    """How many images an evaluation has: what the suite says, as far as the split of a tensor file has them.
 
     Raises:
         DataError: for a file that is no data set's.
     """
-    path, wanted = evaluation.inputs["data"], evaluation.params.evaluation[evaluation.wildcards["suite"]].n
     try:
         with safe_open(path, "numpy") as file:
-            there = int(file.get_slice(f"{evaluation.params.run.split}.labels").get_shape()[0])
+            there = int(file.get_slice(f"{split}.labels").get_shape()[0])
     except SafetensorError as error:
         raise DataError(f"{path}: no tensor file of a data set; delete it and run the data stage again") from error
-    return min(wanted or there, there)
+    return min(suite.n or there, there)

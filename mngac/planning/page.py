@@ -190,7 +190,7 @@ def _assumptions(plan: Plan) -> Iterator[str]:
         f"memory: {space.KEPT} numbers kept for each that a convolution gives out, in every view of a loss (0.9 to "
         f"1.35 times what a CPU took: docs/scaling.md); {space.KEPT_ASKED} in an evaluation's attack, a rough guess"
     )
-    if any(line.found.job.stage.shared for line in left):
+    if any(line.found.job.stage.shares for line in left):
         yield "evaluate_shard: under Snakemake; DVC runs no shards, and its evaluations do their work"
     yield from _left_out(left)
 

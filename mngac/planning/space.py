@@ -18,7 +18,7 @@ NUMBER = 4
 PLACE = 7
 """Bytes of an image's index in a record, as text."""
 FOUND = 16
-"""Bytes of what a shard says of an image under an attack, as text."""
+"""Bytes of what a block says of an image under an attack, as text; in the cache alone."""
 KEPT = 4
 """Numbers that a training pass keeps, for each that a convolution gives out: as was measured (docs/scaling.md)."""
 KEPT_ASKED = 2
@@ -71,7 +71,7 @@ def _training(worker: Worker, job: Job) -> Space:
 def _evaluation(worker: Worker, job: Job) -> Space:
     net, suite = worker.classifier(job), worker.params.evaluation[job.wildcards["suite"]]
     passes = NUMBER * KEPT_ASKED * suite.batch_size * net.activations
-    of_an_image = FOUND * len(suite.attacks) if "shard" in job.wildcards else len(suite.attacks) + 1 + PLACE
+    of_an_image = FOUND * len(suite.attacks) / COPIES if "shard" in job.wildcards else len(suite.attacks) + 1 + PLACE
     return Space(worker.evaluated(job) * of_an_image, memory=_bytes(net) + passes)
 
 

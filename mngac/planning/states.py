@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from mngac.params.errors import UserError
+from mngac.pipeline.blocks import Blocks, images_of
 from mngac.pipeline.cache import Cache, Entry, key_of
 from mngac.pipeline.fingerprint import file_digest
-from mngac.pipeline.jobs import Job, job
+from mngac.pipeline.jobs import Job
 
 
 class State(StrEnum):
@@ -44,6 +46,8 @@ class Chain:
         """By path: the job that makes it."""
         self.known: dict[tuple[str, str], Foretold] = {}
         """By stage and name: what the cache said so far."""
+        self.parts: dict[tuple[str, str], dict[str, Any]] = {}
+        """By stage and name: of keys, where all inputs are known."""
         self.digests: dict[str, str] = {}
         """By path: of what hits give."""
 
@@ -57,10 +61,24 @@ class Chain:
         return found
 
     def _asked(self, asked: Job) -> Foretold:
-        """A shard has nothing to do where the cache has the whole evaluation."""
-        if asked.stage.shared and self._kept(whole_of(asked)).state is State.HIT:
+        """A job that shares another's work has nothing to do where the cache has that, or its own blocks of it."""
+        if not asked.stage.shares:
+            return self._kept(asked)
+        whole, shard = self._kept(asked.whole), asked.wildcards["shard"]
+        blocks = self._blocks(asked.whole) if whole.state is State.TO_MAKE else None
+        if blocks and not blocks.missing(blocks.of_shard(shard)):
             return Foretold(asked, State.HIT)
-        return self._kept(asked)
+        return Foretold(asked, whole.state, why=whole.why)
+
+    def _blocks(self, evaluation: Job) -> Blocks | None:
+        """Of an evaluation; None where its inputs are still to be made."""
+        parts, path = self.parts.get((evaluation.stage.name, evaluation.name)), evaluation.inputs["data"]
+        if parts is None:
+            return None
+        made = self.made[path].entry if path in self.made else None
+        suite = evaluation.params.evaluation[evaluation.wildcards["suite"]]
+        images = images_of(made.folder / "data" if made else path, evaluation.params.run.split, suite)
+        return Blocks(parts, suite, images, self.cache)
 
     def _kept(self, asked: Job) -> Foretold:
         """What the cache says of a job's key, looked up once."""
@@ -76,17 +94,13 @@ class Chain:
                 return Foretold(asked, before.state, why=before.why)
         try:
             inputs = {name: self.digests[path] if path in self.made else _of_file(path) for name, path in read.items()}
-            entry = self.cache.find(key_of({**asked.here.stated(), "inputs": inputs}))
+            parts = self.parts[asked.stage.name, asked.name] = {**asked.here.stated(), "inputs": inputs}
+            entry = self.cache.find(key_of(parts))
         except UserError as error:
             return Foretold(asked, State.UNKNOWN, why=str(error))
         if entry is None or entry.about["outputs"].keys() != asked.outputs.keys():
             return Foretold(asked, State.TO_MAKE)
         return Foretold(asked, State.HIT, entry)
-
-
-def whole_of(shard: Job) -> Job:
-    """The evaluation that a shard is of."""
-    return job(shard.params, "evaluate", **{name: value for name, value in shard.wildcards.items() if name != "shard"})
 
 
 def _of_file(path: str) -> str:
