@@ -16,14 +16,13 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mngac.params.errors import UserError, visible
-from mngac.pipeline.atomic import atomic, synchronise, write_text
+from mngac.pipeline.atomic import atomic, beside, synchronise, write_text
 from mngac.pipeline.fingerprint import file_digest
 from mngac.pipeline.lease import Held, leased
 
@@ -179,9 +178,21 @@ class Cache:
         """Where runs have their leases."""
         return self.root / "leases"
 
-    def lease(self, key: str, *, wait: bool = True) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def lease(self, key: str, *, wait: bool = True) -> Iterator[None]:
         """The lease of a run; held from before the cache is asked until its outputs are in place."""
-        return leased(self.make(self.leases), key, self.tell, wait=wait)
+        with leased(self.make(self.leases), key, self.tell, wait=wait):
+            self._ask_anew(self.folder(key))
+            yield
+
+    def _ask_anew(self, folder: Path) -> None:
+        """Lets what another host has just put into the cache be found.
+
+        A client of a network file system may remember for a minute that there was no such folder. It asks its server
+        again once it has itself written something beside it.
+        """
+        if not folder.is_dir():
+            beside(self.make(folder.parent) / folder.name).unlink()
 
     def make(self, folder: Path) -> Path:
         """Makes a folder of the cache; where the cache's own is its group's, this one is, too.
@@ -190,10 +201,10 @@ class Cache:
             UserError: where another user's mode forbids it.
         """
         try:
-            missing = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in missing:
-                _share(path, self.root)
+            for path in reversed((folder, *folder.parents)):
+                if not path.exists():
+                    _make(path, self.root)
+            folder.mkdir(exist_ok=True)
         except PermissionError as error:
             raise UserError(_not_shared(error, self.root)) from error
         return folder
@@ -337,11 +348,29 @@ def _moved(folder: Path, target: Path) -> bool:
     return True
 
 
+def _make(folder: Path, root: Path) -> None:
+    """Makes one folder of a cache, its group's from the first moment where the cache is; leaves one that is there."""
+    before = os.umask(0)
+    os.umask(0 if _shared(root) else before)
+    try:
+        folder.mkdir(_shared(root) & 0o777 or 0o777)
+    except FileExistsError:
+        return
+    finally:
+        os.umask(before)
+    _share(folder, root)
+
+
 def _share(path: Path, root: Path) -> None:
     """Gives a path of a cache that is writable for its group the same mode; others are as the umask says."""
-    mode = root.stat().st_mode if root.exists() else 0
-    if mode & 0o020:
+    if mode := _shared(root):
         path.chmod(mode & (0o7777 if path.is_dir() else 0o666))
+
+
+def _shared(root: Path) -> int:
+    """The mode of a cache that is writable for its group; 0 for any other."""
+    mode = root.stat().st_mode if root.exists() else 0
+    return mode if mode & 0o020 else 0
 
 
 def _not_shared(error: OSError, root: Path) -> str:

@@ -1,8 +1,13 @@
 """Who works on a key: one process at a time, on any host, and one that died holds nothing.
 
 Two parts, since neither is enough. A file lock for each system, which the kernel gives back when its holder dies; it
-says nothing of other hosts. A file that all hosts see, with its holder's name, which the holder touches every few
-seconds: one that is not touched for a minute has lost its holder. How long that is, each waits by its own clock.
+says nothing of other hosts, and some file systems have none. A file that all hosts see, with its holder's name, which
+the holder touches every few seconds: one that is not touched for two minutes has lost its holder. How long that is,
+each waits by its own clock.
+
+A client of a network file system answers from memory where it may. So nothing here rests on a file's attributes but
+those of a file that was just opened, which is when a client asks its server, and whether a lease is free is asked by
+making a link, which only the server can answer.
 """
 
 from __future__ import annotations
@@ -25,11 +30,17 @@ from mngac.pipeline.processes import Process
 
 HEARTBEAT = 5.0
 """Seconds between two touches."""
-SILENT = 60.0
-"""Seconds without a touch after which a holder on another host counts as dead."""
+SILENT = 120.0
+"""Seconds without a touch after which a holder on another host counts as dead: twice what an NFS client may remember a
+file's attributes for (`acregmax`), were it told not to ask at opening (`nocto`)."""
 SETTLE = 1.0
 """Seconds after which one who took over from a dead holder looks whether another host did so at the same moment."""
 POLL = 0.1
+"""Seconds between two tries for this system's lock."""
+LOOK = 1.0
+"""Seconds between two looks at another host's lease: each asks the server."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+"""What a file system answers that has no locks, such as NFS whose server's lock manager is down."""
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 """What a file system answers that has no hard links: there two hosts that start at one moment may both go on."""
 
@@ -55,11 +66,16 @@ class Holder:
     @classmethod
     def read(cls, path: Path) -> Holder | None:
         """Whom the file names; None where there is none, or none that can be read."""
+        return Look.at(path).holder
+
+    @classmethod
+    def parse(cls, text: bytes) -> Holder | None:
+        """Whom a file with this content names; None for anything that `write` did not write."""
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(text)
             process = Process.of_dict(content["process"])
             return cls(process, float(content["since"]), str(content["mark"])) if process else None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError):
             return None
 
     def write(self, path: Path) -> None:
@@ -74,7 +90,7 @@ class Holder:
             own.write_text(self._text())
             os.link(own, path)  # which is one step on network file systems, too
         except FileExistsError:
-            return False
+            return Holder.read(path) == self  # whose first answer was lost, and which were asked again
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
@@ -93,6 +109,33 @@ class Holder:
         return f"process {self.process.pid} on {self.process.host}, since {when}"
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a lease's file says at one moment."""
+
+    holder: Holder | None
+    touched: int | None
+    """When, in nanoseconds of the server's clock; None where there is no file."""
+
+    @classmethod
+    def at(cls, path: Path) -> Look:
+        """Looks at the file, opened anew."""
+        try:
+            with open(path, "rb") as file:
+                return cls(touched=os.fstat(file.fileno()).st_mtime_ns, holder=Holder.parse(file.read()))
+        except FileNotFoundError:
+            return cls(None, None)
+        except OSError:  # one that may not be read, or was replaced on the server just now
+            return cls(None, _touched(path))
+
+
+def _touched(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 @contextlib.contextmanager
 def leased(folder: Path, key: str, tell: Callable[[str], None], *, wait: bool = True) -> Iterator[None]:
     """Within the block this process alone works on the key.
@@ -109,9 +152,9 @@ def leased(folder: Path, key: str, tell: Callable[[str], None], *, wait: bool = 
     folder.mkdir(parents=True, exist_ok=True)
     me = Holder.here()
     path = folder / f"{key}.json"
-    lock = FileLock(folder / f"{key}.{me.process.kernel}.lock", mode=mode_in(folder))
-    with _kernels(lock, path, tell, wait):
-        _take(path, me, tell, wait)
+    lock = FileLock(folder / f"{key}.{me.process.kernel}.lock", mode=mode_in(folder), fallback_to_soft=False)
+    with _kernels(lock, path, tell, wait) as locked:
+        _take(path, me, tell, wait, locked)
         done = threading.Event()
         beat = threading.Thread(target=_beat, args=(path, me, done, tell), daemon=True)
         beat.start()
@@ -120,13 +163,14 @@ def leased(folder: Path, key: str, tell: Callable[[str], None], *, wait: bool = 
         finally:
             done.set()
             beat.join()
-            if Holder.read(path) == me:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what cannot be cleared away now is silent from now on
+                if Holder.read(path) == me:
+                    path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _kernels(lock: FileLock, path: Path, tell: Callable[[str], None], wait: bool) -> Iterator[None]:
-    """The lock of this system."""
+def _kernels(lock: FileLock, path: Path, tell: Callable[[str], None], wait: bool) -> Iterator[bool]:
+    """The lock of this system; yields whether the file system has such locks."""
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -135,43 +179,59 @@ def _kernels(lock: FileLock, path: Path, tell: Callable[[str], None], wait: bool
             raise Held(f"held by {holder or 'another process'}") from None
         tell(f"waits for {holder or 'another process'}")
         lock.acquire(poll_interval=POLL)
+    except NotImplementedError:
+        yield False
+        return
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        yield False
+        return
     try:
-        yield
+        yield True
     finally:
         lock.release()
 
 
-def _take(path: Path, me: Holder, tell: Callable[[str], None], wait: bool) -> None:
-    """Writes this process into the file, once nobody on another host is in it who lives."""
-    told, touched, since = False, 0, time.monotonic()
+def _take(path: Path, me: Holder, tell: Callable[[str], None], wait: bool, locked: bool) -> None:
+    """Writes this process into the file, once nobody else is in it who lives.
+
+    Args:
+        locked: whether this process has this system's lock, so that no other of this system lives and is in the file.
+    """
+    told, last, silent, now = False, None, 0.0, time.monotonic()
     while True:
-        holder = Holder.read(path)
-        if holder and holder.process.ours:  # and dead: living, it would hold this system's lock
+        look = Look.at(path)
+        holder = look.holder
+        if locked and holder and holder.process.ours:
             me.write(path)
             return
-        if me.create(path):
+        if look.touched is None and me.create(path):
             return
+        if holder and holder.process.dead:
+            if _replace(path, me):
+                return
+            continue
         if not wait:
             raise Held(f"held by {holder or 'another host'}")
         if not told:
             tell(f"waits for {holder or 'another host'}")
             told = True
-        if _touched(path) != touched:
-            touched, since = _touched(path), time.monotonic()
-        elif time.monotonic() - since > SILENT:
-            me.write(path)
-            time.sleep(SETTLE)
-            if Holder.read(path) == me:
-                tell(f"takes over from {holder or 'another host'}, silent for {SILENT:.0f} s")
-                return
-        time.sleep(POLL)
+        # A look that took long, since the server did not answer, says nothing of how long the holder was silent.
+        before, now = now, time.monotonic()
+        silent = silent + min(now - before, HEARTBEAT) if look == last else 0.0
+        last = look
+        if silent > SILENT and _replace(path, me):
+            tell(f"takes over from {holder or 'another host'}, silent for {SILENT:.0f} s")
+            return
+        time.sleep(LOOK)
 
 
-def _touched(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+def _replace(path: Path, me: Holder) -> bool:
+    """Writes this process into the file in a dead one's place; False where another one did so at the same moment."""
+    me.write(path)
+    time.sleep(SETTLE)
+    return Holder.read(path) == me
 
 
 def _beat(path: Path, me: Holder, done: threading.Event, tell: Callable[[str], None]) -> None:
@@ -179,8 +239,9 @@ def _beat(path: Path, me: Holder, done: threading.Event, tell: Callable[[str], N
     while not done.wait(HEARTBEAT):
         try:
             os.utime(path)
-            if Holder.read(path) != me:
-                tell(f"was thought dead: {Holder.read(path)} has begun the same; both give the same result")
+            holder = Holder.read(path)
+            if holder and holder != me:
+                tell(f"was thought dead: {holder} has begun the same; both give the same result")
                 return
         except FileNotFoundError:
             with contextlib.suppress(OSError):

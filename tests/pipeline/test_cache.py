@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import small_params
+from nfs import Client, mounted
 
 from mngac.params.errors import UserError
 from mngac.pipeline.cache import Cache, differences, key_of
@@ -33,6 +34,19 @@ def test_what_was_stored_is_put_back(tmp_path):
     cache, said, out = stored(tmp_path)
     assert cache.restore(cache.find(key_of(PARTS)), {"out": str(out)}) and out.read_text() == "weights"
     assert not said
+
+
+def test_what_another_host_has_just_stored_is_found_under_the_lease(tmp_path, monkeypatch):
+    client, cache, out = Client(tmp_path / "cache", lambda: 0.0), Cache(tmp_path / "cache"), tmp_path / "out.bin"
+    with mounted(client, monkeypatch):
+        assert cache.find(key_of(PARTS)) is None
+    stored(tmp_path)
+    with mounted(client, monkeypatch):
+        assert cache.find(key_of(PARTS)) is None  # as this host's client of the network file system remembers
+        with cache.lease(key_of(PARTS)):
+            assert cache.restore(cache.find(key_of(PARTS)), {"out": str(out)})
+    assert out.read_text() == "weights"
+    assert sorted(path.name for path in (tmp_path / "cache/entries").glob("*/*")) == [key_of(PARTS)]
 
 
 def test_another_parameter_is_another_key(tmp_path):
