@@ -42,7 +42,7 @@ LOOK = 1.0
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 """What a file system answers that has no locks, such as NFS whose server's lock manager is down."""
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
-"""What a file system answers that has no hard links: there two hosts that start at one moment may both go on."""
+"""What a file system answers that has no hard links, and sshfs also where the name is taken."""
 
 
 class Held(Exception):  # noqa: N818
@@ -94,11 +94,21 @@ class Holder:
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
-            if path.exists():
-                return False
-            own.replace(path)
+            return self._create_here(path)
         finally:
             own.unlink(missing_ok=True)
+        return True
+
+    def _create_here(self, path: Path) -> bool:
+        """The same in two steps: a file that is still empty is somebody's, too."""
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode_in(path.parent))
+        except OSError:
+            if path.exists():
+                return False
+            raise
+        with open(number, "w") as file:
+            file.write(self._text())
         return True
 
     def _text(self) -> str:

@@ -174,7 +174,14 @@ def test_a_file_system_without_links_has_leases_too(tmp_path, monkeypatch):
         pass
 
 
-def test_of_two_hosts_that_take_a_free_lease_one_gets_it(tmp_path):
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_hosts_that_take_a_free_lease_one_gets_it(tmp_path, monkeypatch, links):
+    def refused(*paths):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not links:
+        monkeypatch.setattr(lease.os, "link", refused)
+        monkeypatch.setattr(lease.Path, "exists", lambda path: True)  # which is asked too late to decide
     path = tmp_path / f"{KEY}.json"
     both = [Holder(Process(n, "far", str(n) * 12, 1.0), 0.0, f"mark {n}") for n in (1, 2)]
     assert [holder.create(path) for holder in both] == [True, False]
