@@ -180,9 +180,16 @@ class Cache:
 
     @contextlib.contextmanager
     def lease(self, key: str, *, wait: bool = True) -> Iterator[None]:
-        """The lease of a run; held from before the cache is asked until its outputs are in place."""
-        with leased(self.make(self.leases), key, self.tell, wait=wait):
-            self._ask_anew(self.folder(key))
+        """The lease of a run; held from before the cache is asked until its outputs are in place.
+
+        Raises:
+            Held: where another process has it, and the caller would not wait.
+            UserError: where another user's mode forbids it.
+        """
+        with contextlib.ExitStack() as stack:
+            with _explained(self.root):
+                stack.enter_context(leased(self.make(self.leases), key, self.tell, wait=wait))
+                self._ask_anew(self.folder(key))
             yield
 
     def _ask_anew(self, folder: Path) -> None:
@@ -200,28 +207,27 @@ class Cache:
         Raises:
             UserError: where another user's mode forbids it.
         """
-        try:
+        with _explained(self.root):
             for path in reversed((folder, *folder.parents)):
                 if not path.exists():
                     _make(path, self.root)
             folder.mkdir(exist_ok=True)
-        except PermissionError as error:
-            raise UserError(_not_shared(error, self.root)) from error
         return folder
 
     def find(self, key: str) -> Entry | None:
         """The entry of a key; a damaged one is dropped, with a line that says so.
 
         Raises:
-            UserError: where the entry was written by another version of the cache.
+            UserError: where the entry was written by another version of the cache, or another user's mode forbids it.
         """
         for root in dict.fromkeys((self.root, self.asked)):
             folder = root / "entries" / key[:2] / key
-            if folder.is_dir():
-                try:
-                    return Entry.read(folder)
-                except Damaged as damage:
-                    self._drop(folder, damage)
+            with _explained(root):
+                if folder.is_dir():
+                    try:
+                        return Entry.read(folder)
+                    except Damaged as damage:
+                        self._drop(folder, damage)
         return None
 
     def restore(self, entry: Entry, outputs: dict[str, str]) -> bool:
@@ -257,7 +263,7 @@ class Cache:
         _share(made, self.root)
         target = self.folder(key)
         self.make(target.parent)
-        try:
+        with _explained(self.root):
             while not _moved(made, target):
                 with contextlib.suppress(Damaged):
                     there = Entry.read(target)
@@ -266,8 +272,6 @@ class Cache:
                         shutil.rmtree(made)
                         break
                 _remove(target)
-        except PermissionError as error:
-            raise UserError(_not_shared(error, self.root)) from error
         synchronise(target.parent)
         return Entry.read(target)
 
@@ -373,9 +377,19 @@ def _shared(root: Path) -> int:
     return mode if mode & 0o020 else 0
 
 
-def _not_shared(error: OSError, root: Path) -> str:
-    mend = f"chgrp -R GROUP {root}; chmod -R g+rwX {root}; find {root} -type d -exec chmod g+s {{}} +"
-    return f"{error.filename or root}: no permission; users who share a cache need a group of their own: {mend}"
+@contextlib.contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """Says how users share a cache, in place of the system's error where they do not.
+
+    Raises:
+        UserError: in place of PermissionError.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        mend = "chgrp -R GROUP . && chmod -R g+rwX . && find . -type d -exec chmod g+s {} +"
+        what = "no permission in it; users who share a cache need a group of their own; its owner says in it"
+        raise UserError(f"{root}: {what}: {mend}") from error
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
