@@ -59,7 +59,7 @@ class FileJob(Job):
         """As in the DAG, and the model: a file of weights does not say it, and one file of models builds many."""
         return {**super().stated(), "model": self.params.methods[self.wildcards["method"]].model}
 
-    def write_stamp(self) -> None:
+    def write_stamp(self, changed: int | None = None) -> None:
         """No rule reads one: a stamp here would tell Snakemake that a job of its own had changed."""
 
 

@@ -34,10 +34,11 @@ def write_stamps(jobs: Iterable[Job]) -> list[Job]:
     locked = _locked() if strange else set()
     adopted = []
     for job in jobs:
-        job.write_stamp()
         if job in strange and (locked.issuperset(_outputs(job)) or _in_the_cache(job)):
-            _date(job)
+            job.write_stamp(_date(job))
             adopted.append(job)
+        else:
+            job.write_stamp()
     return adopted
 
 
@@ -75,11 +76,10 @@ def _is_copied(part: Any) -> bool:
     return isinstance(outs, dict) and set(outs.values()) == {"not in cache"}
 
 
-def _date(job: Job) -> None:
-    """No output older than an input, and the stamp as old as the oldest output."""
+def _date(job: Job) -> int:
+    """Makes no output older than an input; the oldest one's time, in nanoseconds since 1970."""
     inputs = max((Path(path).stat().st_mtime_ns for path in job.inputs.values()), default=0)
     for path in _outputs(job):
         if Path(path).stat().st_mtime_ns < inputs:
             os.utime(path, ns=(inputs, inputs))
-    oldest = min(Path(path).stat().st_mtime_ns for path in _outputs(job))
-    os.utime(job.stamp, ns=(oldest, oldest))
+    return min(Path(path).stat().st_mtime_ns for path in _outputs(job))

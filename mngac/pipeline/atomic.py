@@ -53,10 +53,12 @@ def beside(path: Path) -> Path:
     return Path(name)
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file atomically."""
+def write_text(path: str | Path, text: str, changed: int | None = None) -> None:
+    """Writes a text file atomically; `changed`: when it is to have changed, in nanoseconds since 1970."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+        if changed is not None:
+            os.utime(temporary, ns=(changed, changed))
 
 
 def synchronise(path: Path) -> None:

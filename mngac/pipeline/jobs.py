@@ -26,6 +26,7 @@ from mngac.pipeline.atomic import write_text
 from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.device import decided
 from mngac.pipeline.fingerprint import code_digest, file_digest, forget
+from mngac.pipeline.locks import alone_in
 from mngac.pipeline.machine import computing, machine_of, on_this_machine
 from mngac.pipeline.paths import shards_of
 from mngac.pipeline.stages import STAGES, Stage
@@ -152,11 +153,17 @@ class Job:
                 digests[name] = file_digest(path)
         return {**self.here.stated(), "inputs": digests}
 
-    def write_stamp(self) -> None:
-        """Writes the stamp, only when its content differs, so that its time tells when it changed."""
+    def write_stamp(self, changed: int | None = None) -> None:
+        """Writes the stamp, only when its content differs, so that its time tells when it changed.
+
+        Args:
+            changed: that time, in nanoseconds since 1970; by default now.
+        """
         text = json.dumps(self.whole.stated(), indent=1, sort_keys=True) + "\n"
-        if not self.stamp.exists() or self.stamp.read_text() != text:
-            write_text(self.stamp, text)
+        if not _says(self.stamp, text):
+            with alone_in(self.stamp.parent):
+                if not _says(self.stamp, text):  # another engine may have written the same meanwhile, and begun
+                    write_text(self.stamp, text, changed)
 
     def run(self) -> str:
         """Makes the outputs, or puts them in place from the cache; returns `made` or `cached`.
@@ -229,6 +236,10 @@ def _function(name: str) -> Callable[..., Any]:
     """What `module:function` names."""
     module, function = name.split(":")
     return getattr(importlib.import_module(module), function)
+
+
+def _says(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
 
 
 @contextlib.contextmanager

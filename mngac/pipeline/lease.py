@@ -26,6 +26,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mngac.pipeline.atomic import atomic, beside, mode_in
+from mngac.pipeline.locks import acquired, lock_in
 from mngac.pipeline.processes import Process
 
 HEARTBEAT = 5.0
@@ -35,12 +36,8 @@ SILENT = 120.0
 file's attributes for (`acregmax`), were it told not to ask at opening (`nocto`)."""
 SETTLE = 1.0
 """Seconds after which one who took over from a dead holder looks whether another host did so at the same moment."""
-POLL = 0.1
-"""Seconds between two tries for this system's lock."""
 LOOK = 1.0
 """Seconds between two looks at another host's lease: each asks the server."""
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-"""What a file system answers that has no locks, such as NFS whose server's lock manager is down."""
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 """What a file system answers that has no hard links, and sshfs also where the name is taken."""
 
@@ -162,8 +159,7 @@ def leased(folder: Path, key: str, tell: Callable[[str], None], *, wait: bool = 
     folder.mkdir(parents=True, exist_ok=True)
     me = Holder.here()
     path = folder / f"{key}.json"
-    lock = FileLock(folder / f"{key}.{me.process.kernel}.lock", mode=mode_in(folder), fallback_to_soft=False)
-    with _kernels(lock, path, tell, wait) as locked:
+    with _kernels(lock_in(folder, f"{key}.{me.process.kernel}.lock"), path, tell, wait) as locked:
         _take(path, me, tell, wait, locked)
         done = threading.Event()
         beat = threading.Thread(target=_beat, args=(path, me, done, tell), daemon=True)
@@ -182,23 +178,15 @@ def leased(folder: Path, key: str, tell: Callable[[str], None], *, wait: bool = 
 def _kernels(lock: FileLock, path: Path, tell: Callable[[str], None], wait: bool) -> Iterator[bool]:
     """The lock of this system; yields whether the file system has such locks."""
     try:
-        lock.acquire(blocking=False)
+        locked = acquired(lock, wait=False)
     except Timeout:
         holder = Holder.read(path)
         if not wait:
             raise Held(f"held by {holder or 'another process'}") from None
         tell(f"waits for {holder or 'another process'}")
-        lock.acquire(poll_interval=POLL)
-    except NotImplementedError:
-        yield False
-        return
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        yield False
-        return
+        locked = acquired(lock)
     try:
-        yield True
+        yield locked
     finally:
         lock.release()
 
