@@ -16,7 +16,7 @@ COPY . /opt/mngac
 RUN python -m pip install --no-cache-dir --no-deps --editable /opt/mngac \
  && python -m compileall -q /opt/mngac/mngac
 
-RUN useradd --uid 1000 --no-create-home mngac \
+RUN useradd --no-create-home mngac \
  && mkdir /workspace /cache \
  && chown mngac /workspace /cache
 
