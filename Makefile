@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
 
-.PHONY: run test torture fuzz check schema report format clean
+.PHONY: run test container-test torture fuzz check schema report format clean
 
 run: $(VENV)/ready
 	snakemake --cores $(CORES)
@@ -19,6 +19,9 @@ report: $(VENV)/ready
 
 test: $(VENV)/ready
 	OMP_NUM_THREADS=1 pytest
+
+container-test: $(VENV)/ready
+	python tests/container.py
 
 torture: $(VENV)/ready
 	python tests/torture.py
@@ -60,4 +63,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf data trained shards records results logs .mngac .snakemake
+	rm -rf data trained shards records results logs digests .mngac .snakemake

@@ -11,7 +11,7 @@ from mngac.params.errors import UserError
 from mngac.params.checks import load
 from mngac.pipeline.adoption import write_stamps
 from mngac.pipeline.device import decided
-from mngac.pipeline.engines import claim, left_over
+from mngac.pipeline.engines import claim, left_over, tell_dvc
 from mngac.pipeline.jobs import job, jobs
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
 
@@ -46,6 +46,10 @@ onstart:
         claim(Path.cwd(), shlex.join(sys.argv))
     except UserError as error:
         raise WorkflowError(f"mngac: {error}")
+
+
+onsuccess:
+    tell_dvc(jobs(load()))
 
 
 onerror:

@@ -62,6 +62,9 @@ class FileJob(Job):
     def write_stamp(self, changed: int | None = None) -> None:
         """No rule reads one: a stamp here would tell Snakemake that a job of its own had changed."""
 
+    def tell_digests(self, outputs: dict[str, str]) -> None:
+        """Nor does DVC."""
+
 
 def evaluate_file(params: Params, request: Request) -> Record:
     """Attacks the classifier of a file and writes its record.

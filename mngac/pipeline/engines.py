@@ -1,12 +1,16 @@
-"""One engine in a workspace: both delete a stage's outputs before they run it, and so each other's.
+"""One engine in a workspace at a time: both delete a stage's outputs before they run it, and so each other's.
 
 DVC marks what its stages read and write in a file of its own, with the process that does; Snakemake is made to mark the
-whole workspace there. Either then refuses to start beside the other, before it has deleted anything.
+whole workspace there. Either then refuses to start beside the other, before it has deleted anything. And what Snakemake
+has made is told to DVC at the end, as the stamps tell Snakemake of what DVC has made.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from mngac.pipeline.jobs import Job
 
 MARKS = Path(".dvc/tmp")
+LOCK = Path("dvc.lock")
+_CLAIMED = contextlib.ExitStack()
 
 
 def claim(workspace: Path, command: str) -> None:
@@ -47,7 +53,35 @@ def claim(workspace: Path, command: str) -> None:
             f"{workspace}: found another engine at work in it: dvc {who}; allowed: one at a time; wait for it to end, "
             "or start this one in a clone, which shares the cache"
         ) from error
-    atexit.register(mark.__exit__, None, None, None)
+    _CLAIMED.push(mark)
+    atexit.register(_CLAIMED.close)
+
+
+def tell_dvc(jobs: Iterable[Job]) -> None:
+    """Writes into dvc.lock what Snakemake has found or made up to date, where DVC has run before.
+
+    That is what DVC itself would find, were it to ask for every stage: a job that is not up to date, or whose values or
+    code have changed since, is left for DVC to find as it is.
+
+    Args:
+        jobs: all of the run, as params.yaml says now.
+    """
+    if not LOCK.exists():
+        return
+    _CLAIMED.close()
+    stages = [_stage_of(job) for job in jobs if not job.stage.shares and job.current]
+    commit = [sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *stages]
+    done = subprocess.run(commit, capture_output=True, text=True, stdin=subprocess.DEVNULL) if stages else None
+    if done and done.returncode:
+        why = (done.stderr.strip().splitlines() or ["?"])[0]
+        print(f"mngac: {LOCK} does not say what this run has made; dvc repro mends that: {why}", file=sys.stderr)
+
+
+def _stage_of(job: Job) -> str:
+    """The job's name in dvc.yaml."""
+    semi = job.stage.name == "evaluate" and job.wildcards["method"] in job.params.run.semi_methods
+    name = f"{job.stage.name}_semi" if semi else job.stage.name
+    return f"{name}@{job.name}" if job.wildcards else name
 
 
 def left_over(jobs: Iterable[Job], since: float) -> list[str]:

@@ -28,7 +28,7 @@ from mngac.pipeline.device import decided
 from mngac.pipeline.fingerprint import code_digest, file_digest, forget
 from mngac.pipeline.locks import alone_in
 from mngac.pipeline.machine import computing, machine_of, on_this_machine
-from mngac.pipeline.paths import shards_of
+from mngac.pipeline.paths import DIGESTS, shards_of
 from mngac.pipeline.stages import STAGES, Stage
 from mngac.pipeline.stopping import Stopped
 
@@ -101,10 +101,25 @@ class Job:
         return Job(stage, {name: self.wildcards[name] for name in stage.wildcards}, self.params)
 
     @property
+    def digests(self) -> dict[str, dict[str, str]]:
+        """Workspace paths that tell of outputs, with the outputs' names and paths."""
+        told = self.stage.digests(self.wildcards)
+        return {path: {name: self.outputs[name] for name in names} for path, names in told.items()}
+
+    @property
     def complete(self) -> bool:
         """Whether all outputs are there, whoever made them, or those of the job whose work it shares."""
         there = all(Path(path).exists() for path in self.outputs.values())
         return there or (self.whole is not self and self.whole.complete)
+
+    @property
+    def current(self) -> bool:
+        """Whether the outputs are there and no older than the inputs and the stamp, which says what it should."""
+        needed = [*self.outputs.values(), *self.digests, *self.inputs.values()]
+        if not all(Path(path).exists() for path in needed) or not _says(self.stamp, self._stamped()):
+            return False
+        made = min(Path(path).stat().st_mtime_ns for path in self.outputs.values())
+        return all(Path(path).stat().st_mtime_ns <= made for path in (str(self.stamp), *self.inputs.values()))
 
     @property
     def name(self) -> str:
@@ -159,11 +174,14 @@ class Job:
         Args:
             changed: that time, in nanoseconds since 1970; by default now.
         """
-        text = json.dumps(self.whole.stated(), indent=1, sort_keys=True) + "\n"
+        text = self._stamped()
         if not _says(self.stamp, text):
             with alone_in(self.stamp.parent):
                 if not _says(self.stamp, text):  # another engine may have written the same meanwhile, and begun
                     write_text(self.stamp, text, changed)
+
+    def _stamped(self) -> str:
+        return json.dumps(self.whole.stated(), indent=1, sort_keys=True) + "\n"
 
     def run(self) -> str:
         """Makes the outputs, or puts them in place from the cache; returns `made` or `cached`.
@@ -188,10 +206,12 @@ class Job:
         entry = cache.find(key)
         if entry and cache.restore(entry, self.outputs):
             log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
+            self.tell_digests(entry.about["outputs"])
             return "cached"
         entry = cache.store(key, parts, self._made(cache, key, parts, log))
         if not cache.restore(entry, self.outputs):
             raise UserError(f"{entry.folder}: changed while it was stored; start the same command again")
+        self.tell_digests(entry.about["outputs"])
         return "made"
 
     def _settled(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> str:
@@ -204,6 +224,21 @@ class Job:
         for path in self.outputs.values():
             write_text(path, f"{self.command}\n")
         return "cached" if settled else "made"
+
+    def tell_digests(self, outputs: dict[str, str]) -> None:
+        """Writes what DVC watches of the outputs, if the run names them; clears away what tells of others.
+
+        Args:
+            outputs: the outputs' digests by name.
+        """
+        named = {path for job in jobs(self.params) for path in job.digests}
+        for path, told in self.digests.items():
+            if path in named:
+                digests = {told[name]: outputs[name] for name in told}
+                write_text(path, json.dumps(digests, indent=1, sort_keys=True) + "\n")
+        for left in DIGESTS.rglob("*.json"):
+            if str(left) not in named:
+                left.unlink(missing_ok=True)
 
     def _made(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> Path:
         """The folder that the stage has filled with its outputs."""

@@ -18,6 +18,11 @@ MODEL_FIGURES = ("over_radius", "decision_boundary", "features", "loss_landscape
 IMAGES = ("png", "svg")
 
 
+DIGESTS = Path("digests")
+"""Of files that the run names, one file a job: what DVC watches where a stage reads what many jobs make.
+
+DVC cannot list such files and has to watch a folder. Theirs hold what other runs left as well; this one is tidied.
+"""
 TRAINED = "trained/{dataset}/{method}/seed{seed}"
 RECORD = "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
 SHARD = "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.txt"
@@ -46,6 +51,26 @@ def training_files(w: Wildcards) -> dict[str, str]:
     """What one training leaves, by name."""
     names = ("classifier.safetensors", "generator.safetensors", "train.jsonl", "train.json")
     return {name: f"{trained(w)}/{name}" for name in names}
+
+
+def training_digests(w: Wildcards) -> dict[str, tuple[str, ...]]:
+    """What tells of one training's log, and of its networks."""
+    name = f"{w['method']}-{w['seed']}.json"
+    networks = ("classifier.safetensors", "generator.safetensors")
+    return {
+        f"{DIGESTS}/curves/{w['dataset']}/{name}": ("train.jsonl",),
+        f"{DIGESTS}/models/{w['dataset']}/{name}": networks,
+    }
+
+
+def record_digest(w: Wildcards) -> str:
+    """What tells of one record."""
+    return f"{DIGESTS}/records/{w['suite']}-{w['profile']}/{w['dataset']}-{w['method']}-{w['seed']}.json"
+
+
+def figures_digest(dataset: str) -> str:
+    """What tells of the images of a data set's models."""
+    return f"{DIGESTS}/figures/{dataset}.json"
 
 
 def classifier(w: Wildcards) -> str:
@@ -141,8 +166,12 @@ def figure_files() -> dict[str, str]:
 
 def model_figure_files(dataset: str) -> dict[str, str]:
     """Files of the figures of a data set's models, by name."""
-    figures = {f"{n}.{f}": figure_path(n, f, dataset) for n in MODEL_FIGURES for f in IMAGES}
-    return {**figures, "over_radius.csv": f"results/plots/over_radius-{dataset}.csv"}
+    return {**model_images(dataset), "over_radius.csv": f"results/plots/over_radius-{dataset}.csv"}
+
+
+def model_images(dataset: str) -> dict[str, str]:
+    """The images among them."""
+    return {f"{n}.{f}": figure_path(n, f, dataset) for n in MODEL_FIGURES for f in IMAGES}
 
 
 def figure_path(name: str, form: str, dataset: str | None = None) -> str:

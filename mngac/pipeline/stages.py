@@ -43,6 +43,8 @@ class Stage:
     """Names of inputs that are read, but are no part of the key."""
     shards: Callable[[Params, Wildcards], dict[str, str]] = lambda p, w: {}
     """Workspace paths by name: receipts of jobs that share its work, which Snakemake waits for."""
+    digests: Callable[[Wildcards], dict[str, tuple[str, ...]]] = lambda w: {}
+    """Workspace paths of small files, each with the digests of the outputs of these names: see `paths.DIGESTS`."""
     shares: str = ""
     """The stage whose work its jobs share, so that Snakemake can run them at once; DVC runs one job after another. What
     they find lies in the cache, in parts; what they make is a receipt, and is not kept."""
@@ -83,6 +85,7 @@ TRAIN = Stage(
     code=code.train,
     inputs=lambda p, w: {"data": paths.data_path(w["dataset"])},
     outputs=lambda p, w: paths.training_files(w),
+    digests=paths.training_digests,
     run="mngac.training.stage:run",
     computes=True,
 )
@@ -120,6 +123,7 @@ EVALUATE = Stage(
         "training": f"{paths.trained(w)}/train.json",
     },
     outputs=lambda p, w: {"record": paths.record_path(w)},
+    digests=lambda w: {paths.record_digest(w): ("record",)},
     run="mngac.evaluation.stage:run",
     notes=("training",),
     shards=lambda p, w: {s: paths.shard_path({**w, "shard": s}) for s in paths.shards_of(p, w["suite"])},
@@ -133,6 +137,7 @@ EVALUATE_SHARD = replace(
     help="attack a share of an evaluation's blocks of images",
     wildcards=(*EVALUATE.wildcards, "shard"),
     outputs=lambda p, w: {"receipt": paths.shard_path(w)},
+    digests=lambda w: {},
     run="mngac.evaluation.shards:run",
     shards=lambda p, w: {},
     shares="evaluate",
@@ -181,6 +186,7 @@ MODEL_FIGURES = Stage(
     code=code.model_figures,
     inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), **paths.models_of(p, w["dataset"])},
     outputs=lambda p, w: paths.model_figure_files(w["dataset"]),
+    digests=lambda w: {paths.figures_digest(w["dataset"]): tuple(paths.model_images(w["dataset"]))},
     run="mngac.figures.from_models:run",
     computes=True,
     packages=("matplotlib",),
