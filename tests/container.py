@@ -36,7 +36,8 @@ cp -r /opt/mngac/. /workspace
 python - <<'END'
 import yaml
 from tests.helpers import small
-open("params.yaml", "w").write(yaml.safe_dump(small(), sort_keys=False))
+params = yaml.safe_dump(small(), sort_keys=False)
+open("params.yaml", "w").write(params)
 END
 snakemake --cores 2 --quiet
 cat results/tables/multi_perturbation.md
