@@ -1,5 +1,6 @@
 """The artifact cache: hits, misses, damage, locks, and files that are whole or not there."""
 
+import errno
 import json
 import os
 import shutil
@@ -108,6 +109,21 @@ def test_one_damaged_file_of_two_leaves_neither(tmp_path):
     (entry.folder / "b").write_text("c")
     assert not cache.restore(entry, {name: str(tmp_path / name) for name in ("a", "b")})
     assert sorted(tmp_path.iterdir()) == [tmp_path / "cache"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_an_entry_that_cannot_be_read_for_a_moment_is_not_dropped(tmp_path, monkeypatch, number):
+    cache, said, out = stored(tmp_path)
+    entry = cache.find(key_of(PARTS))
+
+    def fails(path, *args, **further):
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mngac.pipeline.cache.shutil.copyfile", fails)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            cache.restore(entry, {"out": str(out)})
+    assert cache.restore(entry, {"out": str(out)}) and not said
 
 
 def test_an_entry_of_another_schema_is_refused(tmp_path):
