@@ -49,7 +49,7 @@ onstart:
 
 
 onsuccess:
-    tell_dvc(jobs(load()))
+    tell_dvc(lambda: jobs(load()))
 
 
 onerror:

@@ -11,7 +11,7 @@ import atexit
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,23 +57,25 @@ def claim(workspace: Path, command: str) -> None:
     atexit.register(_CLAIMED.close)
 
 
-def tell_dvc(jobs: Iterable[Job]) -> None:
+def tell_dvc(jobs: Callable[[], Iterable[Job]]) -> None:
     """Writes into dvc.lock what Snakemake has found or made up to date, where DVC has run before.
 
     That is what DVC itself would find, were it to ask for every stage: a job that is not up to date, or whose values or
     code have changed since, is left for DVC to find as it is.
 
     Args:
-        jobs: all of the run, as params.yaml says now.
+        jobs: gives all of the run, as params.yaml says now.
     """
     if not LOCK.exists():
         return
     _CLAIMED.close()
-    stages = [_stage_of(job) for job in jobs if not job.stage.shares and job.current]
-    commit = [sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *stages]
-    done = subprocess.run(commit, capture_output=True, text=True, stdin=subprocess.DEVNULL) if stages else None
-    if done and done.returncode:
-        why = (done.stderr.strip().splitlines() or ["?"])[0]
+    try:
+        stages = [_stage_of(job) for job in jobs() if not job.stage.shares and job.current]
+        commit = [sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *stages]
+        if stages:
+            subprocess.run(commit, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)
+    except (UserError, subprocess.CalledProcessError) as error:
+        why = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[0]
         print(f"mngac: {LOCK} does not say what this run has made; dvc repro mends that: {why}", file=sys.stderr)
 
 

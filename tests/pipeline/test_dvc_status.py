@@ -1,6 +1,7 @@
 """`dvc status` is clean after a run of either engine, whatever other runs have left in the workspace."""
 
 import shutil
+import sys
 
 import pytest
 from helpers import run, small, workspace, write_params
@@ -77,3 +78,18 @@ def test_where_dvc_has_never_run_snakemake_tells_it_nothing(tmp_path):
     run(folder, "git", "init", "-q")
     run(folder, *SNAKEMAKE, "data/digits.safetensors")
     assert not (folder / "dvc.lock").exists() and not (folder / ".dvc/cache").exists()
+
+
+@pytest.mark.parametrize("why", ["dvc.lock is no YAML", "params.yaml is none any more"])
+def test_a_run_that_cannot_tell_dvc_says_so_in_a_line_and_has_ended_well(folder, why):
+    methods(folder, "nat", "mng_ac")
+    script = "from mngac.pipeline.engines import tell_dvc; from mngac.pipeline.jobs import jobs;"
+    script += "from mngac.params.checks import load; tell_dvc(lambda: jobs(load()))"
+    spoilt = folder / why.split()[0]
+    before = spoilt.read_text()
+    spoilt.write_text("{")
+    done = run(folder, sys.executable, "-c", script)
+    spoilt.write_text(before)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("mngac: dvc.lock does not say what this run has made; dvc repro mends that: ")
