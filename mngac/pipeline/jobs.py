@@ -6,15 +6,12 @@ Nothing here imports torch: a cache hit never pays for it.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.metadata
 import itertools
 import json
 import re
-import signal
-import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -29,8 +26,8 @@ from mngac.pipeline.fingerprint import code_digest, file_digest, forget
 from mngac.pipeline.locks import alone_in
 from mngac.pipeline.machine import computing, machine_of, on_this_machine
 from mngac.pipeline.paths import DIGESTS, shards_of
+from mngac.pipeline.running import errors_in, function_of, placed, stoppable
 from mngac.pipeline.stages import STAGES, Stage
-from mngac.pipeline.stopping import Stopped
 
 SEED = re.compile(r"0|[1-9][0-9]{0,17}")
 """How a seed is written: one form for each of `params.Seed`, since it names paths and random streams."""
@@ -192,7 +189,7 @@ class Job:
         self.write_stamp()
         parts = self.key_parts()
         key = key_of(parts)
-        with progress.log_to(self.log) as log, _errors_in(log):
+        with progress.log_to(self.log) as log, errors_in(log):
             cache = Cache(tell=lambda text: log.line(f"{self.stage.name} {self.name}: {text}"))
             if cache.root != cache.asked:
                 cache.tell(f"{cache.asked} may not be written; what is made is kept in {cache.root}")
@@ -216,7 +213,7 @@ class Job:
 
     def _settled(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> str:
         """What is left of a shared work is done, and a receipt put in place."""
-        settled = _function(self.stage.settled)(self, cache)
+        settled = function_of(self.stage.settled)(self, cache)
         if settled:
             log.line(f"{self.stage.name} {self.name}: cached, nothing is left to do")
         else:
@@ -247,11 +244,11 @@ class Job:
         outputs = {} if self.stage.shares else {name: str(made / name) for name in self.outputs}
         job = self.here
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_stoppable(self, work, log))
+            stack.enter_context(stoppable(f"{self.stage.name} {self.name}", work, log))
             if self.stage.computes:
                 stack.enter_context(computing(job.machine, cache.tell))
-            stack.enter_context(_placed(work))
-            run = _function(self.stage.run)
+            stack.enter_context(placed(work))
+            run = function_of(self.stage.run)
             if self._parts_now() != parts:  # after a wait, before anything is computed
                 raise UserError(f"{log.name}: its code or inputs changed while it waited; start the same command again")
             run(Context(job, key, parts, work, outputs, cache, log))
@@ -267,53 +264,8 @@ class Job:
         return self.key_parts()
 
 
-def _function(name: str) -> Callable[..., Any]:
-    """What `module:function` names."""
-    module, function = name.split(":")
-    return getattr(importlib.import_module(module), function)
-
-
 def _says(path: Path, text: str) -> bool:
     return path.exists() and path.read_text() == text
-
-
-@contextlib.contextmanager
-def _errors_in(log: progress.Log) -> Iterator[None]:
-    """Keeps in the log what ends the stage: one line of what the user can mend, the traceback of all else."""
-    try:
-        yield
-    except UserError as error:
-        log.keep(error.in_full)
-        raise
-    except Exception:
-        log.keep(traceback.format_exc().rstrip())
-        raise
-
-
-@contextlib.contextmanager
-def _placed(work: Path) -> Iterator[None]:
-    """Names the folder in an error of the system that names no file, such as that of a disk that is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = str(work)
-        raise
-
-
-@contextlib.contextmanager
-def _stoppable(job: Job, work: Path, log: progress.Log) -> Iterator[None]:
-    """Where somebody stops the stage: one line in its log, and on the way out, on what is saved and how to resume."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        by = stop.by if isinstance(stop, Stopped) else signal.SIGINT
-        how = "to be continued" if by == signal.SIGALRM else "stopped"
-        saved = str(stop) or ("what was finished is saved" if any(path.is_file() for path in work.iterdir()) else "")
-        then = f"{saved}, and the same command resumes from there" if saved else "the same command starts it again"
-        text = f"{job.stage.name} {job.name}: {how}; {then}"
-        log.keep(text)
-        raise Stopped(text, by) from None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,60 @@
+"""What surrounds a stage's function: errors kept in its log, and a way to stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mngac.params.errors import UserError
+from mngac.pipeline.progress import Log
+from mngac.pipeline.stopping import Stopped
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """What `module:function` names."""
+    module, function = name.split(":")
+    return getattr(importlib.import_module(module), function)
+
+
+@contextlib.contextmanager
+def errors_in(log: Log) -> Iterator[None]:
+    """Keeps in the log what ends the stage: one line of what the user can mend, the traceback of all else."""
+    try:
+        yield
+    except UserError as error:
+        log.keep(error.in_full)
+        raise
+    except Exception:
+        log.keep(traceback.format_exc().rstrip())
+        raise
+
+
+@contextlib.contextmanager
+def placed(work: Path) -> Iterator[None]:
+    """Names the folder in an error of the system that names no file, such as that of a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(work)
+        raise
+
+
+@contextlib.contextmanager
+def stoppable(who: str, work: Path, log: Log) -> Iterator[None]:
+    """Where somebody stops the stage: one line in its log, and on the way out, on what is saved and how to resume."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        by = stop.by if isinstance(stop, Stopped) else signal.SIGINT
+        how = "to be continued" if by == signal.SIGALRM else "stopped"
+        saved = str(stop) or ("what was finished is saved" if any(path.is_file() for path in work.iterdir()) else "")
+        then = f"{saved}, and the same command resumes from there" if saved else "the same command starts it again"
+        text = f"{who}: {how}; {then}"
+        log.keep(text)
+        raise Stopped(text, by) from None
