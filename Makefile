@@ -1,6 +1,7 @@
 # Each target makes .venv when it is missing or the pins changed, and puts it on PATH.
 PYTHON ?= python3
 VENV := .venv
+SLURM_VENV := .venv-slurm
 # Python 3.11 or later, and not the one in .venv itself, which may be broken or too old.
 RIGHT := import sys; sys.exit(sys.version_info < (3, 11))
 BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
@@ -8,17 +9,23 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
 
-.PHONY: run test container-test torture fuzz check schema report format clean
+.PHONY: run slurm test slurm-test container-test torture fuzz check schema report format clean
 
 run: $(VENV)/ready
 	snakemake --cores $(CORES)
 	@echo; for table in multi_perturbation semi_supervised components; do cat results/tables/$$table.md; echo; done
+
+slurm: $(SLURM_VENV)/ready
+	$(SLURM_VENV)/bin/python -m snakemake --workflow-profile profiles/slurm
 
 report: $(VENV)/ready
 	snakemake --cores $(CORES) results/report.html
 
 test: $(VENV)/ready
 	OMP_NUM_THREADS=1 pytest
+
+slurm-test: $(SLURM_VENV)/ready
+	OMP_NUM_THREADS=1 pytest -n 0 tests/slurm
 
 container-test: $(VENV)/ready
 	python tests/container.py
@@ -60,6 +67,15 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@$(VENV)/bin/python -c 'import pip; $(RIGHT)' 2>/dev/null || PATH="$$BARE" $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# Snakemake's plugin for Slurm and what it needs beyond the other environment, which it sees: a second torch is not installed.
+SEES := import pathlib, sys, sysconfig; \
+  (pathlib.Path(sysconfig.get_path("purelib")) / "mngac.pth").write_text(f"import site; site.addsitedir({sys.argv[1]!r})\n")
+$(SLURM_VENV)/ready: requirements-slurm.lock $(VENV)/ready
+	$(VENV)/bin/python -m venv --clear --without-pip $(SLURM_VENV)
+	$(SLURM_VENV)/bin/python -c '$(SEES)' "$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	$(VENV)/bin/python -m pip --python $(SLURM_VENV) install --quiet --no-deps --requirement requirements-slurm.lock
 	touch $@
 
 clean:

@@ -11,7 +11,7 @@ from mngac.params.errors import UserError
 from mngac.params.checks import load
 from mngac.pipeline.adoption import write_stamps
 from mngac.pipeline.device import decided
-from mngac.pipeline.engines import claim, left_over, tell_dvc
+from mngac.pipeline.engines import claim, left_over, refuse_auto, tell_dvc
 from mngac.pipeline.jobs import job, jobs
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
 
@@ -32,7 +32,8 @@ if config != yaml.safe_load(Path("params.yaml").read_text()):
 try:
     JOBS = jobs(PARAMS)
     GPU = int(decided(PARAMS.run.device) == "cuda")
-    write_stamps(JOBS)
+    if workflow.is_main_process:  # not in each job of a cluster again
+        write_stamps(JOBS)
 except UserError as error:
     raise WorkflowError(f"mngac: {error}")
 validate(config, "workflow/schemas/params.schema.json", set_default=False)
@@ -43,6 +44,8 @@ STARTED = time.time()
 
 onstart:
     try:
+        if not workflow.local_exec:
+            refuse_auto(RUN.device)
         claim(Path.cwd(), shlex.join(sys.argv))
     except UserError as error:
         raise WorkflowError(f"mngac: {error}")

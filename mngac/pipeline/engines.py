@@ -86,6 +86,19 @@ def _stage_of(job: Job) -> str:
     return f"{name}@{job.name}" if job.wildcards else name
 
 
+def refuse_auto(device: str) -> None:
+    """Refuses a device that each machine decides for itself, where jobs run on others than the engine's.
+
+    Raises:
+        UserError: for `auto`.
+    """
+    if device == "auto":
+        raise UserError(
+            'run.device: found "auto", which a login node and the nodes decide each for itself; '
+            "allowed, where jobs run on a cluster: cpu, cuda"
+        )
+
+
 def left_over(jobs: Iterable[Job], since: float) -> list[str]:
     """What an engine that has failed should say at its end: a line a job that failed, and how to go on.
 
