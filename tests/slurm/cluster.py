@@ -1,4 +1,4 @@
-"""A Slurm of one node on this machine, of Debian's packages, run by whoever runs the tests; nothing of the system's own.
+"""A Slurm of one node on this machine, of Debian's packages, run as whoever runs the tests; nothing of the system's.
 
 No accounting, as on the smallest clusters: a job's state is what squeue says. The node has its own cores, more memory
 than is here, so that profiles/slurm fits as it stands, and a GPU by name alone (/dev/null). Two partitions: jobs in
@@ -24,7 +24,7 @@ PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-clien
 """Command -> Debian's package."""
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
-FORMAT = "%i|%T|%k|%C|%m|%l|%b"
+FORMAT = "jobid:12,state:16,comment:200,numcpus:8,minmemory:16,timelimit:16,tres-per-job:40"
 START = 30.0
 """Seconds until a daemon must be ready, and until all jobs must be gone."""
 
@@ -101,8 +101,8 @@ class Cluster:
 
     def jobs(self) -> list[Job]:
         """The oldest first; those that have ended, too."""
-        lines = self.run("squeue", "--states=all", "--noheader", "--sort=i", f"--format={FORMAT}").splitlines()
-        rows = [line.split("|") for line in lines]
+        lines = self.run("squeue", "--states=all", "--noheader", "--sort=i", f"--Format={FORMAT}").splitlines()
+        rows = [line.split() for line in lines]
         return [Job(number, state, rule, int(cores), *rest) for number, state, rule, cores, *rest in rows]
 
 
@@ -153,11 +153,12 @@ def running() -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: a socket's path has at most 108 characters
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o755)  # munged wants its socket within everybody's reach
         _write(folder)
         cluster = Cluster(folder)
         for command in _commands(folder):
             stack.enter_context(_daemon(command, folder))
-        _wait(lambda: cluster.run("sinfo", "--noheader", "--format=%T").split() == ["idle", "idle"], folder)
+        _wait(lambda: set(cluster.run("sinfo", "--noheader", "--format=%T").split()) == {"idle"}, folder)
         stack.callback(_clear, cluster)
         yield cluster
 

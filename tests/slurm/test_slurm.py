@@ -32,15 +32,27 @@ class Paused(Base):
 '''
 CLASSIFIER = "trained/digits/paused/seed0/classifier.safetensors"
 LOG = "logs/train/digits-paused-0.log"
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds."""
 
 
-def engine(folder, cluster, *options):
-    """Starts Snakemake in the workspace, with its own cache; what it says goes to `said.log`."""
-    env = {**environment(folder), **cluster.environment}
-    with (folder / "said.log").open("a") as out:
-        return subprocess.Popen([*ENGINE, *QUICK, *options], cwd=folder, env=env, stdout=out, stderr=out)
+@pytest.fixture(scope="module")
+def engine(cluster):
+    """Starts Snakemake in a workspace, with its own cache; what it says goes to `said.log`. None outlives the tests."""
+    started = []
+
+    def start(folder, *options):
+        env = {**environment(folder), **cluster.environment}
+        with (folder / "said.log").open("a") as out:
+            command = [*ENGINE, *QUICK, *options]
+            started.append(subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def ended(process, folder):
@@ -59,12 +71,12 @@ def until(found):
 
 
 @pytest.fixture(scope="module")
-def whole(cluster, tmp_path_factory):
+def whole(cluster, engine, tmp_path_factory):
     """Digits with three methods, through sbatch: the workspace, exit status, what was said, Slurm's jobs."""
     raw = small(methods=("nat", "sat", "mng_ac"))
     folder = workspace(tmp_path_factory.mktemp("whole") / "w", raw)
     before = len(cluster.jobs())
-    status, said = ended(engine(folder, cluster), folder)
+    status, said = ended(engine(folder), folder)
     return folder, raw, status, said, cluster.jobs()[before:]
 
 
@@ -97,16 +109,17 @@ def test_logs_of_slurm_are_kept_of_what_failed_alone(whole):
     assert (folder / "logs/train/digits-mng_ac-0.log").exists()
 
 
-def test_auto_is_refused_before_anything_is_submitted(cluster, tmp_path):
+def test_auto_is_refused_before_anything_is_submitted(cluster, engine, tmp_path):
     folder = workspace(tmp_path / "w", small(device="auto"))
     before = cluster.jobs()
-    status, said = ended(engine(folder, cluster), folder)
+    status, said = ended(engine(folder), folder)
     assert status == 1 and 'run.device: found "auto"' in said and cluster.jobs() == before
 
 
-def test_a_job_on_cuda_gets_a_gpu_of_slurms_and_is_refused_where_there_is_none(cluster, tmp_path):
+def test_a_job_on_cuda_gets_a_gpu_of_slurms_and_is_refused_where_there_is_none(cluster, engine, tmp_path):
     folder = workspace(tmp_path / "w", small(methods=("nat",), device="cuda"))
-    status, said = ended(engine(folder, cluster, "--retries", "0"), folder)
+    run(folder, "mngac", "data", "--dataset", "digits")
+    status, said = ended(engine(folder, "--retries", "0", CLASSIFIER.replace("paused", "nat")), folder)
     assert status == 1
     assert [job.gres for job in cluster.jobs() if job.rule.startswith("rule_train_")][-1] == "gres:gpu:1"
     assert "no GPU is to be seen here (CUDA_VISIBLE_DEVICES is 0)" in said
@@ -166,20 +179,20 @@ def check_resumed(folder, epoch, step, undisturbed, said):
     print(line)
 
 
-def test_a_cancelled_training_goes_on_when_the_same_command_is_started_again(cluster, paused, undisturbed):
+def test_a_cancelled_training_goes_on_when_the_same_command_is_started_again(cluster, engine, paused, undisturbed):
     command = ("--retries", "0", CLASSIFIER)
-    first = engine(paused, cluster, *command)
+    first = engine(paused, *command)
     cluster.run("scancel", at_work(cluster, paused))
     saved = stopped(paused)
     status, said = ended(first, paused)
     assert status == 1 and "stopped; epoch" in said
-    status, said = ended(engine(paused, cluster, *command), paused)
+    status, said = ended(engine(paused, *command), paused)
     assert status == 0, said
     check_resumed(paused, *saved, undisturbed, said)
 
 
-def test_a_training_whose_time_is_over_is_submitted_again_and_goes_on(cluster, paused, undisturbed):
-    first = engine(paused, cluster, "--set-resources", "train:runtime=1", "--", CLASSIFIER)
+def test_a_training_whose_time_is_over_is_submitted_again_and_goes_on(cluster, engine, paused, undisturbed):
+    first = engine(paused, "--set-resources", "train:runtime=1", "--", CLASSIFIER)
     number = at_work(cluster, paused)
     saved = stopped(paused)
     status, said = ended(first, paused)
@@ -188,8 +201,8 @@ def test_a_training_whose_time_is_over_is_submitted_again_and_goes_on(cluster, p
     check_resumed(paused, *saved, undisturbed, said)
 
 
-def test_a_preempted_training_is_queued_again_by_slurm_and_goes_on(cluster, paused, undisturbed):
-    first = engine(paused, cluster, "--retries", "0", CLASSIFIER)
+def test_a_preempted_training_is_queued_again_by_slurm_and_goes_on(cluster, engine, paused, undisturbed):
+    first = engine(paused, "--retries", "0", CLASSIFIER)
     number = at_work(cluster, paused)
     cluster.run("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
     saved = stopped(paused)
