@@ -1,7 +1,7 @@
 """Being stopped: by Ctrl-C, by SIGTERM, which Slurm and containers send, or because the time that was given is over.
 
 At the first of them a stage that is at work says where it may stop (`gently`), saves, and ends; elsewhere it ends at
-once. A second one ends it wherever it is.
+once. A second Ctrl-C ends it wherever it is; a second SIGTERM does not, which Slurm sends by way of srun beside its own.
 """
 
 from __future__ import annotations
@@ -55,13 +55,15 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     global _asked
     if _gentle and _asked is None:
         _asked = number
+    elif _gentle and number == _asked == signal.SIGTERM:
+        return
     else:
         raise Stopped(by=number)
 
 
 @contextlib.contextmanager
 def gently() -> Iterator[None]:
-    """Within the block a signal waits for `wanted` to be asked; a second one does not."""
+    """Within the block a signal waits for `wanted` to be asked; a second one does not, but for SIGTERM."""
     global _gentle, _asked
     _gentle += 1
     try:

@@ -155,8 +155,7 @@ def with_paused(folder):
 
 def at_work(cluster, folder):
     """The number of the job that trains, once two epochs are done."""
-    log = folder / LOG
-    until(lambda: log.exists() and " epoch 2/" in log.read_text())
+    until(lambda: " epoch 2/" in log_of(folder))
     return cluster.jobs()[-1].number
 
 
@@ -168,7 +167,8 @@ def stopped(folder):
 
 
 def log_of(folder):
-    return (folder / LOG).read_text()
+    """The training's log; Snakemake deletes it when a job of its begins again."""
+    return (folder / LOG).read_text() if (folder / LOG).exists() else ""
 
 
 def check_resumed(folder, epoch, step, undisturbed, said):
