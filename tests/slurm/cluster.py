@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
 """Command -> Debian's package."""
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
@@ -155,6 +157,7 @@ def running() -> Iterator[Cluster]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)  # munged wants its socket within everybody's reach
         _write(folder)
+        stack.callback(_kill_strays, folder)
         cluster = Cluster(folder)
         for command in _commands(folder):
             stack.enter_context(_daemon(command, folder))
@@ -195,3 +198,11 @@ def _clear(cluster: Cluster) -> None:
     """Ends all jobs, and waits for their processes: the node's daemon would leave them alone when it ends."""
     cluster.run("scancel", f"--user={getpass.getuser()}")
     _wait(lambda: not cluster.run("squeue", "--noheader"), cluster.folder)
+
+
+def _kill_strays(folder: Path) -> None:
+    """Kills what a cancelled job has left: without cgroups Slurm loses sight of a process whose parent has ended."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SLURM_CONF") == f"{folder}/slurm.conf":
+                process.kill()

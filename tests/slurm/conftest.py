@@ -1,5 +1,7 @@
 """One cluster for all tests here, which `make slurm-test` runs; `make test` does not collect them (norecursedirs)."""
 
+import signal
+
 import pytest
 from slurm import cluster as slurm
 
@@ -13,5 +15,6 @@ def cluster():
             f"mngac: slurm-test: found no {', '.join(packages)}; allowed: apt-get install {' '.join(packages)}",
             returncode=2,
         )
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated"))  # nothing is left running then, either
     with slurm.running() as found:
         yield found
