@@ -25,7 +25,7 @@ test: $(VENV)/ready
 	OMP_NUM_THREADS=1 pytest
 
 slurm-test: $(SLURM_VENV)/ready
-	OMP_NUM_THREADS=1 pytest -n 0 tests/slurm
+	OMP_NUM_THREADS=1 pytest -n 0 -rP --durations=0 tests/slurm
 
 container-test: $(VENV)/ready
 	python tests/container.py
@@ -69,12 +69,14 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Snakemake's plugin for Slurm and what it needs beyond the other environment, which it sees: a second torch is not installed.
-SEES := import pathlib, sys, sysconfig; \
-  (pathlib.Path(sysconfig.get_path("purelib")) / "mngac.pth").write_text(f"import site; site.addsitedir({sys.argv[1]!r})\n")
+# Snakemake's plugin for Slurm, and what it needs beyond the other environment, which it sees: no second torch.
+WHERE := import sysconfig; print(sysconfig.get_path("purelib"))
+SEES := import pathlib, sys; \
+  pathlib.Path(sys.argv[1], "mngac.pth").write_text(f"import site; site.addsitedir({sys.argv[2]!r})\n")
 $(SLURM_VENV)/ready: requirements-slurm.lock $(VENV)/ready
 	$(VENV)/bin/python -m venv --clear --without-pip $(SLURM_VENV)
-	$(SLURM_VENV)/bin/python -c '$(SEES)' "$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	$(VENV)/bin/python -c '$(SEES)' \
+	  "$$($(SLURM_VENV)/bin/python -c '$(WHERE)')" "$$($(VENV)/bin/python -c '$(WHERE)')"
 	$(VENV)/bin/python -m pip --python $(SLURM_VENV) install --quiet --no-deps --requirement requirements-slurm.lock
 	touch $@
 
