@@ -1,7 +1,7 @@
 """Being stopped: by Ctrl-C, by SIGTERM, which Slurm and containers send, or because the time that was given is over.
 
 At the first of them a stage that is at work says where it may stop (`gently`), saves, and ends; elsewhere it ends at
-once. A second Ctrl-C ends it wherever it is; a second SIGTERM does not, which Slurm sends by way of srun beside its own.
+once. A second Ctrl-C ends it wherever it is; a second SIGTERM does not: Slurm sends it itself and by way of srun.
 """
 
 from __future__ import annotations
