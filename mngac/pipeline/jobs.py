@@ -6,6 +6,7 @@ Nothing here imports torch: a cache hit never pays for it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import itertools
 import json
@@ -137,17 +138,14 @@ class Job:
         return Path(".mngac/stamps", self.whole.stage.name, f"{self.whole.name}.json")
 
     def stated(self) -> dict[str, Any]:
-        """All parts of the key that stand before the inputs exist, with the device as params state it.
-
-        Of versions the public part: `2.11.0+cpu` computes what `2.11.0` does, where it computes it.
-        """
+        """All parts of the key that stand before the inputs exist, with the device as params state it."""
         packages = (*self.stage.packages, "torch") if self.stage.computes else self.stage.packages
         return {
             "stage": self.stage.name,
             "wildcards": self.wildcards,
             "params": self.stage.values(self.params, self.wildcards),
             "code": {root: code_digest([root]) for root in self.stage.code(self.params, self.wildcards)},
-            "versions": {name: importlib.metadata.version(name).partition("+")[0] for name in packages},
+            "versions": {name: public_version(name) for name in packages},
             **self.machine,
         }
 
@@ -262,6 +260,12 @@ class Job:
         """The key's parts, of the files as they are now."""
         forget()
         return self.key_parts()
+
+
+@functools.cache
+def public_version(package: str) -> str:
+    """The installed version without its local part: `2.11.0+cpu` computes what `2.11.0` does, where it computes it."""
+    return importlib.metadata.version(package).partition("+")[0]
 
 
 def _says(path: Path, text: str) -> bool:

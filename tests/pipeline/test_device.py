@@ -45,7 +45,10 @@ def test_a_key_holds_the_public_part_of_a_version(monkeypatch):
     plain = training(device="cuda").stated()
     public = version("torch").partition("+")[0]
     monkeypatch.setattr(jobs.importlib.metadata, "version", lambda name: f"{version(name).partition('+')[0]}+cu999")
+    jobs.public_version.cache_clear()
     assert training(device="cuda").stated() == plain and plain["versions"]["torch"] == public
+    monkeypatch.undo()
+    jobs.public_version.cache_clear()
 
 
 def test_deterministic_is_in_the_keys_of_cuda_alone():
