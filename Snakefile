@@ -11,7 +11,7 @@ from mngac.params.errors import UserError
 from mngac.params.checks import load
 from mngac.pipeline.adoption import write_stamps
 from mngac.pipeline.device import decided
-from mngac.pipeline.engines import claim, left_over, refuse_auto, tell_dvc
+from mngac.pipeline.engines import claim, left_over, refuse_auto
 from mngac.pipeline.jobs import job, jobs
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
 
@@ -49,10 +49,6 @@ onstart:
         claim(Path.cwd(), shlex.join(sys.argv))
     except UserError as error:
         raise WorkflowError(f"mngac: {error}")
-
-
-onsuccess:
-    tell_dvc(lambda: jobs(load()))
 
 
 onerror:

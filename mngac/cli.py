@@ -344,14 +344,18 @@ def explain(arguments: argparse.Namespace) -> None:
 
 def use(arguments: argparse.Namespace) -> None:
     """Lays a file over params.yaml, and prints each value that changed."""
+    from mngac.params.errors import ParamsError
     from mngac.planning.use import use
 
+    if arguments.params != "params.yaml":
+        raise ParamsError(f"--params: found {shown(arguments.params)}; allowed: none, since use writes params.yaml")
     changed = use(arguments.file)
     if not changed:
         print(f"{visible(arguments.file)}: params.yaml says all of it already")
         return
     print("\n".join(changed))
-    print(f"params.yaml: {len(changed)} values changed; as it was committed: git restore params.yaml")
+    count = f"{len(changed)} value{'s' if len(changed) > 1 else ''}"
+    print(f"params.yaml: {count} changed; as it was committed: git restore params.yaml")
 
 
 def plan(arguments: argparse.Namespace) -> None:

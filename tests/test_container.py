@@ -8,6 +8,8 @@ from container import instructions
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from mngac.pipeline import gpus
+
 ROOT = Path(__file__).parent.parent
 STEPS = instructions((ROOT / "Dockerfile").read_text())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -59,3 +61,9 @@ def test_what_git_ignores_goes_into_no_image():
     left_out = {line.removeprefix("**/") for line in (ROOT / ".dockerignore").read_text().splitlines()}
     caches = {".pytest_cache", ".mypy_cache", ".ruff_cache"}  # .*_cache
     assert ignored - caches <= left_out and {".*_cache", ".git"} <= left_out
+
+
+def test_containers_of_one_machine_see_the_folder_where_gpus_are_leased(monkeypatch):
+    monkeypatch.delenv("MNGAC_LOCKS", raising=False)
+    folder = gpus.default()
+    assert f"--volume {folder}:{folder}" in (ROOT / "docs/container.md").read_text()

@@ -26,7 +26,17 @@ from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import IMAGES, probe
 from mngac.evaluation.reproducible import reproducible
-from mngac.evaluation.tasks import AttackFailed, Finding, Finished, Runner, Task, Workers, as_many_as_fit, guarded
+from mngac.evaluation.tasks import (
+    AttackFailed,
+    Finding,
+    Finished,
+    Runner,
+    Task,
+    Workers,
+    as_many_as_fit,
+    guarded,
+    ranges,
+)
 from mngac.models.frozen import frozen_weights
 from mngac.params.errors import UserError
 from mngac.params.sections import AttackConfig, Radii, Suite
@@ -99,7 +109,7 @@ def evaluate(
         clean, seconds = run.clean(torch.ones(len(labels), dtype=torch.bool))
         flags = run.probe()
         attacks = run.attacks()
-        flags += flags_of(run.suite, clean, attacks, run.workers.runner.classes)
+        flags += flags_of(run.suite, clean, attacks, run.classes)
         return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
 
 
@@ -187,7 +197,7 @@ class _Run:
     def clean(self, mine: Tensor) -> tuple[Tensor, float]:
         """Per image: of those that are `mine`, correct without attack, bool (n,); and the seconds it took.
 
-        Tells the runner predictions and the number of classes.
+        Finds the predictions and the number of classes, too.
         """
         started, runner = time.monotonic(), self.workers.runner
         correct, predictions = torch.zeros_like(mine), torch.zeros(len(mine), dtype=torch.int64)
@@ -195,11 +205,11 @@ class _Run:
             x, y = runner.batch(batch.positions)
             with guarded("clean", batch.positions), reproducible(tensor_float32=False):
                 logits = runner.classifier(x).float()
-                runner.classes = logits.shape[1]
-                _check_range(runner.labels, runner.classes)
+                self.classes = logits.shape[1]
+                _check_range(runner.labels, self.classes)
                 correct[batch.positions] = is_correct(logits, y).cpu()
                 predictions[batch.positions] = logits.argmax(1).cpu()
-        runner.predictions = predictions
+        self.predictions = predictions
         self.mine, self.robust = mine, {norm: correct.clone() for norm in type(self.radii).model_fields}
         self.correct = correct
         seconds = round(time.monotonic() - started, 3)
@@ -218,7 +228,8 @@ class _Run:
         return [self._attack(name, entry) for name, entry in zip(_names(self.suite), self.suite.attacks, strict=True)]
 
     def _percent(self, correct: Tensor) -> str:
-        of = "" if self.mine.all() else f" of {int(self.mine.sum())} images"
+        positions = self.mine.nonzero().flatten().tolist()
+        of = "" if self.mine.all() else f" of images {ranges(positions)}"
         return f"{100 * correct[self.mine].float().mean():.1f} %{of}"
 
     def _attack(self, name: str, config: AttackConfig) -> AttackRecord:
@@ -247,7 +258,15 @@ class _Run:
 
     def _tasks(self, title: str, config: AttackConfig, radius: float, chosen: Tensor) -> list[Task]:
         return [
-            Task(f"{title} {batch.name}", config, radius, batch.positions, batch.block)
+            Task(
+                f"{title} {batch.name}",
+                config,
+                radius,
+                batch.positions,
+                batch.block,
+                self.predictions[slice(*batch.block)].clone(),
+                self.classes,
+            )
             for batch in batches(chosen, self.suite)
         ]
 

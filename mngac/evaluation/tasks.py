@@ -47,6 +47,9 @@ class Task:
     positions: list[int]
     block: tuple[int, int]
     """Positions, from the first to the one after the last, of the block that the images lie in."""
+    predictions: Tensor
+    """Of the block's images, int64 (images,): the classes predicted without attack."""
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,6 @@ class Runner:
     """Whether attacks ask a compiled copy of the classifier."""
     log: Log | None = None
     """Where this process says what prevents that; on the terminal by default."""
-    classes: int = 0
-    predictions: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
     @functools.cached_property
     def asked(self) -> Classifier:
@@ -106,8 +107,8 @@ class Runner:
         started = time.monotonic()
         x, y = self.batch(task.positions)
         within = slice(*task.block)
-        pool = Pool(self.images[within], self.predictions[within])
-        target = Target(task.config.norm, task.radius, self.classes, self.seed, self.device, pool)
+        pool = Pool(self.images[within], task.predictions)
+        target = Target(task.config.norm, task.radius, task.classes, self.seed, self.device, pool)
         attack = find("evaluation/attacks", task.config.attack).load()
         with guarded(task.name, task.positions):
             outcomes, forwards = run_attack(attack, self.classifier, self.asked, x, y, target, task.config)

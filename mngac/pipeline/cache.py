@@ -320,8 +320,11 @@ class Cache:
 
 
 def _touched(folder: Path) -> float:
-    """When something in a folder was last written."""
-    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    """When something in a folder was last written; now, where a run clears it away meanwhile."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    except FileNotFoundError:
+        return time.time()
 
 
 def _remove(folder: Path) -> None:

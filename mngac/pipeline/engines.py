@@ -1,17 +1,13 @@
-"""One engine in a workspace at a time: both delete a stage's outputs before they run it, and so each other's.
+"""One engine in a workspace: both delete a stage's outputs before they run it, and so each other's.
 
 DVC marks what its stages read and write in a file of its own, with the process that does; Snakemake is made to mark the
-whole workspace there. Either then refuses to start beside the other, before it has deleted anything. And what Snakemake
-has made is told to DVC at the end, as the stamps tell Snakemake of what DVC has made.
+whole workspace there. Either then refuses to start beside the other, before it has deleted anything.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
-import subprocess
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
     from mngac.pipeline.jobs import Job
 
 MARKS = Path(".dvc/tmp")
-LOCK = Path("dvc.lock")
-_CLAIMED = contextlib.ExitStack()
 
 
 def claim(workspace: Path, command: str) -> None:
@@ -53,37 +47,7 @@ def claim(workspace: Path, command: str) -> None:
             f"{workspace}: found another engine at work in it: dvc {who}; allowed: one at a time; wait for it to end, "
             "or start this one in a clone, which shares the cache"
         ) from error
-    _CLAIMED.push(mark)
-    atexit.register(_CLAIMED.close)
-
-
-def tell_dvc(jobs: Callable[[], Iterable[Job]]) -> None:
-    """Writes into dvc.lock what Snakemake has found or made up to date, where DVC has run before.
-
-    That is what DVC itself would find, were it to ask for every stage: a job that is not up to date, or whose values or
-    code have changed since, is left for DVC to find as it is.
-
-    Args:
-        jobs: gives all of the run, as params.yaml says now.
-    """
-    if not LOCK.exists():
-        return
-    _CLAIMED.close()
-    try:
-        stages = [_stage_of(job) for job in jobs() if not job.stage.shares and job.current]
-        commit = [sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *stages]
-        if stages:
-            subprocess.run(commit, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)
-    except (UserError, subprocess.CalledProcessError) as error:
-        why = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[0]
-        print(f"mngac: {LOCK} does not say what this run has made; dvc repro mends that: {why}", file=sys.stderr)
-
-
-def _stage_of(job: Job) -> str:
-    """The job's name in dvc.yaml."""
-    semi = job.stage.name == "evaluate" and job.wildcards["method"] in job.params.run.semi_methods
-    name = f"{job.stage.name}_semi" if semi else job.stage.name
-    return f"{name}@{job.name}" if job.wildcards else name
+    atexit.register(mark.__exit__, None, None, None)
 
 
 def refuse_auto(device: str) -> None:

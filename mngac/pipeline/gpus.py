@@ -165,7 +165,7 @@ def locks() -> Path:
     Raises:
         UserError: where it can't be made.
     """
-    folder = Path(os.environ.get("MNGAC_LOCKS") or _default()).absolute()
+    folder = Path(os.environ.get("MNGAC_LOCKS") or default()).absolute()
     try:
         folder.mkdir(parents=True)
         folder.chmod(FOLDER_MODE)
@@ -177,8 +177,8 @@ def locks() -> Path:
     return folder
 
 
-def _default() -> Path:
-    """Not where TMPDIR says: that may be one's own."""
+def default() -> Path:
+    """The folder of locks where nothing else is said; not where TMPDIR says, which may be one's own."""
     return (Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())) / "mngac-gpus"
 
 

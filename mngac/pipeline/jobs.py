@@ -19,14 +19,14 @@ from typing import Any, Self
 
 from mngac.params.errors import ParamsError, UserError, listed, shown
 from mngac.params.sections import Params
-from mngac.pipeline import progress
+from mngac.pipeline import digests, progress
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.device import decided
 from mngac.pipeline.fingerprint import code_digest, file_digest, forget
 from mngac.pipeline.locks import alone_in
 from mngac.pipeline.machine import computing, machine_of, on_this_machine
-from mngac.pipeline.paths import DIGESTS, shards_of
+from mngac.pipeline.paths import shards_of
 from mngac.pipeline.running import errors_in, function_of, placed, stoppable
 from mngac.pipeline.stages import STAGES, Stage
 
@@ -82,7 +82,7 @@ class Job:
 
     @property
     def shards(self) -> dict[str, str]:
-        """Workspace paths, by name, of what jobs that share this one's work have found."""
+        """Workspace paths, by name: receipts of the jobs that share this one's work."""
         return self.stage.shards(self.params, self.wildcards)
 
     @property
@@ -100,24 +100,14 @@ class Job:
 
     @property
     def digests(self) -> dict[str, dict[str, str]]:
-        """Workspace paths that tell of outputs, with the outputs' names and paths."""
-        told = self.stage.digests(self.wildcards)
-        return {path: {name: self.outputs[name] for name in names} for path, names in told.items()}
+        """Workspace paths that tell of outputs, with the outputs' names and paths: mngac/pipeline/digests.py."""
+        return digests.told_of(self.stage, self.wildcards, self.outputs)
 
     @property
     def complete(self) -> bool:
         """Whether all outputs are there, whoever made them, or those of the job whose work it shares."""
         there = all(Path(path).exists() for path in self.outputs.values())
         return there or (self.whole is not self and self.whole.complete)
-
-    @property
-    def current(self) -> bool:
-        """Whether the outputs are there and no older than the inputs and the stamp, which says what it should."""
-        needed = [*self.outputs.values(), *self.digests, *self.inputs.values()]
-        if not all(Path(path).exists() for path in needed) or not _says(self.stamp, self._stamped()):
-            return False
-        made = min(Path(path).stat().st_mtime_ns for path in self.outputs.values())
-        return all(Path(path).stat().st_mtime_ns <= made for path in (str(self.stamp), *self.inputs.values()))
 
     @property
     def name(self) -> str:
@@ -155,13 +145,13 @@ class Job:
         Raises:
             ParamsError: where an input does not exist.
         """
-        digests = {}
+        inputs = {}
         for name, path in self.inputs.items():
             if not Path(path).exists():
                 raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
             if name not in self.stage.notes:
-                digests[name] = file_digest(path)
-        return {**self.here.stated(), "inputs": digests}
+                inputs[name] = file_digest(path)
+        return {**self.here.stated(), "inputs": inputs}
 
     def write_stamp(self, changed: int | None = None) -> None:
         """Writes the stamp, only when its content differs, so that its time tells when it changed.
@@ -185,6 +175,8 @@ class Job:
         into the cache first, and from there into the workspace: whatever happens to that, it is not made again.
         """
         self.write_stamp()
+        if self.stage.collects:
+            digests.agree(job.digests for job in jobs(self.params))
         parts = self.key_parts()
         key = key_of(parts)
         with progress.log_to(self.log) as log, errors_in(log):
@@ -201,12 +193,12 @@ class Job:
         entry = cache.find(key)
         if entry and cache.restore(entry, self.outputs):
             log.line(f"{self.stage.name} {self.name}: cached, key {key[:12]}")
-            self.tell_digests(entry.about["outputs"])
+            digests.write(self.digests, entry.about["outputs"])
             return "cached"
         entry = cache.store(key, parts, self._made(cache, key, parts, log))
         if not cache.restore(entry, self.outputs):
             raise UserError(f"{entry.folder}: changed while it was stored; start the same command again")
-        self.tell_digests(entry.about["outputs"])
+        digests.write(self.digests, entry.about["outputs"])
         return "made"
 
     def _settled(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> str:
@@ -219,21 +211,6 @@ class Job:
         for path in self.outputs.values():
             write_text(path, f"{self.command}\n")
         return "cached" if settled else "made"
-
-    def tell_digests(self, outputs: dict[str, str]) -> None:
-        """Writes what DVC watches of the outputs, if the run names them; clears away what tells of others.
-
-        Args:
-            outputs: the outputs' digests by name.
-        """
-        named = {path for job in jobs(self.params) for path in job.digests}
-        for path, told in self.digests.items():
-            if path in named:
-                digests = {told[name]: outputs[name] for name in told}
-                write_text(path, json.dumps(digests, indent=1, sort_keys=True) + "\n")
-        for left in DIGESTS.rglob("*.json"):
-            if str(left) not in named:
-                left.unlink(missing_ok=True)
 
     def _made(self, cache: Cache, key: str, parts: dict[str, Any], log: progress.Log) -> Path:
         """The folder that the stage has filled with its outputs."""

@@ -201,7 +201,7 @@ def _take(path: Path, me: Holder, tell: Callable[[str], None], wait: bool, locke
     while True:
         look = Look.at(path)
         holder = look.holder
-        if locked and holder and holder.process.ours:
+        if locked and holder and holder.process.ours and (holder.process.dead or holder.process == me.process):
             me.write(path)
             return
         if look.touched is None and me.create(path):

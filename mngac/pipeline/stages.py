@@ -44,7 +44,9 @@ class Stage:
     shards: Callable[[Params, Wildcards], dict[str, str]] = lambda p, w: {}
     """Workspace paths by name: receipts of jobs that share its work, which Snakemake waits for."""
     digests: Callable[[Wildcards], dict[str, tuple[str, ...]]] = lambda w: {}
-    """Workspace paths of small files, each with the digests of the outputs of these names: see `paths.DIGESTS`."""
+    """Workspace paths of small files with the digests of the outputs of these names: mngac/pipeline/digests.py."""
+    collects: bool = False
+    """Whether it reads files of many jobs, and so, under DVC, depends on folders of such files."""
     shares: str = ""
     """The stage whose work its jobs share, so that Snakemake can run them at once; DVC runs one job after another. What
     they find lies in the cache, in parts; what they make is a receipt, and is not kept."""
@@ -153,6 +155,7 @@ METRICS = Stage(
     inputs=lambda p, w: paths.records_of(p, w["suite"], w["profile"]),
     outputs=lambda p, w: {"metrics": f"results/tables/metrics-{w['suite']}-{w['profile']}.json"},
     run="mngac.results.tables:run_metrics",
+    collects=True,
 )
 TABLES = Stage(
     "tables",
@@ -164,6 +167,7 @@ TABLES = Stage(
     inputs=lambda p, w: paths.records_of(p),
     outputs=lambda p, w: paths.table_files(),
     run="mngac.results.tables:run_tables",
+    collects=True,
 )
 FIGURES = Stage(
     "figures",
@@ -175,6 +179,7 @@ FIGURES = Stage(
     inputs=lambda p, w: {**paths.records_of(p), **paths.logs_of(p)},
     outputs=lambda p, w: paths.figure_files(),
     run="mngac.figures.from_records:run",
+    collects=True,
     packages=("matplotlib",),
 )
 MODEL_FIGURES = Stage(
@@ -188,6 +193,7 @@ MODEL_FIGURES = Stage(
     outputs=lambda p, w: paths.model_figure_files(w["dataset"]),
     digests=lambda w: {paths.figures_digest(w["dataset"]): tuple(paths.model_images(w["dataset"]))},
     run="mngac.figures.from_models:run",
+    collects=True,
     computes=True,
     packages=("matplotlib",),
 )
@@ -201,6 +207,7 @@ REPORT = Stage(
     inputs=lambda p, w: {**paths.records_of(p), **paths.images_of(p)},
     outputs=lambda p, w: {"report": "results/report.html"},
     run="mngac.report.page:run",
+    collects=True,
 )
 
 IN_ORDER = (

@@ -65,6 +65,18 @@ def test_what_blocks_find_is_what_the_whole_finds(mode, monkeypatch):
     assert gathered.attacks == whole.attacks
 
 
+@pytest.mark.slow
+def test_worker_processes_know_what_is_predicted_in_each_block(monkeypatch):
+    """brendel_bethge starts from images that are put in another class."""
+    x, y = digits(16)
+    given = suite("brendel_bethge l2", batch_size=2, block=4)
+    whole = evaluate(trained(), x, y, given, RADII)
+    monkeypatch.setattr("mngac.evaluation.loop.as_many_as_fit", lambda processes: processes)
+    with attacked_blocks(trained(), x, y, given.model_copy(update={"processes": 2}), RADII) as attack:
+        found = [finding for number in range(4) for finding in attack(number, None)]
+    assert evaluate(trained(), x, y, given, RADII, known=found).attacks == whole.attacks
+
+
 def test_a_block_is_attacked_as_if_there_were_no_other():
     x, y = digits()
     whole = evaluate(trained(), x, y, blocked(), RADII)
@@ -262,10 +274,10 @@ def test_a_stopped_shard_goes_on_where_it_was(evaluation, alone, monkeypatch):
     assert record(whole) == alone
 
 
-def test_a_shards_log_says_how_many_images_its_shares_are_of(evaluation):
+def test_a_shards_log_says_which_images_its_shares_are_of(evaluation):
     _, shards = evaluation
     shards[1].run()
-    assert " % of 6 images correct" in Path(shards[1].log).read_text()
+    assert " % of images 6-11 correct" in Path(shards[1].log).read_text()
 
 
 @pytest.mark.parametrize(

@@ -340,3 +340,19 @@ def test_a_missing_input_says_which_and_who_makes_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"data/digits.safetensors: not found.*snakemake data/digits.safetensors"):
         job(small_params(), "train", dataset="digits", method="nat", seed="0").run()
+
+
+def test_a_work_folder_that_a_run_clears_away_meanwhile_does_not_end_a_prune(tmp_path, monkeypatch):
+    cache = Cache(tmp_path)
+    work = cache.make(cache.work("a" * 64))
+    (work / "checkpoint").write_text("")
+    iterdir = Path.iterdir
+
+    def cleared(self):
+        for path in [*iterdir(self)]:
+            if self == work:
+                path.unlink()
+            yield path
+
+    monkeypatch.setattr(Path, "iterdir", cleared)
+    assert cache.prune(0) == [] and work.exists()

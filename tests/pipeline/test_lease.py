@@ -278,3 +278,23 @@ def test_a_file_system_without_locks_has_leases_too(tmp_path, monkeypatch, numbe
     with leased(tmp_path, KEY, said.append, wait=False):
         assert Holder.read(tmp_path / f"{KEY}.json").process == Process.here()
     assert not said and not list(tmp_path.glob("*.json"))
+
+
+NO_LOCK = """
+from mngac.pipeline import lease
+lease.acquired = lambda lock, **how: False
+"""
+
+
+def test_one_that_lives_without_the_systems_lock_is_not_overtaken_by_one_that_has_it(tmp_path):
+    """Locks of a network file system may fail for one and serve the next, on the same host."""
+    holder = holding(tmp_path, 600, NO_LOCK)
+    try:
+        with pytest.raises(Held), leased(tmp_path, KEY, print, wait=False):
+            pass
+        assert Holder.read(tmp_path / f"{KEY}.json").process.pid == holder.pid
+    finally:
+        holder.kill()
+        holder.wait()
+    with leased(tmp_path, KEY, print, wait=False):
+        pass
