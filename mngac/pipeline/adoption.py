@@ -29,7 +29,7 @@ def write_stamps(jobs: Iterable[Job]) -> list[Job]:
     Args:
         jobs: each after those whose outputs it reads.
     """
-    jobs = list(jobs)
+    jobs = [job for job in jobs if not job.stage.shares]  # whose stamp is that of the job whose work they share
     strange = [job for job in jobs if not job.stamp.exists() and job.complete]
     locked = _locked() if strange else set()
     adopted = []

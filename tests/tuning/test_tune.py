@@ -183,7 +183,8 @@ def test_where_there_is_no_compiler_it_says_so_and_chooses_the_memory_format(tmp
     training = accepted(raw, advised(done.stdout))
     assert training.layout in FORMATS and training.compile is False
     assert files(tmp_path / "w") == {
-        "params.yaml", "data/digits.safetensors", "logs/data/digits.log", ".mngac/stamps/data/digits.json"
+        "params.yaml", "data/digits.safetensors", "logs/data/digits.log", ".mngac/stamps/data/digits.json",
+        ".mngac/stamps/data/.lock",
     }  # fmt: skip
     assert not (tmp_path / "cache/work").exists() or not any((tmp_path / "cache/work").iterdir())
 
