@@ -212,6 +212,7 @@ class _Run:
         self.predictions = predictions
         self.mine, self.robust = mine, {norm: correct.clone() for norm in type(self.radii).model_fields}
         self.correct = correct
+        self.of = "" if mine.all() else f" of images {ranges(mine.nonzero().flatten().tolist())}"
         seconds = round(time.monotonic() - started, 3)
         self.log.line(f"{self.log.name}  clean: {self._percent(correct)} correct, {seconds:.1f} s")
         return correct, seconds
@@ -228,9 +229,7 @@ class _Run:
         return [self._attack(name, entry) for name, entry in zip(_names(self.suite), self.suite.attacks, strict=True)]
 
     def _percent(self, correct: Tensor) -> str:
-        positions = self.mine.nonzero().flatten().tolist()
-        of = "" if self.mine.all() else f" of images {ranges(positions)}"
-        return f"{100 * correct[self.mine].float().mean():.1f} %{of}"
+        return f"{100 * correct[self.mine].float().mean():.1f} %{self.of}"
 
     def _attack(self, name: str, config: AttackConfig) -> AttackRecord:
         """One attack: on the images still correct under its norm, then in the mode `all` on those broken before."""

@@ -71,13 +71,13 @@ def _basic_block(net: Network, inputs: int, outputs: int, size: int, *, shortcut
         net.convolve(inputs, outputs, 1, size)
 
 
-def _wide_resnet(name: str, classes: int, channels: int, size: int) -> Network:
-    depth, width = map(int, name.split("_")[1:])
-    net, inputs = Network(), 16
+def _preactivated(first: int, widths: tuple[int, ...], blocks: int, classes: int, channels: int, size: int) -> Network:
+    """A convolution, stages of basic blocks, each but the first of half the size, a batch norm and the last layer."""
+    net, inputs = Network(), first
     net.convolve(channels, inputs, 3, size)
-    for stage, outputs in enumerate((16 * width, 32 * width, 64 * width)):
+    for stage, outputs in enumerate(widths):
         size = _halved(size) if stage else size
-        for _ in range((depth - 4) // 6):
+        for _ in range(blocks):
             _basic_block(net, inputs, outputs, size, shortcut=inputs != outputs)
             inputs = outputs
     net.normalise(inputs)
@@ -85,17 +85,13 @@ def _wide_resnet(name: str, classes: int, channels: int, size: int) -> Network:
     return net
 
 
+def _wide_resnet(name: str, classes: int, channels: int, size: int) -> Network:
+    depth, width = map(int, name.split("_")[1:])
+    return _preactivated(16, (16 * width, 32 * width, 64 * width), (depth - 4) // 6, classes, channels, size)
+
+
 def _preact_resnet(name: str, classes: int, channels: int, size: int) -> Network:
-    net, inputs = Network(), 64
-    net.convolve(channels, inputs, 3, size)
-    for stage, outputs in enumerate((64, 128, 256, 512)):
-        size = _halved(size) if stage else size
-        for block in range(2):
-            _basic_block(net, inputs, outputs, size, shortcut=stage > 0 and block == 0)
-            inputs = outputs
-    net.normalise(inputs)
-    net.classify(inputs, classes)
-    return net
+    return _preactivated(64, (64, 128, 256, 512), 2, classes, channels, size)
 
 
 def _resnet_50(name: str, classes: int, channels: int, size: int) -> Network:
