@@ -13,7 +13,17 @@ from mngac.pipeline.adoption import write_stamps
 from mngac.pipeline.device import decided
 from mngac.pipeline.engines import claim, left_over, refuse_auto
 from mngac.pipeline.jobs import job, jobs
-from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, images_of, logs_of, models_of, records_of
+from mngac.pipeline.paths import (
+    FIGURES,
+    MODEL_FIGURES,
+    TABLES,
+    challenges_of,
+    crafted_of,
+    images_of,
+    logs_of,
+    models_of,
+    records_of,
+)
 
 try:
     PARAMS = load()
@@ -59,6 +69,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/challenge.smk"
 include: "workflow/rules/results.smk"
 
 

@@ -26,7 +26,7 @@ def flags_of(suite: Suite, clean: Tensor, attacks: Sequence[AttackRecord], class
         attacks: what each did, in the suite's order.
         classes: number of logits.
     """
-    blind = [_black_box(config.attack) for config in suite.attacks]
+    blind = [is_black_box(config.attack) for config in suite.attacks]
     return [
         *red_flags.overstates([config.model_dump(exclude_none=True) for config in suite.attacks]),
         *at_chance(int(clean.sum()), len(clean), classes),
@@ -35,7 +35,8 @@ def flags_of(suite: Suite, clean: Tensor, attacks: Sequence[AttackRecord], class
     ]
 
 
-def _black_box(attack: str) -> bool:
+def is_black_box(attack: str) -> bool:
+    """Whether an attack of this name uses no gradients."""
     return getattr(importlib.import_module(find("evaluation/attacks", attack).module), "BLACK_BOX", False)
 
 

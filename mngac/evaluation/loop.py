@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,7 @@ def evaluate(
     device: str | torch.device = "cpu",
     resume: Path | None = None,
     known: Iterable[Finding] = (),
+    standing: Sequence[bool] | None = None,
     log: Log | None = None,
 ) -> Evaluation:
     """Attacks a classifier with a suite.
@@ -96,17 +97,22 @@ def evaluate(
         resume: a file for finished tasks of this very evaluation; where it exists, they are not run again. That it is
             of the same classifier, images, suite and radii is the caller's to know.
         known: what was found in blocks of this very evaluation.
+        standing: per image, whether it is to be attacked: false where an earlier evaluation of the same classifier and
+            images at these radii broke it. The union is then that of both together. By default all are.
         log: where progress is shown; nowhere by default.
 
     Raises:
         AttackFailed: where an attack or the classifier raises, with the attack's name and the images' positions.
         ParamsError: for a suite that is not shipped or sets what its attacks do not read, radii that are wrong or
             missing.
-        UserError: for images or labels of another type, shape or range, or not as many labels as images.
+        UserError: for images or labels of another type, shape or range, or not as many labels as images, or as many as
+            `standing` has.
     """
     log = log or Silent()
+    if standing is not None and len(standing) != len(labels):
+        raise UserError(f"standing: found {len(standing)} images; allowed: as many as are given, {len(labels)}")
     with _attacked(classifier, images, labels, suite, radii, device, Finished(resume, known, log), log) as run:
-        clean, seconds = run.clean(torch.ones(len(labels), dtype=torch.bool))
+        clean, seconds = run.clean(torch.ones(len(labels), dtype=torch.bool), standing)
         flags = run.probe()
         attacks = run.attacks()
         flags += flags_of(run.suite, clean, attacks, run.classes)
@@ -194,10 +200,10 @@ class _Run:
         self.seconds: dict[str, float] = {}
 
     @torch.no_grad()
-    def clean(self, mine: Tensor) -> tuple[Tensor, float]:
+    def clean(self, mine: Tensor, standing: Sequence[bool] | None = None) -> tuple[Tensor, float]:
         """Per image: of those that are `mine`, correct without attack, bool (n,); and the seconds it took.
 
-        Finds the predictions and the number of classes, too.
+        Finds the predictions and the number of classes, too. Attacks see those that are correct and stand.
         """
         started, runner = time.monotonic(), self.workers.runner
         correct, predictions = torch.zeros_like(mine), torch.zeros(len(mine), dtype=torch.int64)
@@ -210,8 +216,9 @@ class _Run:
                 correct[batch.positions] = is_correct(logits, y).cpu()
                 predictions[batch.positions] = logits.argmax(1).cpu()
         self.predictions = predictions
-        self.mine, self.robust = mine, {norm: correct.clone() for norm in type(self.radii).model_fields}
-        self.correct = correct
+        self.mine, self.correct = mine, correct
+        self.attacked = correct if standing is None else correct & torch.tensor(standing)
+        self.robust = {norm: self.attacked.clone() for norm in type(self.radii).model_fields}
         self.of = "" if mine.all() else f" of images {ranges(mine.nonzero().flatten().tolist())}"
         seconds = round(time.monotonic() - started, 3)
         self.log.line(f"{self.log.name}  clean: {self._percent(correct)} correct, {seconds:.1f} s")
@@ -237,7 +244,7 @@ class _Run:
         robust, title = self.robust[config.norm], f"{name} {config.norm}"
         tasks = self._tasks(title, config, number(radius), robust)
         if self.suite.mode == "all":
-            tasks += self._tasks(f"{title} broken before", config, number(radius), self.correct & ~robust)
+            tasks += self._tasks(f"{title} broken before", config, number(radius), self.attacked & ~robust)
         findings = self._findings(title, tasks, robust)
         column = self._column(findings)
         self.robust[config.norm] = robust & torch.tensor([mark == "1" for mark in column])

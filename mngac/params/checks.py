@@ -145,6 +145,7 @@ def _check_names(params: Params) -> None:
         check_entry(f"methods.{name}", "methods", "kind", method)
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
+    _check_challenges(params)
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
         _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
@@ -181,6 +182,17 @@ def _check_trainings(params: Params) -> None:
             training.schedule.peak_epoch,
             f"at most training.{dataset}.epochs, {training.epochs}; where it stands in training.default, state another",
         )
+
+
+def _check_challenges(params: Params) -> None:
+    run, opinions = params.run, params.challenge.opinions
+    for i, name in enumerate(run.challenges):
+        _demand(name in run.suites, f"run.challenges.{i}", name, f"one of {listed(run.suites, name)}, run.suites")
+    _demand(len(set(run.challenges)) == len(run.challenges), "run.challenges", run.challenges, "no name twice")
+    for i, name in enumerate(opinions):
+        known = params.evaluation
+        _demand(name in known, f"challenge.opinions.{i}", name, f"one of {listed(known, name)}")
+    _demand(len(set(opinions)) == len(opinions), "challenge.opinions", opinions, "no name twice")
 
 
 def _check_tables(params: Params) -> None:

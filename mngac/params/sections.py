@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from mngac.params.challenge import ChallengeParams
 from mngac.params.errors import ParamsError
 from mngac.params.inheritance import Heir, merged
 from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
@@ -28,6 +29,8 @@ class Run(Closed):
     """Attack suites: names of `evaluation`. The first fills metrics.json; tables have a part a suite."""
     profiles: Annotated[list[Name], Field(min_length=1)]
     """Radii that the evaluation uses: names of `radii`."""
+    challenges: list[Name]
+    """Suites among `suites` whose unions are challenged, as the section `challenge` says."""
     split: Literal["validation", "test"]
     """Part of the data that is evaluated: validation to choose, test to report."""
     mixed: bool
@@ -395,6 +398,8 @@ class Params(Closed):
     """Methods, by a name of one's choice: one kind may stand in several entries."""
     evaluation: dict[Name, Suite]
     """Attack suites, by a name of one's choice that names their records too."""
+    challenge: ChallengeParams
+    """How hard the unions of `run.challenges` are tried again."""
     tables: TableParams
     """What tables show, and against what."""
     figures: FigureParams

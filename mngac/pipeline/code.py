@@ -31,6 +31,18 @@ def evaluate(p: Params, w: Wildcards) -> list[str]:
     return ["mngac.evaluation.stage", _model(p, w), *measuring(p.evaluation[w["suite"]])]
 
 
+def craft(p: Params, w: Wildcards) -> list[str]:
+    """The model, and APGD."""
+    return ["mngac.evaluation.challenge_stage", _model(p, w)]
+
+
+def challenge(p: Params, w: Wildcards) -> list[str]:
+    """The model and the attacks of all rounds."""
+    rounds = {w["suite"], *p.challenge.opinions}
+    attacks = {root for name in rounds for root in measuring(p.evaluation[name])}
+    return ["mngac.evaluation.challenge_stage", _model(p, w), *sorted(attacks)]
+
+
 def measuring(suite: Suite) -> list[str]:
     """What computes a suite's attacks and accepts their results: where it is alike, records are comparable."""
     attacks = {find("evaluation/attacks", config.attack).root for config in suite.attacks}

@@ -340,7 +340,7 @@ def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
         "dataset": run.datasets,
         "method": getattr(run, stage.methods),
         "seed": run.seeds,
-        "suite": run.suites,
+        "suite": getattr(run, stage.suites),
         "profile": run.profiles,
     }
     for values in itertools.product(*(lists[name] for name in names)):

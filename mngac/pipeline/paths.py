@@ -25,6 +25,8 @@ DVC cannot list such files and has to watch a folder. Theirs hold what other run
 """
 TRAINED = "trained/{dataset}/{method}/seed{seed}"
 RECORD = "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
+CRAFTED = "crafted/{dataset}/{method}/seed{seed}/{suite}-{profile}.safetensors"
+CHALLENGE = "challenges/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
 SHARD = "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.txt"
 
 
@@ -92,6 +94,56 @@ def shards_of(params: Params, suite: str) -> list[str]:
 def shard_path(w: Wildcards) -> str:
     """The receipt of one of the jobs that share an evaluation."""
     return SHARD.format_map(w)
+
+
+def crafted_path(w: Wildcards) -> str:
+    """A row's adversarial images for the other rows."""
+    return CRAFTED.format_map(w)
+
+
+def crafted_method(path: str) -> str | None:
+    """The row that made adversarial images; None for any other path."""
+    found = _recognised(CRAFTED, Path(path).as_posix())
+    return found["method"] if found else None
+
+
+def crafted_of(params: Params, w: Wildcards) -> dict[str, str]:
+    """Adversarial images of all rows of the run with the same training seed, for one suite and profile."""
+    paths = [crafted_path({**w, "method": m}) for m in params.run.all_methods]
+    return {path: path for path in paths}
+
+
+def crafted_digest(w: Wildcards) -> str:
+    """What tells of a row's adversarial images."""
+    return f"{DIGESTS}/crafted/{w['suite']}-{w['profile']}/{w['dataset']}-{w['seed']}/{w['method']}.json"
+
+
+def challenge_path(w: Wildcards) -> str:
+    """What is left of a record's union after further rounds of attacks."""
+    return CHALLENGE.format_map(w)
+
+
+def challenge_digest(w: Wildcards) -> str:
+    """What tells of it."""
+    return f"{DIGESTS}/challenges/{w['suite']}-{w['profile']}/{w['dataset']}-{w['method']}-{w['seed']}.json"
+
+
+def challenges_of(params: Params, suite: str, profile: str) -> dict[str, str]:
+    """Paths of all challenges of a suite and profile."""
+    paths = [
+        challenge_path(dict(dataset=d, method=m, seed=str(k), suite=suite, profile=profile))
+        for d in params.run.datasets
+        for m in params.run.all_methods
+        for k in params.run.seeds
+    ]
+    return {path: path for path in paths}
+
+
+def tightness_files(w: Wildcards) -> dict[str, str]:
+    """Files of the table and the figure of a suite's tightness, by name."""
+    name = f"tightness-{w['suite']}-{w['profile']}"
+    tables = {f"tightness.{f}": f"results/tables/{name}.{f}" for f in FORMATS}
+    return {**tables, **{f"tightness.{f}": figure_path(name, f) for f in IMAGES}}
 
 
 def record_wildcards(path: str) -> dict[str, str] | None:

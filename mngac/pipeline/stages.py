@@ -39,6 +39,8 @@ class Stage:
     """module:function that makes the outputs."""
     methods: str = "all_methods"
     """The list of `run` that the wildcard `method` goes through."""
+    suites: str = "suites"
+    """The list of `run` that the wildcard `suite` goes through."""
     notes: tuple[str, ...] = ()
     """Names of inputs that are read, but are no part of the key."""
     shards: Callable[[Params, Wildcards], dict[str, str]] = lambda p, w: {}
@@ -145,6 +147,60 @@ EVALUATE_SHARD = replace(
     shares="evaluate",
     settled="mngac.pipeline.blocks:settled",
 )
+OF_CHALLENGES = ("run.methods", "run.semi_methods")
+CRAFT = replace(
+    EVALUATE,
+    name="craft",
+    help="move images adversarially, to be tried on the other methods",
+    suites="challenges",
+    watches=("challenge.transfer_steps", "evaluation.{suite}", "radii", "run.split", *MACHINE),
+    values=values.craft,
+    code=code.craft,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "classifier": paths.classifier(w)},
+    outputs=lambda p, w: {"images": paths.crafted_path(w)},
+    digests=lambda w: {paths.crafted_digest(w): ("images",)},
+    run="mngac.evaluation.challenge_stage:craft",
+    notes=(),
+    shards=lambda p, w: {},
+    processes=lambda p, w: 1,
+    packages=(),
+)
+CHALLENGE = replace(
+    EVALUATE,
+    name="challenge",
+    help="attack what a record's union left with other seeds, suites and images",
+    suites="challenges",
+    watches=("challenge", "evaluation", "radii", "run.split", *OF_CHALLENGES, *MACHINE),
+    values=values.challenge,
+    code=code.challenge,
+    inputs=lambda p, w: {
+        "data": paths.data_path(w["dataset"]),
+        "classifier": paths.classifier(w),
+        "record": paths.record_path(w),
+        **paths.crafted_of(p, w),
+    },
+    outputs=lambda p, w: {"challenge": paths.challenge_path(w)},
+    digests=lambda w: {paths.challenge_digest(w): ("challenge",)},
+    run="mngac.evaluation.challenge_stage:run",
+    notes=("record",),
+    shards=lambda p, w: {},
+    processes=lambda p, w: max(p.evaluation[name].processes for name in (w["suite"], *p.challenge.opinions)),
+    collects=True,
+)
+TIGHTNESS = Stage(
+    "tightness",
+    "show how far a suite's unions fell when they were challenged",
+    ("suite", "profile"),
+    suites="challenges",
+    watches=("run", "tables"),
+    values=values.rows,
+    code=lambda p, w: ["mngac.figures.tightness"],
+    inputs=lambda p, w: paths.challenges_of(p, w["suite"], w["profile"]),
+    outputs=lambda p, w: paths.tightness_files(w),
+    run="mngac.figures.tightness:run",
+    collects=True,
+    packages=("matplotlib",),
+)
 METRICS = Stage(
     "metrics",
     "collect the records of one suite and profile",
@@ -217,6 +273,9 @@ IN_ORDER = (
     TRAIN_SEMI,
     EVALUATE_SHARD,
     EVALUATE,
+    CRAFT,
+    CHALLENGE,
+    TIGHTNESS,
     METRICS,
     TABLES,
     FIGURES,

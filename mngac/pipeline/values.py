@@ -70,6 +70,23 @@ def evaluate(p: Params, w: Wildcards) -> dict[str, Any]:
     }
 
 
+def craft(p: Params, w: Wildcards) -> dict[str, Any]:
+    """Which images are moved how far, in how many steps."""
+    suite = p.evaluation[w["suite"]].model_dump(include={"n", "batch_size", "seed"})
+    steps = p.challenge.transfer_steps
+    return {"images": suite, "radii": evaluate(p, w)["radii"], "split": p.run.split, "transfer_steps": steps}
+
+
+def challenge(p: Params, w: Wildcards) -> dict[str, Any]:
+    """What the record is of, and the suites of the rounds after it."""
+    section = p.challenge.model_dump(exclude={"transfer_steps"})
+    return {
+        **evaluate(p, w),
+        "challenge": section,
+        "opinions": {name: _attacks(p.evaluation[name]) for name in p.challenge.opinions},
+    }
+
+
 def _known_numbers() -> dict[str, str]:
     """Digests of the numbers that tables and captions print beside the run's own."""
     files = {"paper": "paper_tables.yaml", "spread of seeds": "seed_spread.yaml"}
@@ -79,7 +96,7 @@ def _known_numbers() -> dict[str, str]:
 def rows(p: Params, w: Wildcards) -> dict[str, Any]:
     """What a row of a table says beside its record."""
     return {
-        "run": p.run.model_dump(exclude={"device", "threads", "deterministic"}),
+        "run": p.run.model_dump(exclude={"device", "threads", "deterministic", "challenges"}),
         "tables": p.tables.model_dump(),
         **_known_numbers(),
     }

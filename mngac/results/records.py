@@ -164,7 +164,7 @@ def read(path: str | Path) -> Record:
         Parts.model_validate({key: content.get(key) for key in Parts.model_fields})
         return Record.model_validate(content)
     except ValidationError as error:
-        raise _explained(path, error) from None
+        raise explained(path, error) from None
 
 
 def read_cost(path: str | Path) -> dict[str, Any]:
@@ -180,11 +180,12 @@ def read_cost(path: str | Path) -> dict[str, Any]:
     try:
         Cost.model_validate(content)
     except ValidationError as error:
-        raise _explained(path, error) from None
+        raise explained(path, error) from None
     return content
 
 
-def _explained(path: str | Path, error: ValidationError) -> RecordError:
+def explained(path: str | Path, error: ValidationError) -> RecordError:
+    """The first thing that is wrong with a file, in one line."""
     first = error.errors(include_url=False)[0]
     message = first["msg"].removeprefix("Value error, ")
     found = f"found {shown(first['input'])}; allowed: " if first["type"] == "value_error" and first["loc"] else ""

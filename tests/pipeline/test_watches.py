@@ -89,6 +89,8 @@ def moved():
     )
     raw["run"] |= {"suites": ["apgd", "pgd"], "profiles": ["standard", "large_l1"]}
     raw["evaluation"]["pgd"] |= {"block": 100, "shards": 2}
+    raw["run"]["challenges"] = ["apgd"]
+    raw["challenge"]["opinions"] = ["pgd"]
     raw["radii"]["large_l1"]["digits"] = {"linf": 0.2, "l1": 2.0, "l2": 0.7}
     raw["figures"]["methods"].append("rst_linf")
     params = checks.parse(raw)

@@ -1,0 +1,100 @@
+"""What is left of a record's union when its images are attacked again, round after round. Loads without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from mngac.results.json_file import RecordError, read_json
+from mngac.results.parts import Label, Text
+from mngac.results.records import AttackRecord, Bits, Strict, explained, worst_case
+
+SCHEMA: Literal[1] = 1
+TRANSFER = "transfer"
+"""Name of the round that tries other rows' adversarial images; its attacks are named after those rows."""
+
+
+class Round(Strict):
+    """One suite with one seed of its attacks, on the images that every round before had left."""
+
+    suite: Label
+    """Its name, or `transfer`."""
+    attack_seed: int
+    attacks: list[AttackRecord]
+    without_gradients: Annotated[int, Field(ge=0)]
+    """Images that attacks without the classifier's gradients broke, and those with gradients did not."""
+    flags: list[Text]
+
+    @property
+    def name(self) -> str:
+        """The suite and its seed."""
+        return self.suite if self.suite == TRANSFER else f"{self.suite}, seed {self.attack_seed}"
+
+
+class Challenge(Strict):
+    """The rounds after one record."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    dataset: Label
+    split: Label
+    method: Label
+    seed: int
+    suite: Label
+    profile: Label
+    n: Annotated[int, Field(ge=1)]
+    attack_seed: int
+    """Of the record."""
+    standing: Bits
+    """Per image: 1 where the record says correct, without attack and under each of its attacks."""
+    rounds: list[Round]
+    timing: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Challenge:
+        columns = [self.standing, *(a.correct for r in self.rounds for a in r.attacks)]
+        if any(len(column) != self.n for column in columns):
+            raise ValueError(f"a column that has not {self.n} images")
+        return self
+
+    def after(self, rounds: int) -> list[bool]:
+        """Per image: correct after the record and so many rounds."""
+        return left(self.standing, self.rounds[:rounds])
+
+    @property
+    def further_seeds(self) -> int:
+        """How many rounds, the first ones, are of the record's own suite with further seeds."""
+        return sum(each.suite == self.suite for each in self.rounds)
+
+    @property
+    def name(self) -> str:
+        """Whose record was challenged."""
+        return f"{self.dataset}/{self.method}/seed{self.seed}/{self.suite}-{self.profile}"
+
+    def to_json(self) -> str:
+        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
+        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
+
+
+def left(standing: str, rounds: list[Round]) -> list[bool]:
+    """Per image: standing at first, and not broken by any attack of the rounds."""
+    broken = [a.correct.replace(".", "1") for each in rounds for a in each.attacks]
+    return worst_case(standing, *broken)
+
+
+def read(path: str | Path) -> Challenge:
+    """Reads the rounds after a record.
+
+    Raises:
+        RecordError: for another file, or what can't be printed.
+    """
+    content = read_json(path, "what mngac challenge writes")
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise RecordError(f"{path}: found another schema; this version reads schema {SCHEMA}; challenge it anew")
+    try:
+        return Challenge.model_validate(content)
+    except ValidationError as error:
+        raise explained(path, error) from None
