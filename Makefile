@@ -81,4 +81,5 @@ $(SLURM_VENV)/ready: requirements-slurm.lock $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf data trained shards records results logs digests .mngac .snakemake
+	rm -rf data trained shards records crafted challenges results logs .mngac .snakemake
+	find digests -name "*.json" -delete

@@ -19,6 +19,7 @@ from mngac.pipeline.paths import (
     TABLES,
     challenges_of,
     crafted_of,
+    further_of,
     images_of,
     logs_of,
     models_of,

@@ -54,6 +54,8 @@ def workspace(folder: Path, raw: dict) -> Path:
     for name in ("mngac", "workflow", "profiles", ".dvc"):
         skip = shutil.ignore_patterns("__pycache__", "tmp", "cache")
         shutil.copytree(ROOT / name, folder / name, ignore=hidden if name != ".dvc" else skip)
+    (folder / "digests/further").mkdir(parents=True)
+    shutil.copy(ROOT / "digests/further/README.md", folder / "digests/further")
     for name in ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     write_params(folder, raw)

@@ -7,11 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mngac.figures.style import INK, QUIET, STYLE, apart, method_looks, save, say, title
-from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
-from mngac.results import tightness_table
+from mngac.results import printed, tightness_table
 from mngac.results.challenges import Challenge
-from mngac.results.tables import latex, markdown
 from mngac.results.tightness import Row, rows_of
 
 GAP = 3.2
@@ -23,9 +21,8 @@ def run(context: Context) -> None:
     params, outputs, w = context.job.params, context.outputs, context.job.wildcards
     by_dataset = {d: rows_of(params, d, w["suite"], w["profile"]) for d in params.run.datasets}
     made = tightness_table.sections(by_dataset, w["suite"], w["profile"])
-    write_text(outputs["tightness.md"], markdown(made))
-    write_text(outputs["tightness.csv"], tightness_table.comma_separated(by_dataset, w["suite"], w["profile"]))
-    write_text(outputs["tightness.tex"], latex(made))
+    lines = tightness_table.comma_separated(by_dataset, w["suite"], w["profile"])
+    printed.write(outputs, "tightness", made, lines)
     with plt.rc_context(STYLE):
         save(draw(by_dataset, params.tables.reference, w["suite"]), outputs["tightness.png"], outputs["tightness.svg"])
     context.log.line(f"{context.log.name}: {sum(map(len, by_dataset.values()))} rows")

@@ -141,9 +141,25 @@ def challenges_of(params: Params, suite: str, profile: str) -> dict[str, str]:
 
 def tightness_files(w: Wildcards) -> dict[str, str]:
     """Files of the table and the figure of a suite's tightness, by name."""
-    name = f"tightness-{w['suite']}-{w['profile']}"
-    tables = {f"tightness.{f}": f"results/tables/{name}.{f}" for f in FORMATS}
-    return {**tables, **{f"tightness.{f}": figure_path(name, f) for f in IMAGES}}
+    return further_files("tightness", f"{w['suite']}-{w['profile']}")
+
+
+def further_files(kind: str, name: str) -> dict[str, str]:
+    """Files, by name, of a table and its figure that a run has only where it asks for them."""
+    tables = {f"{kind}.{f}": f"results/tables/{kind}-{name}.{f}" for f in (*FORMATS, "json")}
+    return {**tables, **{f"{kind}.{f}": figure_path(f"{kind}-{name}", f) for f in IMAGES}}
+
+
+def further_digest(kind: str, name: str) -> str:
+    """What tells of them; below a folder that is always there, since DVC has one list of dependencies for all runs."""
+    return f"{DIGESTS}/further/{kind}-{name}.json"
+
+
+def further_of(params: Params) -> dict[str, str]:
+    """Paths of what the report shows of them: tables in JSON, and figures."""
+    names = [f"tightness-{suite}-{profile}" for suite in params.run.challenges for profile in params.run.profiles]
+    paths = [path for name in names for path in (f"results/tables/{name}.json", figure_path(name, "svg"))]
+    return {path: path for path in paths}
 
 
 def record_wildcards(path: str) -> dict[str, str] | None:

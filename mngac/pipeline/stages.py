@@ -197,6 +197,9 @@ TIGHTNESS = Stage(
     code=lambda p, w: ["mngac.figures.tightness"],
     inputs=lambda p, w: paths.challenges_of(p, w["suite"], w["profile"]),
     outputs=lambda p, w: paths.tightness_files(w),
+    digests=lambda w: {
+        paths.further_digest("tightness", f"{w['suite']}-{w['profile']}"): ("tightness.json", "tightness.svg")
+    },
     run="mngac.figures.tightness:run",
     collects=True,
     packages=("matplotlib",),
@@ -260,7 +263,7 @@ REPORT = Stage(
     watches=("run", "data", "radii", "training", "pseudo_label", "methods", "evaluation", "tables", "figures"),
     values=values.report,
     code=lambda p, w: ["mngac.report.page"],
-    inputs=lambda p, w: {**paths.records_of(p), **paths.images_of(p)},
+    inputs=lambda p, w: {**paths.records_of(p), **paths.images_of(p), **paths.further_of(p)},
     outputs=lambda p, w: {"report": "results/report.html"},
     run="mngac.report.page:run",
     collects=True,

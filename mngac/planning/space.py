@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mngac.params.types import NORMS
 from mngac.pipeline.jobs import Job
 from mngac.planning.networks import Network
 from mngac.planning.steps import Step
@@ -71,6 +72,10 @@ def _training(worker: Worker, job: Job) -> Space:
 def _evaluation(worker: Worker, job: Job) -> Space:
     net, suite = worker.classifier(job), worker.params.evaluation[job.wildcards["suite"]]
     passes = NUMBER * KEPT_ASKED * suite.batch_size * net.activations
+    if job.stage.name == "craft":
+        images = worker.images_of(job)
+        moved = NUMBER * len(NORMS) * images.channels * images.size**2
+        return Space(worker.evaluated(job) * moved, memory=_bytes(net) + passes + worker.evaluated(job) * moved)
     of_an_image = FOUND * len(suite.attacks) / COPIES if "shard" in job.wildcards else len(suite.attacks) + 1 + PLACE
     return Space(worker.evaluated(job) * of_an_image, memory=_bytes(net) + passes)
 

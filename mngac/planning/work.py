@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mngac.params.sections import Params, Training
+from mngac.params.sections import AttackConfig, Params, Training
+from mngac.params.types import NORMS
 from mngac.pipeline.jobs import Job
 from mngac.planning.attacks import ON_THE_HOST, at_most
 from mngac.planning.images import Images
@@ -14,7 +15,7 @@ from mngac.planning.standing import Known
 from mngac.planning.steps import Step, diagnostics, monitor, of_a_step
 
 TRAININGS = ("train", "train_semi")
-EVALUATIONS = ("evaluate", "evaluate_shard")
+EVALUATIONS = ("evaluate", "evaluate_shard", "craft", "challenge")
 TF32 = "tf32"
 """What attacks of evaluations run in on CUDA, by torch's default (docs/gpu.md)."""
 
@@ -63,6 +64,8 @@ class Worker:
             "pseudo_label": self._labels,
             "evaluate": self._evaluation,
             "evaluate_shard": self._attacks,
+            "craft": self._crafting,
+            "challenge": self._challenge,
         }
 
     def of(self, job: Job) -> Work | None:
@@ -155,13 +158,44 @@ class Worker:
         shares = self.known.of(w["dataset"], w["suite"], suite, images.classes).shares
         expected = most = float(n)
         for config, share in zip(suite.attacks, shares, strict=True):
-            passes = at_most(config, images.classes)
-            if passes is None:
-                raise Unknown(f"the attack {config.attack}")
-            every = n * (passes.forward + passes.backward + 1)
+            every = n * self._of_an_image(config, images)
             expected, most = expected + share * every, most + every
         host = any(config.attack in ON_THE_HOST for config in suite.attacks)
         return Work(expected * forward, most * forward, forward, self._plain, on_the_host=host)
+
+    def _crafting(self, job: Job) -> Work:
+        """In each norm the steps of APGD on every image, with a gradient each, and the look at its start."""
+        forward, steps = self.classifier(job).forward, self.params.challenge.transfer_steps
+        flops = float(self.evaluated(job) * len(NORMS) * (2 * steps + 1) * forward)
+        return Work(flops, flops, forward, self._plain)
+
+    def _challenge(self, job: Job) -> Work:
+        """Every round's attacks, on the images that the union left; then a pass over each other row's images.
+
+        Of the suite's attacks, the one that is asked about the fewest images says how many those are, at most.
+        """
+        images, forward, w = self.images_of(job), self.classifier(job).forward, job.wildcards
+        params, n = self.params, self.evaluated(job)
+        stand = min(self.known.of(w["dataset"], w["suite"], params.evaluation[w["suite"]], images.classes).shares)
+        others = len(NORMS) * (len(params.run.all_methods) - 1)
+        expected, most = stand * n * others, float(n * others)
+        again = [w["suite"]] * (params.challenge.attack_seeds - 1)
+        rounds = [*again, *(name for name in params.challenge.opinions if name != w["suite"])]
+        configs = [config for name in rounds for config in params.evaluation[name].attacks]
+        for config in configs:
+            every = n * self._of_an_image(config, images)
+            expected, most = expected + stand * every, most + every
+        passes = n * len(rounds)  # without attack
+        host = any(config.attack in ON_THE_HOST for config in configs)
+        return Work((passes + expected) * forward, (passes + most) * forward, forward, self._plain, on_the_host=host)
+
+    @staticmethod
+    def _of_an_image(config: AttackConfig, images: Images) -> int:
+        """Passes at most of an image under an attack, and the one that judges it."""
+        passes = at_most(config, images.classes)
+        if passes is None:
+            raise Unknown(f"the attack {config.attack}")
+        return passes.forward + passes.backward + 1
 
     @property
     def _plain(self) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 from mngac.params.sections import Params
+from mngac.pipeline import values
 from mngac.pipeline.fingerprint import ROOT
-from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path
-from mngac.pipeline.values import printed
-from mngac.results import wording
+from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path, further_of
+from mngac.results import printed, wording
 from mngac.results.records import Record
 from mngac.results.rows import Row, collect, flags_of, of_seeds
 from mngac.results.tables import DASH, TITLES, sections
@@ -119,16 +119,36 @@ def figure_blocks(params: Params) -> list[Block]:
 
 
 def _figure(name: str, dataset: str | None, several: bool) -> Block:
-    drawing = Path(figure_path(name, "svg", dataset)).read_bytes()
-    image = base64.b64encode(drawing).decode()
-    wide = round(float((re.search(rb'width="([0-9.]+)pt"', drawing) or [b"", b"600"])[1]) * SCREEN)
     title = name.replace("_", " ").capitalize() + (f", {dataset}" if dataset and several else "")
     caption = (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").strip()
-    body = (
+    anchor = f"figure-{name}-{dataset}" if dataset else f"figure-{name}"
+    return anchor, title, _image(figure_path(name, "svg", dataset), title, caption)
+
+
+def _image(path: str, title: str, caption: str) -> str:
+    """A figure's SVG, inside the page."""
+    drawing = Path(path).read_bytes()
+    image = base64.b64encode(drawing).decode()
+    wide = round(float((re.search(rb'width="([0-9.]+)pt"', drawing) or [b"", b"600"])[1]) * SCREEN)
+    return (
         f'<figure><div class="scroll" tabindex="0"><img alt="{escape(title)}" width="{wide}" '
         f'src="data:image/svg+xml;base64,{image}"/></div><figcaption>{escape(caption)}</figcaption></figure>'
     )
-    return f"figure-{name}-{dataset}" if dataset else f"figure-{name}", title, body
+
+
+def further_blocks(params: Params) -> list[Block]:
+    """The tables that the run asks for beside the paper's, each with its figure where it has one."""
+    paths, blocks = further_of(params), []
+    for path in [path for path in paths if path.endswith(".json")]:
+        name = Path(path).stem
+        tables = printed.read(path)
+        body = "\n".join(
+            f'<h4>{escape(t.title)}</h4>{table(t.printed)}<p class="caption">{escape(t.caption)}</p>' for t in tables
+        )
+        drawing = figure_path(name, "svg")
+        title = name.replace("_", " ").capitalize()
+        blocks.append((f"further-{name}", title, body + (_image(drawing, title, "") if drawing in paths else "")))
+    return blocks
 
 
 def flag_blocks(params: Params) -> list[Block]:
@@ -150,7 +170,7 @@ def flag_blocks(params: Params) -> list[Block]:
 def parameter_blocks(params: Params) -> list[Block]:
     """The parameters as resolved: each data set's after its overrides, and what the run names."""
     blocks = []
-    for i, (name, value) in enumerate(printed(params).items()):
+    for i, (name, value) in enumerate(values.printed(params).items()):
         text = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=100)
         blocks.append((f"params-{i}", name, f'<pre class="scroll" tabindex="0">{escape(text)}</pre>'))
     return blocks

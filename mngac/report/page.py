@@ -14,6 +14,7 @@ from mngac.report.blocks import (
     escape,
     figure_blocks,
     flag_blocks,
+    further_blocks,
     parameter_blocks,
     provenance_blocks,
     records_of_run,
@@ -46,10 +47,12 @@ class Chapter:
 
 def chapters(params: Params) -> list[Chapter]:
     """What the page holds, in its order."""
+    further = further_blocks(params)
     return [
         Chapter("tables", "Tables", table_blocks(params)),
         Chapter("cost", "Cost of training", cost_blocks(params)),
         Chapter("figures", "Figures", figure_blocks(params)),
+        *([Chapter("further", "How far to trust it", further)] if further else []),
         Chapter("red-flags", "Red flags", flag_blocks(params)),
         Chapter("parameters", "Parameters", parameter_blocks(params)),
         Chapter("provenance", "Provenance", provenance_blocks(params)),

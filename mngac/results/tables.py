@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tabulate import tabulate
-
 from mngac.params.sections import Params, TableParams
 from mngac.params.types import NORMS
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.paths import TABLES
 from mngac.results import wording
+from mngac.results.printed import DASH, Printed, latex, markdown
 from mngac.results.rows import (
     COLUMNS,
     UNATTACKED,
@@ -33,7 +32,6 @@ from mngac.results.rows import (
     seed_spread,
 )
 
-DASH = "–"
 COSTS = ("seconds", "process_seconds", "flops", "forward_equivalents", "images_seen")
 """Keys of train.json that the CSV carries."""
 PAPER_DATASETS = ("cifar10", "svhn", "tiny_imagenet")
@@ -158,13 +156,10 @@ def _moves(dataset: str) -> str:
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Printed):
     """One data set's part of a table, under one suite and one profile."""
 
-    title: str
     rows: list[Row]
-    printed: list[dict[str, str]]
-    caption: str
     where: dict[str, str]
 
 
@@ -180,28 +175,8 @@ def sections(params: Params, table: str) -> list[Section]:
                 printed = [cells(row, names, baseline.training("flops"), dataset, table, p) for row in rows]
                 title = f"{TITLES[table]}: {dataset}, {suite}, {profile}"
                 where = {"dataset": dataset, "suite": suite, "profile": profile}
-                made.append(Section(title, rows, printed, caption(rows, params, dataset, suite, bool(p)), where))
+                made.append(Section(title, printed, caption(rows, params, dataset, suite, bool(p)), rows, where))
     return made
-
-
-def markdown(sections: Sequence[Section]) -> str:
-    """A table a section, each with its caption."""
-    blocks = []
-    for section in sections:
-        escaped = [{k: v.replace("|", "\\|") for k, v in row.items()} for row in section.printed]
-        body = tabulate(escaped, headers="keys", tablefmt="github", disable_numparse=True)
-        blocks.append(f"### {section.title}\n\n{body}\n\n{wording.markdown(section.caption)}\n")
-    return "\n".join(blocks)
-
-
-def latex(sections: Sequence[Section]) -> str:
-    """Booktabs tables, captions as comments above them."""
-    blocks = []
-    for section in sections:
-        body = tabulate(section.printed, headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
-        text = f"% {section.title}\n% {section.caption}\n{body}\n"
-        blocks.append(text.replace("±", "$\\pm$").replace(DASH, "--").replace(UNATTACKED, "$\\dagger$"))
-    return "\n".join(blocks)
 
 
 def comma_separated(sections: Sequence[Section]) -> str:

@@ -9,23 +9,27 @@ from collections.abc import Sequence
 
 from mngac.results.challenges import TRANSFER
 from mngac.results.intervals import wilson
+from mngac.results.printed import DASH, Printed
 from mngac.results.statistics import spread
-from mngac.results.tables import DASH, Section
 from mngac.results.tightness import Row, flags_of, steps, without_gradients
 
 
-def sections(by_dataset: dict[str, list[Row]], suite: str, profile: str) -> list[Section]:
+def sections(by_dataset: dict[str, list[Row]], suite: str, profile: str) -> list[Printed]:
     """A section a data set."""
     return [
-        Section(
+        Printed(
             f"How tight the unions are: {dataset}, {suite}, {profile}",
-            [],
-            [_printed(row) for row in rows],
+            _filled([_printed(row) for row in rows]),
             _caption(rows, suite),
-            {"dataset": dataset, "suite": suite, "profile": profile},
         )
         for dataset, rows in by_dataset.items()
     ]
+
+
+def _filled(printed: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Rows with a dash wherever another row has something."""
+    headers = max(printed, key=len, default={})
+    return [{header: row.get(header, DASH) for header in headers} for row in printed]
 
 
 def _printed(row: Row) -> dict[str, str]:
@@ -39,7 +43,7 @@ def _printed(row: Row) -> dict[str, str]:
         printed[name] = f"{curve[rounds]:.1f}"
     fell = f"{curve[0] - curve[-1]:.1f}"
     blind = str(sum(without_gradients(each) for each in row.challenges))
-    rest = {"left": last, "fell by": fell, "one more seed": DASH if more is None else f"at most {more:.1f}"}
+    rest = {"left": last, "fell by": fell, "one more seed": DASH if more is None else f"≤ {more:.1f}"}
     return {**printed, **rest, "without gradients": blind}
 
 

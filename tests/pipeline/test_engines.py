@@ -223,7 +223,7 @@ def test_copied_outputs_are_up_to_date_where_somebody_vouches_for_them(tmp_path,
     clone = cloned(folder, tmp_path / "clone")
     run(clone, "git", "init", "-q")
     for name in ("digests", "records", "results", "trained", "data"):  # the last copied is the newest
-        shutil.copytree(folder / name, clone / name, copy_function=shutil.copy)
+        shutil.copytree(folder / name, clone / name, copy_function=shutil.copy, dirs_exist_ok=True)
     if vouched == "by the cache":
         shutil.copytree(folder / "cache", clone / "cache")
     if vouched == "by dvc.lock":
@@ -237,7 +237,7 @@ def test_a_changed_output_among_copied_ones_is_made_again(tmp_path, both):
     folder, _ = settled(both)
     clone = cloned(folder, tmp_path / "clone")
     for name in ("data", "trained", "records", "results", "cache"):
-        shutil.copytree(folder / name, clone / name)
+        shutil.copytree(folder / name, clone / name, dirs_exist_ok=True)
     record = clone / "records/digits/nat/seed0/apgd-standard.json"
     record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
     assert planned(clone)["evaluate"] == 1 and "train" not in planned(clone)

@@ -113,7 +113,7 @@ def test_the_table_says_what_was_left_and_what_is_doubtful():
         "40.0",
         "3",
     ]
-    assert first["union"].startswith("50.0 ±") and section.printed[1] == {"method": "nat"}
+    assert first["union"].startswith("50.0 ±") and section.printed[1] == {**dict.fromkeys(first, "–"), "method": "nat"}
     assert "10 test images; training seed 0" in section.caption
     assert "By transfer alone: mng_ac broke 2 of sat, nat broke 1 of sat." in section.caption
     assert "3 images broken without gradients only: a sign of masked gradients [sat (seed 0)]" in section.caption

@@ -43,7 +43,7 @@ rule tightness:
         stamp=".mngac/stamps/tightness/{suite}-{profile}.json",
         challenges=lambda w: list(challenges_of(PARAMS, w.suite, w.profile)),
     output:
-        expand("results/tables/tightness-{{suite}}-{{profile}}.{form}", form=["md", "csv", "tex"]),
+        expand("results/tables/tightness-{{suite}}-{{profile}}.{form}", form=["md", "csv", "tex", "json"]),
         expand("results/figures/tightness-{{suite}}-{{profile}}.{form}", form=["png", "svg"]),
     log:
         "logs/tightness/{suite}-{profile}.log",

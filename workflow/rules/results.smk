@@ -74,6 +74,7 @@ rule report:
         stamp=".mngac/stamps/report/report.json",
         records=list(records_of(PARAMS)),
         figures=list(images_of(PARAMS)),
+        further=list(further_of(PARAMS)),
     output:
         report("results/report.html", caption="../report/report.rst", category="Report"),
     log:
