@@ -133,5 +133,24 @@ CASES: list[Case] = [
         ["methods.their.checkpoint: x: not found"],
         params("methods.their", {"kind": "imported", "checkpoint": "x", "model": "wrn_10_1"}),
     ),
+    (
+        "a challenge of a suite that is not run",
+        DATA,
+        ['run.challenges.0: found "paper"; allowed: one of apgd, run.suites'],
+        params("run.challenges", ["paper"]),
+    ),
+    (
+        "a suite challenged twice",
+        DATA,
+        ["run.challenges: found", "no name twice"],
+        params("run.challenges", ["apgd"] * 2),
+    ),
+    ("no seed of attacks", DATA, ["challenge.attack_seeds: found 0; allowed"], params("challenge.attack_seeds", 0)),
+    (
+        "an opinion that is no suite",
+        DATA,
+        ['challenge.opinions.0: found "square"; allowed: one of'],
+        params("challenge.opinions", ["square"]),
+    ),
     ("like in a ring", DATA, ["methods.a.like", "which is like it in turn"], params("methods.a", {"like": "a"})),
 ]

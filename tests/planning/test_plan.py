@@ -15,6 +15,7 @@ from mngac.cli import main
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError, UserError
 from mngac.params.overlay import whole
+from mngac.planning.attacks import at_most
 from mngac.planning.cards import Choice, choice_of, sheets, speed
 from mngac.planning.images import Images, foretold, read
 from mngac.planning.page import WIDTH, text
@@ -308,3 +309,49 @@ def test_a_wrong_option_is_refused_in_one_line(project, capsys, arguments, told)
     assert main(["plan", *arguments]) == 2
     said = capsys.readouterr().err
     assert told in said and said.count("\n") == 1
+
+
+# ---------------------------------------------------------------- challenged unions
+
+
+def challenged(**changes):
+    """One method's union, challenged; another crafts images, too."""
+    raw = small(methods=("nat", "sat"), challenges=["apgd"])
+    raw["challenge"] |= {"attack_seeds": 3, "opinions": ["pgd"], "transfer_steps": 7, **changes}
+    raw["evaluation"]["pgd"]["n"] = 20
+    return parse(raw)
+
+
+def works(params, stage):
+    return [line.work for line in plan(params, CHOICE).lines if line.found.job.stage.name == stage]
+
+
+def test_a_challenge_takes_its_rounds_and_the_other_methods_images(project):
+    params = challenged()
+    work = works(params, "challenge")[0]
+    suites = [params.evaluation[name].attacks for name in ("apgd", "apgd", "pgd")]
+    passes = [at_most(attack, 10) for attacks in suites for attack in attacks]
+    rounds = 20 * sum(1 + each.forward + each.backward for each in passes)
+    clean, moved = 20 * 3, 20 * 3 * 1
+    assert work.most / work.forward == rounds + clean + moved
+    assert work.flops / work.forward == ASSUMED * (rounds + moved) + clean
+    alone = works(challenged(attack_seeds=1, opinions=["apgd"]), "challenge")[0]
+    assert alone.most / alone.forward == moved
+
+
+def test_crafting_takes_a_gradient_a_step_in_each_norm(project):
+    work = works(challenged(), "craft")[0]
+    assert work.flops == work.most == 20 * 3 * (2 * 7 + 1) * work.forward
+
+
+def test_a_challenge_by_ones_own_attack_is_not_known(project):
+    (project / "mine.py").write_text("def attack(classifier, x, y, target, config): ...\n")
+    raw = small(methods=("nat",), challenges=["apgd"])
+    raw["challenge"]["opinions"] = ["own"]
+    raw["evaluation"]["own"] = {**raw["evaluation"]["apgd"], "attacks": [{"attack": "mine:attack", "norm": "linf"}]}
+    sys.path.insert(0, str(project))
+    try:
+        lines = plan(parse(raw), CHOICE).lines
+    finally:
+        sys.path.remove(str(project))
+    assert [line.unknown for line in lines if line.found.job.stage.name == "challenge"] == ["the attack mine:attack"]
