@@ -16,10 +16,12 @@ from mngac.params.inheritance import OVER, resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
 from mngac.params.sections import DataConfig, Params
-from mngac.params.types import LONGEST_NAME, NAME, Closed
+from mngac.params.types import LONGEST_NAME, NAME, Closed, number
 from mngac.params.yaml_file import key_path, read
 
 Section = TypeVar("Section", bound=Closed)
+OPTIONAL = {"methods": {"profile"}, "evaluation/attacks": set[str]()}
+"""Keys that an entry whose kind reads `norms` may state or leave: the training reads them, not the kind."""
 
 
 def load(path: str = "params.yaml") -> Params:
@@ -126,9 +128,10 @@ def _check_names(params: Params) -> None:
         "methods": params.methods,
         "semi_methods": params.methods,
     }
-    for key, known in {**defined, "suites": params.evaluation, "profiles": params.radii}.items():
+    defined |= {"suites": params.evaluation, "profiles": params.radii, "attack_spaces": params.attack_spaces}
+    for key, known in defined.items():
         for i, name in enumerate(getattr(run, key)):
-            _demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}")
+            _demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}" if known else "[]")
         _demand(len(set(getattr(run, key))) == len(getattr(run, key)), f"run.{key}", getattr(run, key), "no name twice")
     _demand(len(set(run.seeds)) == len(run.seeds), "run.seeds", run.seeds, "no seed twice")
     for i, name in enumerate(run.semi_methods):
@@ -145,7 +148,10 @@ def _check_names(params: Params) -> None:
         check_entry(f"methods.{name}", "methods", "kind", method)
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
+        if method.profile is not None:
+            _check_profile(f"methods.{name}.profile", method.profile, params)
     _check_challenges(params)
+    _check_attack_spaces(params)
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
         _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
@@ -160,6 +166,10 @@ def _check_names(params: Params) -> None:
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
 
 
+def _check_profile(path: str, profile: str, params: Params) -> None:
+    _demand(profile in params.radii, path, profile, f"one of {listed(params.radii, profile)}")
+
+
 def _check_trainings(params: Params) -> None:
     """Refuses models that nothing builds, and radii and schedules of the run that do not fit."""
     for name, override in {"default": params.training.default, **(params.training.__pydantic_extra__ or {})}.items():
@@ -170,11 +180,9 @@ def _check_trainings(params: Params) -> None:
             find("models", model, f"training.{name}.model")
     for dataset in params.run.datasets:
         training = params.training_for(dataset)
-        profile = training.profile
-        _demand(
-            profile in params.radii, f"training.{dataset}.profile", profile, f"one of {listed(params.radii, profile)}"
-        )
-        for needed in {profile, *params.run.profiles}:
+        _check_profile(f"training.{dataset}.profile", training.profile, params)
+        own = [params.methods[method].profile for method in params.run.all_methods]
+        for needed in {training.profile, *params.run.profiles, *filter(None, own)}:
             params.radii_for(needed, dataset)
         _demand(
             training.schedule.peak_epoch <= training.epochs,
@@ -193,6 +201,29 @@ def _check_challenges(params: Params) -> None:
         known = params.evaluation
         _demand(name in known, f"challenge.opinions.{i}", name, f"one of {listed(known, name)}")
     _demand(len(set(opinions)) == len(opinions), "challenge.opinions", opinions, "no name twice")
+
+
+def _check_attack_spaces(params: Params) -> None:
+    """Refuses attack spaces of the run whose attacks or specialists the run does not have, or that fit no ratio."""
+    run = params.run
+    for name in run.attack_spaces:
+        space, path = params.attack_spaces[name], f"attack_spaces.{name}"
+        _demand(space.suite in run.suites, f"{path}.suite", space.suite, f"one of run.suites: {listed(run.suites)}")
+        for i, profile in enumerate(space.profiles):
+            allowed = f"one of run.profiles: {listed(run.profiles, profile)}"
+            _demand(profile in run.profiles, f"{path}.profiles.{i}", profile, allowed)
+        for where, method in space.methods.items():
+            allowed = f"a method of the run: {listed(run.all_methods, method)}"
+            _demand(method in run.all_methods, f"{path}.{where}", method, allowed)
+        attacked = {attack.norm for attack in params.evaluation[space.suite].attacks}
+        for norm, methods in space.specialists.items():
+            here = f"{path}.specialists.{norm}"
+            _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(attacked)}")
+            _demand(len(methods) == len(space.profiles), here, methods, f"one for each of {listed(space.profiles)}")
+            for dataset in run.datasets:
+                radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
+                rising = radii == sorted(set(radii))
+                _demand(rising, f"{path}.profiles", radii, f"{norm} radii that rise on {dataset}")
 
 
 def _check_tables(params: Params) -> None:
@@ -221,9 +252,11 @@ def check_entry(path: str, folder: str, selector: str, entry: Closed) -> None:
     keys = keys_read(folder, kind)
     read = keys & set(type(entry).model_fields)
     always = {selector, "norm"}
+    optional = OPTIONAL[folder] if "norms" in read else set()
     stated = entry.model_fields_set - always
-    for key in sorted(stated - read):
-        raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {listed(sorted(read), key) or 'no further key'}")
+    for key in sorted(stated - read - optional):
+        may = listed(sorted(read | optional), key) or "no further key"
+        raise ParamsError(f"{path}.{key}: not read by {kind}; allowed: {may}")
     for key in sorted(read - stated - always):
         raise ParamsError(f"{path}.{key}: missing; allowed: a value, since {kind} reads it")
     if "options" in read:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from mngac.params.attack_spaces import AttackSpace
 from mngac.params.challenge import ChallengeParams
 from mngac.params.errors import ParamsError
 from mngac.params.inheritance import Heir, merged
@@ -31,6 +32,8 @@ class Run(Closed):
     """Radii that the evaluation uses: names of `radii`."""
     challenges: list[Name]
     """Suites among `suites` whose unions are challenged, as the section `challenge` says."""
+    attack_spaces: list[Name]
+    """Attacks that competitiveness ratios are taken over: names of `attack_spaces`."""
     split: Literal["validation", "test"]
     """Part of the data that is evaluated: validation to choose, test to report."""
     mixed: bool
@@ -240,6 +243,9 @@ class MethodConfig(Heir):
     """Path of a file of weights."""
     model: str | None = None
     """Its classifier, in place of `training`'s."""
+    profile: Name | None = None
+    """Radii that its training's attacks use, in place of `training.<dataset>.profile`; a kind that reads `norms` may
+    state it."""
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None
@@ -400,6 +406,8 @@ class Params(Closed):
     """Attack suites, by a name of one's choice that names their records too."""
     challenge: ChallengeParams
     """How hard the unions of `run.challenges` are tried again."""
+    attack_spaces: dict[Name, AttackSpace]
+    """Attacks of a competitiveness ratio, by a name of one's choice that names its table and figure."""
     tables: TableParams
     """What tables show, and against what."""
     figures: FigureParams
@@ -414,6 +422,16 @@ class Params(Closed):
         override = (self.training.__pydantic_extra__ or {}).get(dataset)
         stated: dict[str, Any] = override.model_dump(exclude_unset=True) if override is not None else {}
         return Training.model_validate(merged(self.training.default.model_dump(), stated))
+
+    def trained_as(self, method: str) -> Params:
+        """The same, as the training of a method reads it: with what its entry states in place of `training`'s."""
+        profile = self.methods[method].profile
+        if profile is None:
+            return self
+        stated = {"profile": profile}
+        of_datasets = {name: each.model_copy(update=stated) for name, each in (self.training.model_extra or {}).items()}
+        default = self.training.default.model_copy(update=stated)
+        return self.model_copy(update={"training": Trainings(default=default, **of_datasets)})
 
     def shown_in(self, table: str) -> list[str]:
         """The methods of a table, in its order."""

@@ -293,6 +293,7 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
         "method": params.methods,
         "suite": params.evaluation,
         "profile": params.radii,
+        "space": params.attack_spaces,
     }
     for name, value in wildcards.items():
         if name in known and value not in known[name]:
@@ -300,7 +301,8 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     seed_of(wildcards.get("seed", "0"))
     if "shard" in STAGES[stage].wildcards:
         _check_shard(params, wildcards["suite"], wildcards["shard"])
-    return Job(STAGES[stage], {name: str(wildcards[name]) for name in STAGES[stage].wildcards}, params)
+    named = {name: str(wildcards[name]) for name in STAGES[stage].wildcards}
+    return Job(STAGES[stage], named, params.trained_as(named["method"]) if "method" in named else params)
 
 
 def _check_shard(params: Params, suite: str, shard: str) -> None:
@@ -342,6 +344,7 @@ def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
         "seed": run.seeds,
         "suite": getattr(run, stage.suites),
         "profile": run.profiles,
+        "space": run.attack_spaces,
     }
     for values in itertools.product(*(lists[name] for name in names)):
         wildcards = dict(zip(names, map(str, values), strict=True))

@@ -39,7 +39,7 @@ def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
     values: dict[str, Any] = {
         "training": training.read_on(p.run.device),
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
-        "method": entry.model_dump(exclude_none=True),
+        "method": entry.model_dump(exclude_none=True, exclude={"profile"}),  # `training` holds it
     }
     if entry.checkpoint:
         key = f"methods.{w['method']}.checkpoint"
@@ -96,7 +96,7 @@ def _known_numbers() -> dict[str, str]:
 def rows(p: Params, w: Wildcards) -> dict[str, Any]:
     """What a row of a table says beside its record."""
     return {
-        "run": p.run.model_dump(exclude={"device", "threads", "deterministic", "challenges"}),
+        "run": p.run.model_dump(exclude={"device", "threads", "deterministic", "challenges", "attack_spaces"}),
         "tables": p.tables.model_dump(),
         **_known_numbers(),
     }
@@ -105,6 +105,15 @@ def rows(p: Params, w: Wildcards) -> dict[str, Any]:
 def figures(p: Params, w: Wildcards) -> dict[str, Any]:
     """Rows, and the norms that each method trains on."""
     return {**rows(p, w), "norms": {m: p.methods[m].norms for m in p.run.all_methods}}
+
+
+def competitiveness(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The attacks and their specialists, and the rows that are held against these."""
+    return {
+        "space": p.attack_spaces[w["space"]].model_dump(),
+        "run": p.run.model_dump(include={"datasets", "methods", "semi_methods", "seeds", "mixed"}),
+        "reference": p.tables.reference,
+    }
 
 
 def model_figures(p: Params, w: Wildcards) -> dict[str, Any]:
