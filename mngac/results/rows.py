@@ -143,6 +143,11 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
         for row in rows
         for record in row.records
     ]
+    return flags_told(suspects)
+
+
+def flags_told(suspects: Sequence[red_flags.Suspect[tuple[str, int]]]) -> list[str]:
+    """The red flags of records whose row and seed are known, a line a flag with those that it concerns."""
     whole = [suspect.who for suspect in suspects]
     return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.collected(suspects).items()]
 
