@@ -24,6 +24,7 @@ from mngac.pipeline.paths import (
     logs_of,
     models_of,
     records_of,
+    records_of_space,
 )
 
 try:
@@ -71,6 +72,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/challenge.smk"
+include: "workflow/rules/attack_spaces.smk"
 include: "workflow/rules/results.smk"
 
 

@@ -139,9 +139,27 @@ def challenges_of(params: Params, suite: str, profile: str) -> dict[str, str]:
     return {path: path for path in paths}
 
 
+def records_of_space(params: Params, name: str) -> dict[str, str]:
+    """Paths of the records of an attack space."""
+    space = params.attack_spaces[name]
+    paths = [
+        record_path(dict(dataset=d, method=m, seed=str(k), suite=space.suite, profile=p))
+        for d in params.run.datasets
+        for m in params.run.all_methods
+        for k in params.run.seeds
+        for p in space.profiles
+    ]
+    return {path: path for path in paths}
+
+
 def tightness_files(w: Wildcards) -> dict[str, str]:
     """Files of the table and the figure of a suite's tightness, by name."""
     return further_files("tightness", f"{w['suite']}-{w['profile']}")
+
+
+def competitiveness_files(w: Wildcards) -> dict[str, str]:
+    """Files of the competitiveness ratios of an attack space, by name."""
+    return further_files("competitiveness", w["space"])
 
 
 def further_files(kind: str, name: str) -> dict[str, str]:
@@ -158,6 +176,7 @@ def further_digest(kind: str, name: str) -> str:
 def further_of(params: Params) -> dict[str, str]:
     """Paths of what the report shows of them: tables in JSON, and figures."""
     names = [f"tightness-{suite}-{profile}" for suite in params.run.challenges for profile in params.run.profiles]
+    names += [f"competitiveness-{space}" for space in params.run.attack_spaces]
     paths = [path for name in names for path in (f"results/tables/{name}.json", figure_path(name, "svg"))]
     return {path: path for path in paths}
 

@@ -66,6 +66,7 @@ TRAINING = ("dataset", "method", "seed")
 MACHINE = ("run.device", "run.threads", "run.deterministic")
 # Entries of these may say `like` another: what a job uses of one entry may stand in any other of its section.
 RESOLVED = ("training", "radii", "methods")
+OF_ROWS = ("datasets", "methods", "semi_methods", "seeds", "mixed")
 OF_MODEL_FIGURES = ("methods", "semi_methods", "seeds", "profiles", "split")
 
 DATA = Stage(
@@ -204,6 +205,22 @@ TIGHTNESS = Stage(
     collects=True,
     packages=("matplotlib",),
 )
+COMPETITIVENESS = Stage(
+    "competitiveness",
+    "hold each method against the specialists of an attack space",
+    ("space",),
+    watches=("attack_spaces.{space}", *(f"run.{key}" for key in OF_ROWS), "tables.reference"),
+    values=values.competitiveness,
+    code=lambda p, w: ["mngac.figures.competitiveness"],
+    inputs=lambda p, w: paths.records_of_space(p, w["space"]),
+    outputs=lambda p, w: paths.competitiveness_files(w),
+    digests=lambda w: {
+        paths.further_digest("competitiveness", w["space"]): ("competitiveness.json", "competitiveness.svg")
+    },
+    run="mngac.figures.competitiveness:run",
+    collects=True,
+    packages=("matplotlib", "numpy"),
+)
 METRICS = Stage(
     "metrics",
     "collect the records of one suite and profile",
@@ -279,6 +296,7 @@ IN_ORDER = (
     CRAFT,
     CHALLENGE,
     TIGHTNESS,
+    COMPETITIVENESS,
     METRICS,
     TABLES,
     FIGURES,

@@ -92,6 +92,14 @@ def moved():
     raw["run"]["challenges"] = ["apgd"]
     raw["challenge"]["opinions"] = ["pgd"]
     raw["radii"]["large_l1"]["digits"] = {"linf": 0.2, "l1": 2.0, "l2": 0.7}
+    raw["attack_spaces"]["lp"] = {
+        "suite": "apgd",
+        "profiles": ["standard"],
+        "specialists": {"l2": ["nat"]},
+        "clean": "nat",
+    }
+    raw["run"]["attack_spaces"] = ["lp"]
+    raw["methods"]["mng_ac"]["profile"] = "large_l1"
     raw["figures"]["methods"].append("rst_linf")
     params = checks.parse(raw)
     ours = jobs(params)
