@@ -72,6 +72,15 @@ def test_its_jobs_are_all_there(project, capsys):
     assert cells(page, "evaluate_shard")[0] == str((trainings + semi) * seeds * datasets * 10)
 
 
+def test_specialists_cost_what_those_they_are_like_cost(project, capsys):
+    """Radii of its own change no step of a training, and every row is evaluated in every ball."""
+    page = printed(capsys, "--params", "params/competitiveness.yaml", "--jobs")
+    assert [cells(page, stage)[0] for stage in ("train ", "evaluate ", "competitiveness ")] == ["18", "60", "1"]
+    for norm in ("linf", "l1", "l2"):
+        like, *own = (cells(page, f"digits-adv_{norm}{end}-0 ") for end in ("", "_half", "_three_halves"))
+        assert own == [like, like]
+
+
 def test_every_assumption_stands_on_the_page(project, capsys):
     page = " ".join(printed(capsys, "--params", "params/paper.yaml", "--utilisation", "0.2", "--price", "4").split())
     for said in (
