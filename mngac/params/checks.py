@@ -148,9 +148,8 @@ def _check_names(params: Params) -> None:
         check_entry(f"methods.{name}", "methods", "kind", method)
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
-        if method.profile is not None:
-            _check_profile(f"methods.{name}.profile", method.profile, params)
     _check_challenges(params)
+    _check_attack_spaces(params)
     _check_attack_spaces(params)
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
@@ -178,6 +177,9 @@ def _check_trainings(params: Params) -> None:
         model: str | None = getattr(override, "model", None)
         if model is not None:
             find("models", model, f"training.{name}.model")
+    for name, method in params.methods.items():
+        if method.profile is not None:
+            _check_profile(f"methods.{name}.profile", method.profile, params)
     for dataset in params.run.datasets:
         training = params.training_for(dataset)
         _check_profile(f"training.{dataset}.profile", training.profile, params)
