@@ -29,7 +29,7 @@ from mngac.figures.style import (
 from mngac.params.types import NORMS, number
 from mngac.pipeline.jobs import Context
 from mngac.results import printed, wording
-from mngac.results.competitiveness import ALL, Bounds, Competitiveness, measured
+from mngac.results.bootstrap import Bounds
 from mngac.results.competitiveness_table import comma_separated, section, shown_sets, uncertainty
 from mngac.results.rows import Row
 

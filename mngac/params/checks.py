@@ -150,7 +150,6 @@ def _check_names(params: Params) -> None:
             find("models", method.model, f"methods.{name}.model")
     _check_challenges(params)
     _check_attack_spaces(params)
-    _check_attack_spaces(params)
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
         _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")

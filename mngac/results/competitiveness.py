@@ -12,8 +12,7 @@ torch.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,19 +21,12 @@ from numpy.typing import NDArray
 from mngac.params.attack_spaces import AttackSpace
 from mngac.params.sections import Params
 from mngac.params.types import NORMS
-from mngac.results.intervals import LEVEL
+from mngac.results.bootstrap import Bounds, Outcomes, interval, resampled
 from mngac.results.records import Record
 from mngac.results.rows import Row, collect
 from mngac.results.statistics import spread
 from mngac.results.together import MEASUREMENT, check_alike
 
-Outcomes = NDArray[np.float64]
-"""(..., attacks, images): 1 where an image withstands the attack, 0 where it is broken."""
-Bounds = tuple[float, float, float]
-"""A ratio in percent, with the ends of its interval."""
-RESAMPLES = 2000
-AT_ONCE = 100
-"""Resamples whose weights are held in memory together."""
 ALL = "all"
 
 
@@ -131,40 +123,6 @@ def ratios(shares: NDArray[np.float64], denominators: NDArray[np.float64]) -> ND
     """
     undefined = np.full(np.broadcast_shapes(shares.shape, denominators.shape), np.nan)
     return 100 * np.divide(shares, denominators, out=undefined, where=denominators > 0)
-
-
-def resampled(outcomes: Outcomes, name: str) -> NDArray[np.float64]:
-    """Shares of images under the bootstrap (Efron 1979): the same images for whatever is resampled together.
-
-    Args:
-        outcomes: (..., attacks, images).
-        name: of the stream of random numbers, which is a function of it alone.
-
-    Returns:
-        (resamples, ..., attacks), in [0, 1].
-    """
-    n = outcomes.shape[-1]
-    held = [times @ outcomes.reshape(-1, n).T for times in _draws(n, name)]  # whole numbers, and so exact everywhere
-    return np.concatenate(held).reshape(-1, *outcomes.shape[:-1]) / n
-
-
-def _draws(n: int, name: str) -> Iterator[NDArray[np.float64]]:
-    """(resamples, images), some at a time: how often each image is drawn."""
-    random = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
-    for _ in range(RESAMPLES // AT_ONCE):
-        yield random.multinomial(n, np.full(n, 1 / n), size=AT_ONCE).astype(np.float64)
-
-
-def interval(centre: float, drawn: NDArray[np.float64], level: float = LEVEL) -> Bounds | None:
-    """A number and the percentile interval of its resamples; None where it is undefined.
-
-    Resamples in which a specialist holds no image say nothing of a ratio, and are left out.
-    """
-    said = drawn[~np.isnan(drawn)]
-    if np.isnan(centre) or not said.size:
-        return None
-    low, high = np.quantile(said, [(1 - level) / 2, (1 + level) / 2])
-    return centre, float(low), float(high)
 
 
 def measured(params: Params, dataset: str, name: str) -> Competitiveness:

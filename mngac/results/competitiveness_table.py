@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mngac.results import wording
-from mngac.results.competitiveness import ALL, RESAMPLES, Bounds, Competitiveness, Ratios, Standing, sets_of
+from mngac.results.bootstrap import RESAMPLES, Bounds
+from mngac.results.competitiveness import ALL, Competitiveness, Ratios, Standing, sets_of
 from mngac.results.records import Record
 from mngac.results.red_flags import Suspect
 from mngac.results.rows import UNATTACKED, flags_told

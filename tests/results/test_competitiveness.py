@@ -10,15 +10,8 @@ from attack_space import HELD, SPACE, written
 from scipy.stats import binom
 
 from mngac.params.attack_spaces import AttackSpace
-from mngac.results.competitiveness import (
-    RESAMPLES,
-    attacks_of,
-    interval,
-    measured,
-    ratios,
-    resampled,
-    sets_of,
-)
+from mngac.results.bootstrap import RESAMPLES, interval, resampled
+from mngac.results.competitiveness import attacks_of, measured, ratios, sets_of
 from mngac.results.competitiveness_table import comma_separated, section
 from mngac.results.records import RecordError
 from mngac.results.tables import latex, markdown
