@@ -30,6 +30,7 @@ from mngac.params.types import NORMS, number
 from mngac.pipeline.jobs import Context
 from mngac.results import printed, wording
 from mngac.results.bootstrap import Bounds
+from mngac.results.competitiveness import ALL, Competitiveness, measured
 from mngac.results.competitiveness_table import comma_separated, section, shown_sets, uncertainty
 from mngac.results.rows import Row
 

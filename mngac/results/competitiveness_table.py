@@ -13,10 +13,10 @@ from typing import Any
 from mngac.results import wording
 from mngac.results.bootstrap import RESAMPLES, Bounds
 from mngac.results.competitiveness import ALL, Competitiveness, Ratios, Standing, sets_of
+from mngac.results.printed import DASH, Printed
 from mngac.results.records import Record
 from mngac.results.red_flags import Suspect
 from mngac.results.rows import UNATTACKED, flags_told
-from mngac.results.tables import DASH, Section
 
 ENDS = ("", "_low", "_high")
 HEADER = (
@@ -28,14 +28,14 @@ HEADER = (
 )
 
 
-def section(found: Competitiveness, name: str) -> Section:
+def section(found: Competitiveness, name: str) -> Printed:
     """A data set's part of the table."""
     rows = found.rows[found.space.profiles[0]]
     printed = [
         {"method": row.label} | _cells(found, standing) for row, standing in zip(rows, found.standings, strict=True)
     ]
     title = f"Competitiveness ratio: {found.dataset}, {found.space.suite}, {name}"
-    return Section(title, rows, printed, caption(found), {"dataset": found.dataset, "suite": found.space.suite})
+    return Printed(title, printed, caption(found))
 
 
 def shown_sets(found: Competitiveness) -> list[str]:

@@ -27,7 +27,7 @@ def test_two_runs_write_equal_files(tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         monkeypatch.setenv("MNGAC_CACHE", str(folder / "cache"))
         files.append(ran(folder, written(folder, HELD)))
-    assert sorted(files[0]) == [f"competitiveness-lp.{form}" for form in ("csv", "md", "png", "svg", "tex")]
+    assert sorted(files[0]) == [f"competitiveness-lp.{form}" for form in ("csv", "json", "md", "png", "svg", "tex")]
     assert files[0] == files[1]
     width, height = struct.unpack(">II", files[0]["competitiveness-lp.png"][16:24])
     assert 800 <= width <= 2000 and 500 <= height <= 2000

@@ -13,8 +13,8 @@ from mngac.params.attack_spaces import AttackSpace
 from mngac.results.bootstrap import RESAMPLES, interval, resampled
 from mngac.results.competitiveness import attacks_of, measured, ratios, sets_of
 from mngac.results.competitiveness_table import comma_separated, section
+from mngac.results.printed import latex, markdown
 from mngac.results.records import RecordError
-from mngac.results.tables import latex, markdown
 
 
 @pytest.fixture
