@@ -6,6 +6,7 @@ The stage `competitiveness`: its table and its figure. Loads without torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -189,4 +190,5 @@ def _mark(axis: Axes, place: float, bounds: Bounds | None, look: Look, face: str
         return
     centre, low, high = bounds
     axis.plot([low, high], [place, place], color=look.colour, lw=0.9, zorder=2)
-    axis.plot(centre, place, look.marker, color=look.colour, markerfacecolor=face, markersize=3.4, mew=0.9, zorder=3)
+    shape: dict[str, Any] = dict(marker=look.marker, color=look.colour, markerfacecolor=face, markersize=3.4, mew=0.9)
+    axis.plot([centre], [place], **shape, clip_on=False, zorder=3)

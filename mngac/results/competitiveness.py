@@ -86,11 +86,8 @@ class Competitiveness:
     @property
     def undefined(self) -> list[str]:
         """Attacks against which the specialist's record holds no image."""
-        return [a.name for a in self.attacks if any(not any(r.column(a.column)) for r in self.of_specialist(a))]
-
-    def of_specialist(self, attack: Attack) -> list[Record]:
-        """The records of an attack's denominator, one a seed."""
-        return next(row.records for row in self.rows[attack.profile] if row.method == attack.specialist)
+        records = {a: _records(self.rows, a.specialist, a).values() for a in self.attacks}
+        return [a.name for a, each in records.items() if not all(any(r.column(a.column)) for r in each)]
 
 
 def attacks_of(space: AttackSpace) -> list[Attack]:
@@ -136,34 +133,31 @@ def measured(params: Params, dataset: str, name: str) -> Competitiveness:
     wanted = [fact for fact in MEASUREMENT if fact != "radii"]
     check_alike([r for each in rows.values() for row in each for r in row.records], params.run.mixed, wanted)
     attacks = attacks_of(space)
-    held = {method: _held(rows, attacks, method) for method in params.run.all_methods}
-    return Competitiveness(dataset, space, attacks, rows, _standings(attacks, held, f"{name} on {dataset}"))
+    denominators = _of_seeds([_records(rows, a.specialist, a) for a in attacks], attacks)
+    held = {m: _of_seeds([_records(rows, m, a) for a in attacks], attacks) for m in params.run.all_methods}
+    standings = [_standing(m, attacks, each, denominators, f"{name} on {dataset}") for m, each in held.items()]
+    return Competitiveness(dataset, space, attacks, rows, standings)
 
 
-def _held(rows: dict[str, list[Row]], attacks: Sequence[Attack], method: str) -> dict[int, Outcomes]:
-    """By seed: what each image did under each attack; seeds without all records are left out."""
-    by_profile = {
-        profile: _by_seed(next(row for row in each if row.method == method)) for profile, each in rows.items()
-    }
-    seeds = [seed for seed in by_profile[attacks[0].profile] if all(seed in each for each in by_profile.values())]
-    columns = {seed: [by_profile[a.profile][seed].column(a.column) for a in attacks] for seed in seeds}
-    return {seed: np.array(each, dtype=np.float64) for seed, each in columns.items()}
-
-
-def _by_seed(row: Row) -> dict[int, Record]:
+def _records(rows: dict[str, list[Row]], method: str, attack: Attack) -> dict[int, Record]:
+    """By seed: a method's records at an attack's radii."""
+    row = next(row for row in rows[attack.profile] if row.method == method)
     return {record.seed: record for record in row.records}
 
 
-def _standings(attacks: Sequence[Attack], held: dict[str, dict[int, Outcomes]], name: str) -> list[Standing]:
-    """Each method against the specialists of its own seed: one seed is resampled over images, several are spread."""
-    specialists = [held[attack.specialist] for attack in attacks]
-    seeds = [seed for seed in specialists[0] if all(seed in each for each in specialists)]
-    denominators = {seed: np.stack([each[seed][i] for i, each in enumerate(specialists)]) for seed in seeds}
-    pairs = {
-        method: [np.stack([by_seed[seed], denominators[seed]]) for seed in seeds if seed in by_seed]
-        for method, by_seed in held.items()
-    }
-    return [Standing(method, len(each), _of_sets(attacks, each, name)) for method, each in pairs.items()]
+def _of_seeds(of_attacks: Sequence[dict[int, Record]], attacks: Sequence[Attack]) -> dict[int, Outcomes]:
+    """By seed: (attacks, images), from the records of each attack; seeds without all of them are left out."""
+    pairs = list(zip(of_attacks, attacks, strict=True))
+    seeds = [seed for seed in of_attacks[0] if all(seed in each for each in of_attacks)]
+    return {seed: np.array([each[seed].column(a.column) for each, a in pairs], dtype=np.float64) for seed in seeds}
+
+
+def _standing(
+    method: str, attacks: Sequence[Attack], held: dict[int, Outcomes], denominators: dict[int, Outcomes], name: str
+) -> Standing:
+    """A method against the specialists of its own seed: one seed is resampled over images, several are spread."""
+    pairs = [np.stack([held[seed], denominators[seed]]) for seed in denominators if seed in held]
+    return Standing(method, len(pairs), _of_sets(attacks, pairs, name))
 
 
 def _of_sets(attacks: Sequence[Attack], pairs: Sequence[Outcomes], name: str) -> dict[str, Ratios]:

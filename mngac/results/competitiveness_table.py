@@ -13,6 +13,7 @@ from typing import Any
 from mngac.results import wording
 from mngac.results.bootstrap import RESAMPLES, Bounds
 from mngac.results.competitiveness import ALL, Competitiveness, Ratios, Standing, sets_of
+from mngac.results.intervals import wilson
 from mngac.results.printed import DASH, Printed
 from mngac.results.records import Record
 from mngac.results.red_flags import Suspect
@@ -83,6 +84,13 @@ def caption(found: Competitiveness) -> str:
     if found.undefined:
         names = ", ".join(map(_spelt, found.undefined))
         lines.append(f"{DASH}: no ratio, since the specialist holds no image against {names}.")
+    if any(
+        each.seeds == 1 and ratios.worst == (0, 0, 0) for each in found.standings for ratios in each.ratios.values()
+    ):
+        most = 100 * wilson(0, records[0].n)[1]
+        lines.append(
+            f"0.0 to 0.0: no image is held, of which a bootstrap has no width; Wilson's limit is {most:.1f} % of them."
+        )
     if any(row.attacked is False for row in found.rows[found.space.profiles[0]]):
         lines.append(f"{UNATTACKED}: trained without any attack.")
     flags = _flags(found)

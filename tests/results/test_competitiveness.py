@@ -76,6 +76,13 @@ def test_a_method_without_all_its_records_is_a_row_of_dashes(found):
     assert set(made.printed[3].values()) == {"sat", "–"} and "–" not in made.printed[4].values()
 
 
+def test_of_a_specialist_only_the_record_of_its_own_attack_is_asked_for(found, tmp_path):
+    found(HELD)
+    (tmp_path / "records/digits/adv_linf_half/seed0/quick-standard.json").unlink()
+    made = section(found({}), "lp")
+    assert "–" not in made.printed[3].values() and set(list(made.printed[0].values())[1:]) == {"–"}
+
+
 def test_without_any_record_the_table_is_dashes_and_says_so(found):
     made = section(found({}), "lp")
     assert all(set(row.values()) == {row["method"], "–"} for row in made.printed)
@@ -105,6 +112,12 @@ def test_records_of_other_images_or_code_do_not_stand_together(found):
         found(HELD, sat_half={"provenance": {"code": "d" * 64}})
     with pytest.raises(RecordError, match="differ in their images"):
         found(HELD, sat_standard={"indices": list(range(1, 11))})
+
+
+def test_where_no_image_is_held_the_caption_says_what_the_bootstrap_cannot(found):
+    assert "Wilson's limit is 27.8 % of them" in section(found(HELD), "lp").caption
+    some = {method: tuple(max(count, 1) for count in counts) for method, counts in HELD.items()}
+    assert "Wilson's limit" not in section(found(some), "lp").caption
 
 
 def test_the_table_says_what_it_rests_on(found):
