@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 SLURM_VENV := .venv-slurm
+CERTIFY_VENV := .venv-certify
 # Python 3.11 or later, and not the one in .venv itself, which may be broken or too old.
 RIGHT := import sys; sys.exit(sys.version_info < (3, 11))
 BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
@@ -9,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
 
-.PHONY: run slurm test slurm-test container-test torture fuzz check schema report format clean
+.PHONY: run slurm certify test slurm-test container-test torture fuzz check schema report format clean
 
 run: $(VENV)/ready
 	snakemake --cores $(CORES)
@@ -17,6 +18,8 @@ run: $(VENV)/ready
 
 slurm: $(SLURM_VENV)/ready
 	$(SLURM_VENV)/bin/python -m snakemake --workflow-profile profiles/slurm
+
+certify: $(CERTIFY_VENV)/ready
 
 report: $(VENV)/ready
 	snakemake --cores $(CORES) results/report.html
@@ -69,17 +72,18 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Snakemake's plugin for Slurm, and what it needs beyond the other environment, which it sees: no second torch.
+# Snakemake's plugin for Slurm, and auto_LiRPA, whose own pins nothing can meet: each with what it needs beyond the first
+# environment, which it sees: no second torch.
 WHERE := import sysconfig; print(sysconfig.get_path("purelib"))
 SEES := import pathlib, sys; \
   pathlib.Path(sys.argv[1], "mngac.pth").write_text(f"import site; site.addsitedir({sys.argv[2]!r})\n")
-$(SLURM_VENV)/ready: requirements-slurm.lock $(VENV)/ready
-	$(VENV)/bin/python -m venv --clear --without-pip $(SLURM_VENV)
+$(SLURM_VENV)/ready $(CERTIFY_VENV)/ready: .venv-%/ready: requirements-%.lock $(VENV)/ready
+	$(VENV)/bin/python -m venv --clear --without-pip $(@D)
 	$(VENV)/bin/python -c '$(SEES)' \
-	  "$$($(SLURM_VENV)/bin/python -c '$(WHERE)')" "$$($(VENV)/bin/python -c '$(WHERE)')"
-	$(VENV)/bin/python -m pip --python $(SLURM_VENV) install --quiet --no-deps --requirement requirements-slurm.lock
+	  "$$($(@D)/bin/python -c '$(WHERE)')" "$$($(VENV)/bin/python -c '$(WHERE)')"
+	$(VENV)/bin/python -m pip --python $(@D) install --quiet --no-deps --requirement requirements-$*.lock
 	touch $@
 
 clean:
-	rm -rf data trained shards records crafted challenges results logs .mngac .snakemake
+	rm -rf data trained shards records crafted challenges certificates results logs .mngac .snakemake
 	find digests -name "*.json" -delete
