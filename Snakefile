@@ -17,6 +17,7 @@ from mngac.pipeline.paths import (
     FIGURES,
     MODEL_FIGURES,
     TABLES,
+    certificates_of,
     challenges_of,
     crafted_of,
     further_of,
@@ -73,6 +74,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/challenge.smk"
 include: "workflow/rules/attack_spaces.smk"
+include: "workflow/rules/certificates.smk"
 include: "workflow/rules/results.smk"
 
 

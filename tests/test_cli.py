@@ -17,7 +17,14 @@ from mngac.pipeline.jobs import job
 from mngac.pipeline.stages import STAGES
 from mngac.results.records import RecordError
 
-VALUES = {"dataset": "digits", "method": "nat", "suite": "apgd", "profile": "standard", "shard": "1-of-2"}
+VALUES = {
+    "dataset": "digits",
+    "method": "nat",
+    "suite": "apgd",
+    "profile": "standard",
+    "shard": "1-of-2",
+    "certificate": "crown",
+}
 SEEDED = [name for name, stage in STAGES.items() if "seed" in stage.wildcards]
 
 

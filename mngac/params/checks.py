@@ -128,7 +128,8 @@ def _check_names(params: Params) -> None:
         "methods": params.methods,
         "semi_methods": params.methods,
     }
-    defined |= {"suites": params.evaluation, "profiles": params.radii, "attack_spaces": params.attack_spaces}
+    defined |= {"suites": params.evaluation, "profiles": params.radii}
+    defined |= {"attack_spaces": params.attack_spaces, "certificates": params.certificates}
     for key, known in defined.items():
         for i, name in enumerate(getattr(run, key)):
             _demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}" if known else "[]")
@@ -150,6 +151,7 @@ def _check_names(params: Params) -> None:
             find("models", method.model, f"methods.{name}.model")
     _check_challenges(params)
     _check_attack_spaces(params)
+    _check_certificates(params)
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
         _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
@@ -225,6 +227,16 @@ def _check_attack_spaces(params: Params) -> None:
                 radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
                 rising = radii == sorted(set(radii))
                 _demand(rising, f"{path}.profiles", radii, f"{norm} radii that rise on {dataset}")
+
+
+def _check_certificates(params: Params) -> None:
+    """Refuses certificates of the run in norms that its first suite, which gives the upper bound, does not attack."""
+    suite = params.run.suites[0]
+    attacked = {attack.norm for attack in params.evaluation[suite].attacks}
+    for name in params.run.certificates:
+        for i, norm in enumerate(params.certificates[name].norms):
+            allowed = f"norms that {suite}, the first of run.suites, attacks: {listed(sorted(attacked), norm)}"
+            _demand(norm in attacked, f"certificates.{name}.norms.{i}", norm, allowed)
 
 
 def _check_tables(params: Params) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from mngac.params.attack_spaces import AttackSpace
+from mngac.params.certificates import CertificateConfig
 from mngac.params.challenge import ChallengeParams
 from mngac.params.errors import ParamsError
 from mngac.params.inheritance import Heir, merged
@@ -34,6 +35,8 @@ class Run(Closed):
     """Suites among `suites` whose unions are challenged, as the section `challenge` says."""
     attack_spaces: list[Name]
     """Attacks that competitiveness ratios are taken over: names of `attack_spaces`."""
+    certificates: list[Name]
+    """Certificates that bound each classifier from below: names of `certificates`."""
     split: Literal["validation", "test"]
     """Part of the data that is evaluated: validation to choose, test to report."""
     mixed: bool
@@ -408,6 +411,8 @@ class Params(Closed):
     """How hard the unions of `run.challenges` are tried again."""
     attack_spaces: dict[Name, AttackSpace]
     """Attacks of a competitiveness ratio, by a name of one's choice that names its table and figure."""
+    certificates: dict[Name, CertificateConfig]
+    """Lower bounds of robust accuracy, by a name of one's choice that names their files and tables too."""
     tables: TableParams
     """What tables show, and against what."""
     figures: FigureParams

@@ -43,6 +43,12 @@ def challenge(p: Params, w: Wildcards) -> list[str]:
     return ["mngac.evaluation.challenge_stage", _model(p, w), *sorted(attacks)]
 
 
+def certify(p: Params, w: Wildcards) -> list[str]:
+    """The model, what bounds margins in a process of its own, and the attacks of the run's first suite."""
+    suite = p.evaluation[p.run.suites[0]]
+    return ["mngac.certificates.stage", "mngac.certificates.lirpa", _model(p, w), *measuring(suite)]
+
+
 def measuring(suite: Suite) -> list[str]:
     """What computes a suite's attacks and accepts their results: where it is alike, records are comparable."""
     attacks = {find("evaluation/attacks", config.attack).root for config in suite.attacks}

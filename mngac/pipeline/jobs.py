@@ -294,6 +294,7 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
         "suite": params.evaluation,
         "profile": params.radii,
         "space": params.attack_spaces,
+        "certificate": params.certificates,
     }
     for name, value in wildcards.items():
         if name in known and value not in known[name]:
@@ -345,6 +346,7 @@ def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
         "suite": getattr(run, stage.suites),
         "profile": run.profiles,
         "space": run.attack_spaces,
+        "certificate": run.certificates,
     }
     for values in itertools.product(*(lists[name] for name in names)):
         wildcards = dict(zip(names, map(str, values), strict=True))

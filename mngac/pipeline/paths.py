@@ -27,6 +27,7 @@ TRAINED = "trained/{dataset}/{method}/seed{seed}"
 RECORD = "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
 CRAFTED = "crafted/{dataset}/{method}/seed{seed}/{suite}-{profile}.safetensors"
 CHALLENGE = "challenges/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
+CERTIFICATES = "certificates/{dataset}/{method}/seed{seed}/{certificate}-{profile}.json"
 SHARD = "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.txt"
 
 
@@ -162,10 +163,47 @@ def competitiveness_files(w: Wildcards) -> dict[str, str]:
     return further_files("competitiveness", w["space"])
 
 
+def certificates_path(w: Wildcards) -> str:
+    """What is certified of one classifier."""
+    return CERTIFICATES.format_map(w)
+
+
+def certificates_digest(w: Wildcards) -> str:
+    """What tells of it."""
+    name = f"{w['dataset']}-{w['method']}-{w['seed']}-{w['profile']}"
+    return f"{DIGESTS}/certificates/{w['certificate']}/{name}.json"
+
+
+def certificates_wildcards(path: str) -> dict[str, str] | None:
+    """What the path of a classifier's certificates says of them; None for any other path."""
+    return _recognised(CERTIFICATES, Path(path).as_posix())
+
+
+def certificates_of(params: Params, certificate: str) -> dict[str, str]:
+    """Paths of the certificates of all rows of the run, in the balls of all its profiles."""
+    paths = [
+        certificates_path(dict(dataset=d, method=m, seed=str(k), certificate=certificate, profile=p))
+        for d in params.run.datasets
+        for m in params.run.all_methods
+        for k in params.run.seeds
+        for p in params.run.profiles
+    ]
+    return {path: path for path in paths}
+
+
+def certified_files(w: Wildcards) -> dict[str, str]:
+    """Files of the table of a certificate, by name."""
+    return further_tables("certified", w["certificate"])
+
+
+def further_tables(kind: str, name: str) -> dict[str, str]:
+    """Files, by name, of a table that a run has only where it asks for it."""
+    return {f"{kind}.{f}": f"results/tables/{kind}-{name}.{f}" for f in (*FORMATS, "json")}
+
+
 def further_files(kind: str, name: str) -> dict[str, str]:
-    """Files, by name, of a table and its figure that a run has only where it asks for them."""
-    tables = {f"{kind}.{f}": f"results/tables/{kind}-{name}.{f}" for f in (*FORMATS, "json")}
-    return {**tables, **{f"{kind}.{f}": figure_path(f"{kind}-{name}", f) for f in IMAGES}}
+    """Files, by name, of such a table and its figure."""
+    return {**further_tables(kind, name), **{f"{kind}.{f}": figure_path(f"{kind}-{name}", f) for f in IMAGES}}
 
 
 def further_digest(kind: str, name: str) -> str:
@@ -178,6 +216,7 @@ def further_of(params: Params) -> dict[str, str]:
     names = [f"tightness-{suite}-{profile}" for suite in params.run.challenges for profile in params.run.profiles]
     names += [f"competitiveness-{space}" for space in params.run.attack_spaces]
     paths = [path for name in names for path in (f"results/tables/{name}.json", figure_path(name, "svg"))]
+    paths += [f"results/tables/certified-{name}.json" for name in params.run.certificates]
     return {path: path for path in paths}
 
 

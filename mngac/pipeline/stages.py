@@ -221,6 +221,34 @@ COMPETITIVENESS = Stage(
     collects=True,
     packages=("matplotlib", "numpy"),
 )
+CERTIFY = Stage(
+    "certify",
+    "bound a classifier's robust accuracy from below, and from above in the same balls",
+    (*TRAINING, "certificate", "profile"),
+    watches=("certificates.{certificate}", "evaluation", "radii", "run.suites", "run.split", *MACHINE),
+    values=values.certify,
+    code=code.certify,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "classifier": paths.classifier(w)},
+    outputs=lambda p, w: {"certificates": paths.certificates_path(w)},
+    digests=lambda w: {paths.certificates_digest(w): ("certificates",)},
+    run="mngac.certificates.stage:run",
+    computes=True,
+    processes=lambda p, w: p.evaluation[p.run.suites[0]].processes,
+    packages=EVALUATE.packages,
+)
+CERTIFIED_TABLE = Stage(
+    "certified_table",
+    "make the table of a certificate",
+    ("certificate",),
+    watches=tuple(f"run.{key}" for key in ("datasets", "methods", "semi_methods", "seeds", "profiles")),
+    values=values.certified_table,
+    code=lambda p, w: ["mngac.results.certified_table"],
+    inputs=lambda p, w: paths.certificates_of(p, w["certificate"]),
+    outputs=lambda p, w: paths.certified_files(w),
+    digests=lambda w: {paths.further_digest("certified", w["certificate"]): ("certified.json",)},
+    run="mngac.results.certified_table:run",
+    collects=True,
+)
 METRICS = Stage(
     "metrics",
     "collect the records of one suite and profile",
@@ -297,6 +325,8 @@ IN_ORDER = (
     CHALLENGE,
     TIGHTNESS,
     COMPETITIVENESS,
+    CERTIFY,
+    CERTIFIED_TABLE,
     METRICS,
     TABLES,
     FIGURES,

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mngac.params.sections import Params, Suite
 
 
+NOT_OF_ROWS = {"device", "threads", "deterministic", "challenges", "attack_spaces", "certificates"}
+"""Keys of `run` that no row of a table depends on."""
+
+
 def data(p: Params, w: Wildcards) -> dict[str, Any]:
     """The data set's entry, and which files it points to."""
     source = p.data[w["dataset"]]
@@ -87,6 +91,18 @@ def challenge(p: Params, w: Wildcards) -> dict[str, Any]:
     }
 
 
+def certify(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The balls and how margins are bounded in them; the attacks, those of the run's first suite; radii, split."""
+    config = p.certificates[w["certificate"]].model_dump()
+    return {"certificate": config, **evaluate(p, {**w, "suite": p.run.suites[0]})}
+
+
+def certified_table(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The rows."""
+    names = ("datasets", "methods", "semi_methods", "seeds", "profiles")
+    return {"run": {name: getattr(p.run, name) for name in names}}
+
+
 def _known_numbers() -> dict[str, str]:
     """Digests of the numbers that tables and captions print beside the run's own."""
     files = {"paper": "paper_tables.yaml", "spread of seeds": "seed_spread.yaml"}
@@ -96,7 +112,7 @@ def _known_numbers() -> dict[str, str]:
 def rows(p: Params, w: Wildcards) -> dict[str, Any]:
     """What a row of a table says beside its record."""
     return {
-        "run": p.run.model_dump(exclude={"device", "threads", "deterministic", "challenges", "attack_spaces"}),
+        "run": p.run.model_dump(exclude=NOT_OF_ROWS),
         "tables": p.tables.model_dump(),
         **_known_numbers(),
     }

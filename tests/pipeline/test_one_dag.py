@@ -65,6 +65,7 @@ def wide():
     raw["run"] |= {"seeds": [0, 3], "suites": ["apgd", "pgd"], "profiles": ["standard", "wider"], "threads": 2}
     raw["run"]["challenges"] = ["apgd"]
     raw["challenge"]["opinions"] = ["pgd"]
+    raw["run"]["certificates"] = ["crown"]
     raw["evaluation"]["pgd"] |= {"processes": 2, "block": 100, "shards": 2}
     raw["data"]["other"] = raw["data"]["digits"]
     raw["radii"]["standard"]["other"] = raw["radii"]["standard"]["digits"]
@@ -124,7 +125,7 @@ def test_each_job_has_the_same_wildcards(expanded):
         # The teacher is no wildcard of its rule: pseudo-labels lie where only one method can have made them.
         known = {"method": job.wildcards["method"]} if rule["stage"] == "pseudo_label" else {}
         assert {**known, **rule["wildcards"]} == job.wildcards
-        twice = ("evaluate", "craft", "challenge")
+        twice = ("evaluate", "craft", "challenge", "certify")
         semi = job.stage.name in twice and job.wildcards["method"] in job.params.run.semi_methods
         name = f"{job.stage.name}_semi" if semi else job.stage.name
         assert job.stage.shares or stage["name"] == (f"{name}@{job.name}" if job.wildcards else name)
@@ -145,7 +146,9 @@ def test_each_rule_has_its_jobs_inputs_log_and_machine(expanded):
         rule = by_command(snakemake)[job.command]
         assert sorted(rule["inputs"]) == sorted([str(job.stamp), *job.inputs.values(), *job.shards.values()])
         assert rule["log"] == [job.log]
-        suites = {"craft": [], "challenge": ["apgd", "pgd"]}.get(job.stage.name, [job.wildcards.get("suite")])
+        suites = {"craft": [], "challenge": ["apgd", "pgd"], "certify": ["apgd"]}.get(
+            job.stage.name, [job.wildcards.get("suite")]
+        )
         processes = max([job.params.evaluation[suite].processes for suite in suites if suite], default=1)
         assert rule["threads"] == (processes * job.params.run.threads if job.stage.computes else 1)
         assert rule["gpu"] == (int(job.params.run.device == "cuda") if job.stage.computes else None)

@@ -28,6 +28,7 @@ WORDS = (
     "nat",
     "svhn",
     "elsewhere",
+    "crown_ibp",
 )
 
 
@@ -91,6 +92,7 @@ def moved():
     raw["evaluation"]["pgd"] |= {"block": 100, "shards": 2}
     raw["run"]["challenges"] = ["apgd"]
     raw["challenge"]["opinions"] = ["pgd"]
+    raw["run"]["certificates"] = ["crown"]
     raw["radii"]["large_l1"]["digits"] = {"linf": 0.2, "l1": 2.0, "l2": 0.7}
     raw["attack_spaces"]["lp"] = {
         "suite": "apgd",

@@ -45,6 +45,12 @@ def cells(page, row):
     return next(line for line in page.splitlines() if line.startswith(row)).split()[1:]
 
 
+def test_what_certificates_take_is_said_to_be_not_known(project, capsys):
+    page = printed(capsys, "--params", "params/certificates.yaml", "--card", "cpu")
+    assert cells(page, "certify")[0] == "14" and cells(page, "certified_table")[0] == "1"
+    assert "not known, and in no sum: what 14 jobs take, for certificates, by auto_LiRPA" in page
+
+
 # ---------------------------------------------------------------- the paper's run
 
 
