@@ -18,6 +18,7 @@ from mngac.params.checks import parse
 from mngac.params.errors import ParamsError, UserError
 from mngac.pipeline.jobs import job
 from mngac.pipeline.paths import certificates_path
+from mngac.report.blocks import further_blocks
 from mngac.results import certificates
 from mngac.results.certified_table import caption, collect, comma_separated, sections
 from mngac.results.intervals import wilson
@@ -201,6 +202,16 @@ def test_the_csv_has_the_upper_bound_where_nothing_is_certified(workspace, monke
     left = sum(found.left("1/2", "union"))
     assert float(line["certified"]) == 0 and float(line["attacked"]) == pytest.approx(100 * left / 12, abs=1e-4)
     assert float(line["high"]) == pytest.approx(100 * wilson(left, 12)[1], abs=1e-4)
+
+
+def test_the_table_stands_in_the_report(workspace, monkeypatch):
+    certify(monkeypatch, in_the_least)
+    params = parse(raw())
+    job(params, "certified_table", certificate="crown").run()
+    assert Path("results/tables/certified-crown.md").read_text().count("### Certified: digits, crown, standard, ") == 3
+    ((anchor, title, body),) = further_blocks(params)
+    assert (anchor, title) == ("further-certified-crown", "Certified-crown")
+    assert sections(params, "crown")[0].printed[0]["union"] in body
 
 
 def test_files_of_other_images_share_no_table(workspace, monkeypatch):
