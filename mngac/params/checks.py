@@ -221,7 +221,7 @@ def _check_attack_spaces(params: Params) -> None:
         attacked = {attack.norm for attack in params.evaluation[space.suite].attacks}
         for norm, methods in space.specialists.items():
             here = f"{path}.specialists.{norm}"
-            _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(attacked)}")
+            _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(sorted(attacked))}")
             _demand(len(methods) == len(space.profiles), here, methods, f"one for each of {listed(space.profiles)}")
             for dataset in run.datasets:
                 radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
