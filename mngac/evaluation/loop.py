@@ -9,6 +9,7 @@ A block of the images can be attacked by itself; what is found there is what the
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from mngac.evaluation.blocks import batches, in_block
 from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
-from mngac.evaluation.probes import IMAGES, probe
+from mngac.evaluation.probes import IMAGES, Probed, probe
 from mngac.evaluation.reproducible import reproducible
 from mngac.evaluation.tasks import (
     AttackFailed,
@@ -113,9 +114,8 @@ def evaluate(
         raise UserError(f"standing: found {len(standing)} images; allowed: as many as are given, {len(labels)}")
     with _attacked(classifier, images, labels, suite, radii, device, Finished(resume, known, log), log) as run:
         clean, seconds = run.clean(torch.ones(len(labels), dtype=torch.bool), standing)
-        flags = run.probe()
         attacks = run.attacks()
-        flags += flags_of(run.suite, clean, attacks, run.classes)
+        flags = [*run.probed.flags, *flags_of(run.suite, clean, attacks, run.classes)]
         return Evaluation(_bits(clean), attacks, flags, {"clean": seconds, **run.seconds})
 
 
@@ -199,23 +199,17 @@ class _Run:
         self.suite, self.radii, self.workers, self.log = suite, radii, workers, log
         self.seconds: dict[str, float] = {}
 
-    @torch.no_grad()
     def clean(self, mine: Tensor, standing: Sequence[bool] | None = None) -> tuple[Tensor, float]:
         """Per image: of those that are `mine`, correct without attack, bool (n,); and the seconds it took.
 
-        Finds the predictions and the number of classes, too. Attacks see those that are correct and stand.
+        Finds the predictions and the number of classes, too. Attacks see those that are correct and stand. A classifier
+        that says other things of the same image is asked a second time, in every way.
         """
         started, runner = time.monotonic(), self.workers.runner
-        correct, predictions = torch.zeros_like(mine), torch.zeros(len(mine), dtype=torch.int64)
-        for batch in batches(mine, self.suite):
-            x, y = runner.batch(batch.positions)
-            with guarded("clean", batch.positions), reproducible(tensor_float32=False):
-                logits = runner.classifier(x).float()
-                self.classes = logits.shape[1]
-                _check_range(runner.labels, self.classes)
-                correct[batch.positions] = is_correct(logits, y).cpu()
-                predictions[batch.positions] = logits.argmax(1).cpu()
-        self.predictions = predictions
+        correct = self._clean(mine)
+        if runner.consistent and not self.probed.consistent:
+            runner.consistent = False
+            correct = self._clean(mine)
         self.mine, self.correct = mine, correct
         self.attacked = correct if standing is None else correct & torch.tensor(standing)
         self.robust = {norm: self.attacked.clone() for norm in type(self.radii).model_fields}
@@ -224,8 +218,23 @@ class _Run:
         self.log.line(f"{self.log.name}  clean: {self._percent(correct)} correct, {seconds:.1f} s")
         return correct, seconds
 
-    def probe(self) -> list[str]:
-        """The classifier's red flags, on the first images."""
+    @torch.no_grad()
+    def _clean(self, mine: Tensor) -> Tensor:
+        runner = self.workers.runner
+        correct, self.predictions = torch.zeros_like(mine), torch.zeros(len(mine), dtype=torch.int64)
+        for batch in batches(mine, self.suite):
+            x, y = runner.batch(batch.positions)
+            with guarded("clean", batch.positions), reproducible(tensor_float32=False):
+                logits = runner.judge(x).float()
+                self.classes = logits.shape[1]
+                _check_range(runner.labels, self.classes)
+                correct[batch.positions] = is_correct(logits, y).cpu()
+                self.predictions[batch.positions] = logits.argmax(1).cpu()
+        return correct
+
+    @functools.cached_property
+    def probed(self) -> Probed:
+        """The classifier's red flags, and whether it is consistent, on the first images."""
         runner = self.workers.runner
         positions = list(range(min(self.suite.batch_size, IMAGES, len(runner.labels))))
         with guarded("probe", positions), reproducible(tensor_float32=False):

@@ -24,6 +24,7 @@ from mngac.attacks.pgd import Classifier
 from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import Pool, Target, run_attack
 from mngac.evaluation.asked import IMAGES, asked
+from mngac.evaluation.consistency import Unanimous
 from mngac.evaluation.outcome import Outcome
 from mngac.params.errors import UserError
 from mngac.params.registry import find
@@ -82,6 +83,13 @@ class Runner:
     """Whether attacks ask a compiled copy of the classifier."""
     log: Log | None = None
     """Where this process says what prevents that; on the terminal by default."""
+    consistent: bool = True
+    """Whether the classifier says the same of an image however it is asked."""
+
+    @property
+    def judge(self) -> Classifier:
+        """Who says which class an image gets: the classifier, where it is consistent; else all its answers together."""
+        return self.classifier if self.consistent else Unanimous(self.classifier)
 
     @functools.cached_property
     def asked(self) -> Classifier:
@@ -111,7 +119,7 @@ class Runner:
         target = Target(task.config.norm, task.radius, task.classes, self.seed, self.device, pool)
         attack = find("evaluation/attacks", task.config.attack).load()
         with guarded(task.name, task.positions):
-            outcomes, forwards = run_attack(attack, self.classifier, self.asked, x, y, target, task.config)
+            outcomes, forwards = run_attack(attack, self.judge, self.asked, x, y, target, task.config)
         return Finding(task.name, task.positions, outcomes, forwards, round(time.monotonic() - started, 3))
 
 

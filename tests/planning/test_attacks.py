@@ -11,8 +11,8 @@ from mngac.params.sections import AttackConfig, Suite
 from mngac.planning.attacks import ATTACKS, at_most
 
 CLASSES, IMAGES, BATCH = 10, 6, 4
-PROBED = BATCH
-"""Images of the first batch, whose gradients are looked at before any attack (mngac/evaluation/probes.py)."""
+PROBED = 4 * BATCH
+"""Gradients to the images of the first batch, before any attack (mngac/evaluation/gradients.py)."""
 KEYS = {
     "batched_apgd_ce": {"steps": 7, "restarts": 3},
     "batched_apgd_t": {"steps": 7, "targets": 4},

@@ -1,0 +1,58 @@
+"""Each planted cheat: what a careless evaluation says, what this project reports, and the flag that gives it away.
+
+    python -m benchmarks.measure_cheats trained/digits/nat/seed0/classifier.safetensors --dataset digits
+
+The cheats stand around the classifier of the file; the first line is that classifier itself. On the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from tabulate import tabulate
+from torch import nn
+
+from benchmarks.cheats import CHEATS, careless, share
+from mngac.data import store
+from mngac.evaluation.loop import evaluate
+from mngac.models.files import load_classifier
+from mngac.params.checks import load
+from mngac.pipeline.paths import data_path
+
+COLUMNS = ("clean", "linf", "l1", "l2", "union")
+
+
+def rows(a: argparse.Namespace) -> list[dict[str, str]]:
+    """A line for the honest classifier and one for each cheat: careless / reported, in percent, and all flags."""
+    data, params = store.load(data_path(a.dataset)).split("test"), load()
+    images, y = data.images[: a.n], data.labels[: a.n]
+    radii = params.radii_for(params.run.profiles[0], a.dataset)
+
+    def row(name: str, make: Callable[[], nn.Module]) -> dict[str, str]:
+        first = careless(make(), images / 255, y, radii)
+        reported = evaluate(make(), images, y, params.evaluation[a.suite], radii)
+        shares = {c: f"{share(first[c]):.1f} / {reported.share(c):.1f}" for c in COLUMNS}
+        return {"cheat": name, **shares, "flags": "; ".join(reported.flags) or "none"}
+
+    def honest() -> nn.Module:
+        return load_classifier(a.classifier, "cpu")
+
+    planted = [row(name, lambda: entry.cheat(honest(), images / 255, y)) for name, entry in CHEATS.items()]
+    return [row("none: the honest classifier", honest), *planted]
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("classifier", help="a classifier.safetensors of this project")
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--suite", default="quick")
+    parser.add_argument("--n", type=int, help="images, the first ones (default: all)")
+    torch.set_num_threads(1)
+    print(tabulate(rows(parser.parse_args()), headers="keys", tablefmt="github"))
+
+
+if __name__ == "__main__":
+    main()

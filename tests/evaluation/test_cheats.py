@@ -1,0 +1,80 @@
+"""Planted cheats: a careless evaluation overstates each, and the evaluation itself names what gave it away."""
+
+import functools
+
+import pytest
+import torch
+from evaluation_helpers import RADII, digits, trained
+
+from benchmarks.cheats import CHEATS, careless, share
+from mngac.evaluation.loop import evaluate
+from mngac.evaluation.probes import probe
+from mngac.models.files import Architecture
+from mngac.params.sections import Suite
+
+N = 60
+ENTRIES = [
+    entry
+    for norm in ("linf", "l2", "l1")
+    for entry in (
+        {"attack": "batched_apgd_ce", "norm": norm, "steps": 20, "restarts": 4 if norm == "l1" else 1},
+        {"attack": "batched_apgd_t", "norm": norm, "steps": 20, "targets": 5},
+    )
+]
+SUITE = Suite.model_validate({"attacks": ENTRIES, "batch_size": N, "n": None, "seed": 0})
+"""The suite quick, but for fewer starts in l_1."""
+MASKED = ("rounding of the logits", "a detached branch", "a dead softmax", "last bits thrown away")
+"""Cheats that leave gradient attacks nothing to go by: their numbers stay too high, and the flag says so."""
+
+
+@functools.cache
+def honest():
+    return evaluate(trained(), *digits(N), SUITE, RADII)
+
+
+@functools.cache
+def reported(name):
+    return evaluate(CHEATS[name].cheat(trained(), *digits(N)), *digits(N), SUITE, RADII)
+
+
+def test_the_honest_classifier_raises_no_flag_and_a_careless_evaluation_of_it_is_right_to_five_points():
+    assert honest().flags == []
+    first = careless(trained(), *digits(N), RADII)
+    assert 0 <= share(first["union"]) - honest().share("union") <= 5
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_careless_evaluation_overstates(name):
+    column = CHEATS[name].column
+    first = careless(CHEATS[name].cheat(trained(), *digits(N)), *digits(N), RADII)
+    truth = min(honest().share(column), reported(name).share(column))
+    assert share(first[column]) > truth + 5
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_flag_names_what_gave_it_away(name):
+    assert any(flag.startswith(CHEATS[name].flag) for flag in reported(name).flags), reported(name).flags
+
+
+@pytest.mark.parametrize("name", sorted(set(CHEATS) - set(MASKED)))
+def test_the_reported_union_is_not_above_the_honest_classifiers(name):
+    """Two points are one image, and rounding: an attack on another loss takes another path."""
+    assert reported(name).share("union") <= honest().share("union") + 2
+
+
+@pytest.mark.parametrize(
+    ("model", "channels", "size", "n"),
+    [
+        ("wrn_10_1", 1, 8, 32),
+        ("wrn_16_2", 3, 16, 12),
+        ("preact_resnet_18", 3, 16, 6),
+        pytest.param("resnet_50", 3, 16, 6, marks=pytest.mark.slow),
+    ],
+)
+def test_networks_that_nobody_trained_raise_no_flag(model, channels, size, n):
+    torch.manual_seed(0)
+    network = Architecture(model, 10, channels, size).build().eval()
+    x = torch.rand(n, channels, size, size)
+    with torch.no_grad():
+        y = network(x).argmax(1)
+    assert probe(network, x, y) == ([], True)
