@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mngac.evaluation.loop import Evaluation, evaluate
 from mngac.evaluation.shards import findings
-from mngac.evaluation.subject import subject
+from mngac.evaluation.subject import Subject, subject
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.blocks import Blocks
 from mngac.pipeline.jobs import Context
@@ -19,9 +21,13 @@ REPEATS = ("attacked", "collapses")
 
 def run(context: Context) -> None:
     """Writes the job's record."""
+    write_record(context, subject(context.job, context.device))
+
+
+def write_record(context: Context, given: Subject, flags: Sequence[str] = ()) -> None:
+    """Attacks what is given and writes the job's record, with red flags that others have found before its own."""
     job, w = context.job, context.job.wildcards
     training = _training(job.inputs.get("training"))
-    given = subject(job, context.device)
     blocks = Blocks(context.key_parts, given.suite, len(given.labels), context.cache)
     evaluation = evaluate(
         given.classifier,
@@ -39,6 +45,7 @@ def run(context: Context) -> None:
         "held_out": given.held_out,
     }
     who = {**w, "seed": int(w["seed"]), "split": job.params.run.split}
+    evaluation = replace(evaluation, flags=[*flags, *evaluation.flags])
     record = record_of(evaluation, given.index, about, training, **who)
     write_text(context.outputs["record"], record.to_json())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,21 +27,21 @@ class Subject:
     radii: Radii
 
 
-def subject(job: Job, device: str) -> Subject:
+def subject(job: Job, device: str, opened: Callable[[store.DataSet], nn.Module] | None = None) -> Subject:
     """Opens what a job names, with the run's threads.
 
     Args:
         job: of the stages `evaluate` or `evaluate_shard`.
         device: `cpu` or `cuda`, where the classifier is put.
+        opened: the classifier for a data set; by default the job's input of that name.
     """
     w, params = job.wildcards, job.params
     torch.set_num_threads(params.run.threads)
     data = store.load(job.inputs["data"])
     split, suite = data.split(params.run.split), params.evaluation[w["suite"]]
     n = min(suite.n or len(split), len(split))
-    model = params.methods[w["method"]].model
     return Subject(
-        open_classifier(job.inputs["classifier"], model, len(data.classes), data.shape).to(device),
+        (opened(data) if opened else _of_file(job, data)).to(device),
         split.images[:n],
         split.labels[:n],
         split.index[:n].tolist(),
@@ -48,3 +49,8 @@ def subject(job: Job, device: str) -> Subject:
         suite,
         params.radii_for(w["profile"], w["dataset"]),
     )
+
+
+def _of_file(job: Job, data: store.DataSet) -> nn.Module:
+    model = job.params.methods[job.wildcards["method"]].model
+    return open_classifier(job.inputs["classifier"], model, len(data.classes), data.shape)

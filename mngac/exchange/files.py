@@ -1,4 +1,4 @@
-"""Evaluation outside the DAG: any classifier file -> a record to compare and export.
+"""Evaluation outside the DAG: any classifier file, or any function that builds one -> a record to compare and export.
 
 It is the DAG's own stage on other paths, with a key that names the model too. Tables hold the run's own methods alone;
 a file becomes one as a method of the kind `imported`.
@@ -6,26 +6,40 @@ a file becomes one as a method of the kind `imported`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mngac.models.opened import model_named_in, refuse_code
+from torch import nn
+
+from mngac.data import store
+from mngac.evaluation.stage import write_record
+from mngac.evaluation.subject import subject
+from mngac.exchange.readings import stated_clean, usual_of
+from mngac.models.normalised import Normalised
+from mngac.models.opened import build_classifier, model_named_in, open_classifier, refuse_code
 from mngac.params.errors import ParamsError, shown
 from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
 from mngac.pipeline.files import writable
-from mngac.pipeline.jobs import Job, job
+from mngac.pipeline.jobs import Context, Job, job
 from mngac.pipeline.paths import data_path, record_wildcards, trained_wildcards
 from mngac.results import records
 from mngac.results.records import Record
 
+USUAL_FROM = 5000
+"""Training images, at most, that the data set's mean and standard deviation are taken from."""
+
 
 @dataclass(frozen=True)
 class Request:
-    """What `mngac evaluate --checkpoint` was asked for; `seed` is the attacks', None leaves the suite's value."""
+    """What `mngac evaluate` was asked for outside the DAG; `seed` is the attacks', None leaves the suite's value."""
 
-    checkpoint: str
+    checkpoint: str | None
+    """File of weights; None where the model's function loads its own."""
     model: str | None
     dataset: str
     suite: str
@@ -34,30 +48,56 @@ class Request:
     n: int | None = None
     seed: int | None = None
     method: str | None = None
+    mean: Sequence[float] | None = None
+    """One value, or one a channel: the classifier gets (x - mean) / std. None, with `std`: images in [0, 1]."""
+    std: Sequence[float] | None = None
+    stated_clean: float | None = None
+    """Clean accuracy in percent, as somebody stated it."""
 
 
 @dataclass(frozen=True)
 class FileJob(Job):
-    """The stage `evaluate` on a file that no stage made, with the record wherever it is wanted."""
+    """The stage `evaluate` on a classifier that no stage made, with the record wherever it is wanted."""
 
-    checkpoint: str
-    out: str
+    request: Request
+
+    @property
+    def model(self) -> str:
+        """The classifier's model."""
+        return str(self.params.methods[self.wildcards["method"]].model)
 
     @property
     def inputs(self) -> dict[str, str]:
-        """The data set, the file, and what its training cost where train.json lies beside it."""
-        beside = Path(self.checkpoint).with_name("train.json")
+        """The data set, the file if there is one, and what its training cost where train.json lies beside it."""
+        data, checkpoint = {"data": data_path(self.wildcards["dataset"])}, self.request.checkpoint
+        if checkpoint is None:
+            return data
+        beside = Path(checkpoint).with_name("train.json")
         known = {"training": str(beside)} if beside.exists() else {}
-        return {"data": data_path(self.wildcards["dataset"]), "classifier": self.checkpoint, **known}
+        return {**data, "classifier": checkpoint, **known}
 
     @property
     def outputs(self) -> dict[str, str]:
         """The record."""
-        return {"record": self.out}
+        return {"record": self.request.out}
 
     def stated(self) -> dict[str, Any]:
-        """As in the DAG, and the model: a file of weights does not say it, and one file of models builds many."""
-        return {**super().stated(), "model": self.params.methods[self.wildcards["method"]].model}
+        """As in the DAG, and all that the request says of the classifier: a file of weights does not say its model."""
+        asked = {name: getattr(self.request, name) for name in ("mean", "std", "stated_clean")}
+        said = {name: value for name, value in asked.items() if value is not None}
+        own = {"weights": _digest_of_own(self)} if self.request.checkpoint is None else {}
+        return {**super().stated(), "model": self.model, **said, **own}
+
+    def opened(self, data: store.DataSet) -> nn.Module:
+        """The classifier, of images in [0, 1]."""
+        path, classes = self.request.checkpoint, len(data.classes)
+        inner = (
+            build_classifier(self.model, classes, data.shape)
+            if path is None
+            else open_classifier(path, self.model, classes, data.shape)
+        )
+        mean, std = self.request.mean, self.request.std
+        return inner if mean is None or std is None else Normalised(inner, mean, std)
 
     def write_stamp(self, changed: int | None = None) -> None:
         """No rule reads one: a stamp here would tell Snakemake that a job of its own had changed."""
@@ -68,15 +108,28 @@ class FileJob(Job):
         return {}
 
 
+def run(context: Context) -> None:
+    """Writes the record of a `FileJob`."""
+    job = context.job
+    if not isinstance(job, FileJob):
+        raise TypeError(f"{job.name} is a job of the DAG")
+    given = subject(job, context.device, job.opened)
+    flags, stated = [], job.request.stated_clean
+    if stated is not None:
+        usual = usual_of(store.load(job.inputs["data"]).split("train").images[:USUAL_FROM])
+        flags = stated_clean(given.classifier, given.images, given.labels, stated, usual)
+    write_record(context, given, flags)
+
+
 def evaluate_file(params: Params, request: Request) -> Record:
-    """Attacks the classifier of a file and writes its record.
+    """Attacks the classifier of a file, or of a function that loads its own weights, and writes its record.
 
     A run that was killed resumes after its last finished task when it is asked for again; a finished one is a cache
     hit.
 
     Raises:
         ParamsError: for a name that params.yaml does not define, a data set that was not prepared, a file whose model
-            is not known, or an `--out` whose path says something else.
+            is not known, a normalisation that the images cannot have, or an `--out` whose path says something else.
         ForeignError: for a file that does not hold the model's weights.
     """
     job_of(params, request).run()
@@ -96,18 +149,54 @@ def job_of(params: Params, request: Request) -> FileJob:
     if not Path(data_path(request.dataset)).exists() and request.dataset in params.data:
         source = data_path(request.dataset)
         raise ParamsError(f"{source}: not found; make it with: mngac data --dataset {request.dataset}")
-    if not Path(request.checkpoint).is_file():
+    if request.checkpoint is not None and not Path(request.checkpoint).is_file():
         what = "found a folder" if Path(request.checkpoint).is_dir() else "not found"
         raise ParamsError(f"--checkpoint: {request.checkpoint}: {what}; allowed: a file of weights")
-    entry = MethodConfig(kind="imported", checkpoint=request.checkpoint, model=_model(request))
+    entry = MethodConfig(kind="imported", checkpoint=request.checkpoint or "none", model=_model(request))
     known = params.model_copy(update={"methods": {**params.methods, method: entry}})
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)
     in_dag = job(known, "evaluate", **wild)
-    suite = _with_suite(known, request)
-    return FileJob(in_dag.stage, in_dag.wildcards, suite, request.checkpoint, writable(request.out))
+    _check_normalisation(request)
+    stage = replace(in_dag.stage, run=f"{__name__}:run", code=lambda p, w: [*in_dag.stage.code(p, w), __name__])
+    writable(request.out)
+    return FileJob(stage, in_dag.wildcards, _with_suite(known, request), request)
+
+
+def _check_normalisation(request: Request) -> None:
+    """Refuses one of --mean and --std alone, as many values as the images have no channels, and a std of 0."""
+    given = {name: getattr(request, name) for name in ("mean", "std")}
+    if None in given.values():
+        for name, values in given.items():
+            if values is None and any(v is not None for v in given.values()):
+                raise ParamsError(f"--{name}: missing; allowed: both --mean and --std, or neither")
+        return
+    channels = store.load(data_path(request.dataset), verify=False).shape[0]
+    for name, values in given.items():
+        if len(values) not in (1, channels):
+            allowed = f"one, or {channels}, one a channel" if channels > 1 else "one, for images of one channel"
+            raise ParamsError(f"--{name}: found {len(values)} values; allowed: {allowed}")
+    if min(given["std"]) <= 0:
+        raise ParamsError(f"--std: found {min(given['std']):g}; allowed: values above 0, on pixels in [0, 1]")
+
+
+@functools.cache
+def _weights_of(model: str, dataset: str) -> str:
+    data = store.load(data_path(dataset), verify=False)
+    digest = hashlib.sha256()
+    for name, tensor in build_classifier(model, len(data.classes), data.shape).state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.contiguous().flatten().view(-1).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _digest_of_own(job: FileJob) -> str:
+    """Of the weights that the model's function loads: its code does not say what lies in the file that it opens."""
+    return _weights_of(job.model, job.wildcards["dataset"])
 
 
 def _model(request: Request) -> str:
+    if request.checkpoint is None:
+        return _function(request)
     named = model_named_in(request.checkpoint)
     model = request.model or named
     if model is None:
@@ -115,6 +204,16 @@ def _model(request: Request) -> str:
         raise ParamsError(f"--model: missing; {request.checkpoint} does not name its model; allowed: {allowed}")
     if find("models", model, "--model").own:
         refuse_code(request.checkpoint, named, request.model)
+    return model
+
+
+def _function(request: Request) -> str:
+    """The model of a request without a file: a function that loads its weights itself."""
+    model = request.model or ""
+    if not find("models", model, "--model").own:
+        raise ParamsError(
+            f"--checkpoint: missing; allowed: a file of weights for {model}, or --model package.module:function"
+        )
     return model
 
 
@@ -131,7 +230,8 @@ def _who(request: Request, profile: str) -> tuple[str, int]:
     """The record's method and training seed: from an `--out` under records/, a file under trained/, or its name."""
     by_path = record_wildcards(request.out)
     if by_path is None:
-        trained = trained_wildcards(request.checkpoint) or {"method": Path(request.checkpoint).stem, "seed": "0"}
+        named = request.checkpoint or str(request.model).partition(":")[2]
+        trained = trained_wildcards(named) or {"method": Path(named).stem, "seed": "0"}
         return request.method or trained["method"], int(trained["seed"])
     said = (request.dataset, request.method or by_path["method"], request.suite, profile)
     if said != (by_path["dataset"], by_path["method"], by_path["suite"], by_path["profile"]):

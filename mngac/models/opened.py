@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from mngac import tensors
-from mngac.models.files import architecture_of, load_classifier
+from mngac.models import weights
+from mngac.models.files import Architecture, architecture_of, load_classifier
 from mngac.models.foreign import load_foreign
 from mngac.params.errors import ParamsError, shown
 
@@ -36,6 +38,20 @@ def open_classifier(path: str | Path, model: str | None, classes: int, shape: tu
         allowed = "such as wrn_28_10, or package.module:function"
         raise ParamsError(f"--model: missing; {path} does not name its model; allowed: {allowed}")
     return load_foreign(path, model, classes, shape[0], shape[1])
+
+
+def build_classifier(model: str, classes: int, shape: tuple[int, ...]) -> nn.Module:
+    """The classifier of a function that loads its own weights, as `open_classifier` gives one.
+
+    Raises:
+        ParamsError: where the function raises, or returns something else than a module and logits (batch, classes).
+        UserError: for weights that are not finite.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        classifier = Architecture(model, classes, shape[0], shape[1]).build()
+    weights.check_finite(model, classifier.state_dict())
+    return classifier.eval().requires_grad_(False)
 
 
 def model_named_in(path: str | Path) -> str | None:
