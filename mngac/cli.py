@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 OUTSIDE_THE_DAG = {
     "method": "who is evaluated; outside the DAG, the name that the record gets",
     "seed": "of the training; outside the DAG, of the attacks",
+    "suite": "of attacks; outside the DAG by default quick",
     "profile": "radii; outside the DAG by default the first of run.profiles",
 }
-"""What `evaluate --checkpoint` can do without, and what it means there."""
+"""What `evaluate` can do without outside the DAG, and what it means there."""
+ANY_CLASSIFIER = ("model", "mean", "std", "stated_clean", "n", "out", "challenge", "verdict")
+"""Options of `evaluate` that say something outside the DAG alone, beside --checkpoint."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,13 +62,27 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_any_classifier(parser: argparse.ArgumentParser) -> None:
     outside = parser.add_argument_group("any classifier, outside the DAG")
-    outside.add_argument("--checkpoint", help="safetensors, a state dict, the authors' or RobustBench's form")
+    outside.add_argument(
+        "--checkpoint",
+        help="safetensors, a state dict, the authors' or RobustBench's form; none where the model loads its weights",
+    )
     outside.add_argument(
         "--model",
         help="such as wrn_28_10, or package.module:function; a name that the file itself states may be left out",
     )
+    for name in ("mean", "std"):
+        outside.add_argument(
+            f"--{name}", type=float, nargs="+", help="one value, or one a channel: the classifier gets (x - mean) / std"
+        )
+    outside.add_argument(
+        "--stated-clean", type=_percent, metavar="PERCENT", help="clean accuracy as it was stated, to be checked"
+    )
     outside.add_argument("--n", type=int, help="images, the first ones; by default the suite's")
     outside.add_argument("--out", help="the file to write the record to")
+    outside.add_argument(
+        "--challenge", action="store_true", default=None, help="attack what is left again, as params.challenge says"
+    )
+    outside.add_argument("--verdict", metavar="FILE.html", help="write one page about the classifier")
 
 
 def _add_records_commands(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -163,6 +181,10 @@ def _share(text: str) -> float:
     return _number(text, "a share above 0, up to 1", lambda share: 0 < share <= 1)
 
 
+def _percent(text: str) -> float:
+    return _number(text, "percent, from 0 to 100", lambda percent: 0 <= percent <= 100)
+
+
 def _price(text: str) -> float:
     return _number(text, "a price, from 0", lambda price: 0 <= price < 1e6)
 
@@ -225,27 +247,41 @@ def data(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Evaluates a trained classifier of the DAG, or the one in `--checkpoint`."""
+    """Evaluates a trained classifier of the DAG, or any other: of a file, or of a function that loads its own."""
     from mngac.params.checks import load
     from mngac.params.errors import ParamsError
 
-    if arguments.checkpoint is None:
+    if arguments.checkpoint is None and ":" not in (arguments.model or ""):
         for name in OUTSIDE_THE_DAG:
             if getattr(arguments, name) is None:
                 raise ParamsError(f"--{name}: missing; allowed: a value, or --checkpoint for a file outside the DAG")
-        for name in ("model", "n", "out"):
+        for name in ANY_CLASSIFIER:
             if getattr(arguments, name) is not None:
-                raise ParamsError(f"--{name}: not read without --checkpoint; params.yaml and the paths say it")
+                option = name.replace("_", "-")
+                raise ParamsError(f"--{option}: not read without --checkpoint; params.yaml and the paths say it")
         run_stage(arguments)
         return
     if arguments.out is None:
         raise ParamsError("--out: missing; allowed: the path of the record")
-    from mngac.exchange.files import Request, evaluate_file
+    from mngac.exchange.files import Request, challenge_file, evaluate_file
+    from mngac.pipeline.files import writable
     from mngac.pipeline.jobs import seed_of
+    from mngac.report.verdict import page
 
-    names = ("checkpoint", "model", "dataset", "suite", "profile", "out", "n", "method")
+    names = ("checkpoint", "model", "dataset", "profile", "out", "n", "method", "mean", "std", "stated_clean")
     seed = None if arguments.seed is None else seed_of(arguments.seed)
-    evaluate_file(load(arguments.params), Request(**{name: getattr(arguments, name) for name in names}, seed=seed))
+    given = {name: getattr(arguments, name) for name in names}
+    request = Request(**given, suite=arguments.suite or "quick", seed=seed)
+    if arguments.verdict:
+        writable(arguments.verdict)
+    params = load(arguments.params)
+    record = evaluate_file(params, request)
+    challenged = challenge_file(params, request) if arguments.challenge else None
+    if arguments.verdict:
+        from mngac.pipeline.atomic import write_text
+
+        write_text(arguments.verdict, page(record, challenged, arguments.command_line))
+        print(visible(arguments.verdict))
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -471,6 +507,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = argparse.Namespace()
     try:
         build_parser().parse_args(argv, arguments)
+        arguments.command_line = shlex.join(["mngac", *(sys.argv[1:] if argv is None else argv)])
         stopping.heed(getattr(arguments, "stop_after", None))
         COMMANDS.get(arguments.command, run_stage)(arguments)
     except KeyboardInterrupt as stop:

@@ -47,8 +47,13 @@ def _crafted(given: Subject, norm: str, steps: int, device: str) -> torch.Tensor
 
 def run(context: Context) -> None:
     """Writes the rounds after the job's record."""
+    write_challenge(context, subject(context.job, context.device))
+
+
+def write_challenge(context: Context, given: Subject) -> None:
+    """Attacks what the job's record left of what is given, and writes what came of it."""
     job, w = context.job, context.job.wildcards
-    given, record = subject(job, context.device), read(job.inputs["record"])
+    record = read(job.inputs["record"])
     _check(record, given, job.inputs["record"])
     rounds, seconds = challenge(
         given.classifier,

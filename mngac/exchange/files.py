@@ -16,8 +16,9 @@ from typing import Any
 from torch import nn
 
 from mngac.data import store
+from mngac.evaluation.challenge_stage import write_challenge
 from mngac.evaluation.stage import write_record
-from mngac.evaluation.subject import subject
+from mngac.evaluation.subject import Subject, subject
 from mngac.exchange.readings import stated_clean, usual_of
 from mngac.models.normalised import Normalised
 from mngac.models.opened import build_classifier, model_named_in, open_classifier, refuse_code
@@ -27,7 +28,9 @@ from mngac.params.sections import MethodConfig, Params
 from mngac.pipeline.files import writable
 from mngac.pipeline.jobs import Context, Job, job
 from mngac.pipeline.paths import data_path, record_wildcards, trained_wildcards
-from mngac.results import records
+from mngac.pipeline.stages import STAGES, Stage
+from mngac.results import challenges, records
+from mngac.results.challenges import Challenge
 from mngac.results.records import Record
 
 USUAL_FROM = 5000
@@ -108,17 +111,42 @@ class FileJob(Job):
         return {}
 
 
+@dataclass(frozen=True)
+class ChallengeJob(FileJob):
+    """The stage `challenge` on what that record left: further seeds and other suites, no other rows' images."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Those of the record, and the record."""
+        return {**super().inputs, "record": self.request.out}
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What is left, beside the record."""
+        return {"challenge": str(Path(self.request.out).with_suffix(".challenge.json"))}
+
+
 def run(context: Context) -> None:
     """Writes the record of a `FileJob`."""
-    job = context.job
-    if not isinstance(job, FileJob):
-        raise TypeError(f"{job.name} is a job of the DAG")
-    given = subject(job, context.device, job.opened)
+    job, given = _given(context)
     flags, stated = [], job.request.stated_clean
     if stated is not None:
         usual = usual_of(store.load(job.inputs["data"]).split("train").images[:USUAL_FROM])
         flags = stated_clean(given.classifier, given.images, given.labels, stated, usual)
     write_record(context, given, flags)
+
+
+def run_challenge(context: Context) -> None:
+    """Writes what a `ChallengeJob` leaves of a record."""
+    write_challenge(context, _given(context)[1])
+
+
+def _given(context: Context) -> tuple[FileJob, Subject]:
+    """The job as what it is, and what it attacks."""
+    job = context.job
+    if not isinstance(job, FileJob):
+        raise TypeError(f"{job.name} is a job of the DAG")
+    return job, subject(job, context.device, job.opened)
 
 
 def evaluate_file(params: Params, request: Request) -> Record:
@@ -157,9 +185,26 @@ def job_of(params: Params, request: Request) -> FileJob:
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)
     in_dag = job(known, "evaluate", **wild)
     _check_normalisation(request)
-    stage = replace(in_dag.stage, run=f"{__name__}:run", code=lambda p, w: [*in_dag.stage.code(p, w), __name__])
     writable(request.out)
-    return FileJob(stage, in_dag.wildcards, _with_suite(known, request), request)
+    return FileJob(_outside(in_dag.stage, "run"), in_dag.wildcards, _with_suite(known, request), request)
+
+
+def _outside(stage: Stage, function: str) -> Stage:
+    """The stage as this file runs it."""
+    return replace(stage, run=f"{__name__}:{function}", code=lambda p, w: [*stage.code(p, w), __name__], collects=False)
+
+
+def challenge_file(params: Params, request: Request) -> Challenge:
+    """Attacks what the request's record, which is there, left of the union; writes it beside the record.
+
+    Raises:
+        ParamsError: as for `evaluate_file`.
+    """
+    evaluated = job_of(params, request)
+    stage = _outside(STAGES["challenge"], "run_challenge")
+    challenged = ChallengeJob(stage, evaluated.wildcards, evaluated.params, request)
+    challenged.run()
+    return challenges.read(challenged.outputs["challenge"])
 
 
 def _check_normalisation(request: Request) -> None:

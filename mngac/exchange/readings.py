@@ -51,7 +51,7 @@ def _explained(name: str, share: float, agrees: bool) -> str:
 def _best(
     classifier: nn.Module, images: Tensor, labels: Tensor, percent: float, usual: Tensor
 ) -> tuple[str, float, bool]:
-    """The reading whose accuracy is nearest to the stated one: its name, its accuracy in percent, whether both agree."""
+    """The reading whose accuracy is nearest to the stated one: name, accuracy in percent, whether both agree."""
     tried = [(name, _correct(other, images, labels)) for name, other in _others(classifier, usual)]
     name, correct = min(tried, key=lambda found: abs(100 * found[1] / len(labels) - percent))
     return name, 100 * correct / len(labels), _agree(percent, correct, len(labels))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -16,6 +15,7 @@ from mngac.params.sections import Params
 from mngac.pipeline import values
 from mngac.pipeline.fingerprint import ROOT
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path, further_of
+from mngac.report.document import escape
 from mngac.results import printed, wording
 from mngac.results.records import Record
 from mngac.results.rows import Row, collect, flags_of, of_seeds
@@ -27,11 +27,6 @@ CAPTIONS = ROOT / "workflow/report"
 
 SCREEN = 1.45
 """Pixels a point of a figure: its 8-point type is then as large as the page's captions."""
-
-
-def escape(text: object) -> str:
-    """Text as HTML."""
-    return html.escape(str(text))
 
 
 def table(lines: Sequence[Mapping[str, str]]) -> str:

@@ -1,17 +1,15 @@
-"""results/report.html: opens from disk, with no network and no script, which it forbids too. Loads without torch."""
+"""results/report.html: every table and figure of the run. Loads without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mngac.params.sections import Params
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import Context
 from mngac.report.blocks import (
     cost_blocks,
-    escape,
     figure_blocks,
     flag_blocks,
     further_blocks,
@@ -20,6 +18,7 @@ from mngac.report.blocks import (
     records_of_run,
     table_blocks,
 )
+from mngac.report.document import document, escape
 from mngac.results import wording
 from mngac.results.records import Record
 
@@ -73,20 +72,7 @@ def lead(records: Sequence[Record]) -> str:
 def page(params: Params) -> str:
     """The whole page as text."""
     contents = chapters(params)
-    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<link rel="icon" href="data:,"/>
-<title>mngac: robustness to several perturbations</title>
-<style>
-{style}</style>
-</head>
-<body>
-<nav aria-label="Contents"><p>Contents</p><ul>{"".join(c.contents for c in contents)}</ul></nav>
+    body = f"""<nav aria-label="Contents"><p>Contents</p><ul>{"".join(c.contents for c in contents)}</ul></nav>
 <main>
 <header><h1>Robustness to several perturbations</h1>
 <p class="lead">{escape(lead(records_of_run(params)))}</p>
@@ -94,10 +80,8 @@ def page(params: Params) -> str:
 <b>paper | ours</b>. A dash was not measured. All is derived from the records, one outcome an image and attack.</p>
 </header>
 {chr(10).join(c.html for c in contents)}
-</main>
-</body>
-</html>
-"""
+</main>"""
+    return document("mngac: robustness to several perturbations", body)
 
 
 def run(context: Context) -> None:
