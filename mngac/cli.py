@@ -72,7 +72,10 @@ def _add_any_classifier(parser: argparse.ArgumentParser) -> None:
     )
     for name in ("mean", "std"):
         outside.add_argument(
-            f"--{name}", type=float, nargs="+", help="one value, or one a channel: the classifier gets (x - mean) / std"
+            f"--{name}",
+            type=_finite,
+            nargs="+",
+            help="one value or one a channel: the classifier gets (x - mean) / std",
         )
     outside.add_argument(
         "--stated-clean", type=_percent, metavar="PERCENT", help="clean accuracy as it was stated, to be checked"
@@ -181,6 +184,10 @@ def _share(text: str) -> float:
     return _number(text, "a share above 0, up to 1", lambda share: 0 < share <= 1)
 
 
+def _finite(text: str) -> float:
+    return _number(text, "a number", lambda number: abs(number) < 1e6)
+
+
 def _percent(text: str) -> float:
     return _number(text, "percent, from 0 to 100", lambda percent: 0 <= percent <= 100)
 
@@ -274,6 +281,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     request = Request(**given, suite=arguments.suite or "quick", seed=seed)
     if arguments.verdict:
         writable(arguments.verdict)
+        if os.path.realpath(arguments.verdict) == os.path.realpath(arguments.out):
+            raise ParamsError(f"--verdict: found {shown(arguments.verdict)}, the record's path; allowed: another one")
     params = load(arguments.params)
     record = evaluate_file(params, request)
     challenged = challenge_file(params, request) if arguments.challenge else None

@@ -88,7 +88,8 @@ class _Read(nn.Module):
 
 
 def _agree(percent: float, correct: int, n: int) -> bool:
-    low, high = wilson(correct, n)
+    """Whether a stated accuracy lies in Wilson's interval of what is measured, its ends rounded."""
+    low, high = (round(end, 9) for end in wilson(correct, n))
     return low <= percent / 100 <= high
 
 

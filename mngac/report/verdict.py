@@ -28,16 +28,23 @@ def page(record: Record, challenge: Challenge | None, command: str) -> str:
     """
     flags = flags_of(record, challenge)
     parts = [
-        ("Accuracy", _accuracy(record, challenge)),
-        ("Red flags", _flags(flags)),
-        ("How tight the union is", _tightness(challenge)),
-        ("What each attack did, and its cost", _cost(record, challenge)),
-        ("How this was made", _made(record, command)),
+        ("accuracy", "Accuracy", _accuracy(record, challenge)),
+        ("red-flags", "Red flags", _flags(flags)),
+        ("tightness", "How tight the union is", _tightness(challenge)),
+        ("cost", "What each attack did, and its cost", _cost(record, challenge)),
+        ("made", "How this was made", _made(record, command)),
     ]
-    sections = "\n".join(f"<section><h2>{escape(title)}</h2>\n{body}\n</section>" for title, body in parts)
+    contents = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title, _ in parts)
+    sections = "\n".join(f'<section id="{a}"><h2>{escape(title)}</h2>\n{body}\n</section>' for a, title, body in parts)
     title = f"{record.method} on {record.dataset}"
-    body = f'<main>\n<header><h1>{escape(title)}</h1>\n<p class="lead">{escape(lead(record, challenge, flags))}</p>'
-    return document(f"mngac verdict: {title}", f"{body}</header>\n{sections}\n</main>")
+    body = f"""<nav aria-label="Contents"><p>Contents</p><ul>{contents}</ul></nav>
+<main>
+<header><h1>{escape(title)}</h1>
+<p class="lead">{escape(lead(record, challenge, flags))}</p>
+</header>
+{sections}
+</main>"""
+    return document(f"mngac verdict: {title}", body)
 
 
 def lead(record: Record, challenge: Challenge | None, flags: list[str]) -> str:
@@ -45,8 +52,10 @@ def lead(record: Record, challenge: Challenge | None, flags: list[str]) -> str:
     columns = record.columns()
     union = _union(record, challenge) if "union" in columns else None
     bound = f" At most {_share(union)} withstand all attacks of all three norms." if union else ""
-    doubts = f"{len(flags)} red flag{'s' if len(flags) > 1 else ''}" if flags else "No red flag"
-    trust = f" {doubts}: {'read them before any number' if flags else 'nothing that was looked for was found'}."
+    if flags:
+        trust = f" {len(flags)} red flag{'s' if len(flags) > 1 else ''}, to be read before any number."
+    else:
+        trust = " No red flag: nothing that was looked for was found."
     return f"{_share(record.clean_correct)} of {record.n} {record.split} images are classified correctly.{bound}{trust}"
 
 

@@ -11,6 +11,7 @@ from mngac.evaluation.loop import evaluate
 from mngac.evaluation.probes import probe
 from mngac.models.files import Architecture
 from mngac.params.sections import Suite
+from mngac.results.flag_meanings import meaning
 
 N = 60
 ENTRIES = [
@@ -78,3 +79,8 @@ def test_networks_that_nobody_trained_raise_no_flag(model, channels, size, n):
     with torch.no_grad():
         y = network(x).argmax(1)
     assert probe(network, x, y) == ([], True)
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_every_flag_says_what_it_means(name):
+    assert all(map(meaning, reported(name).flags))
