@@ -139,6 +139,17 @@ class OtherwiseWithGradients(Cheat):
         return self.boosted(self.inner(x), self.nearest(x)[0], torch.full((len(x),), not torch.is_grad_enabled()))
 
 
+class RemembersNeighbourhoods(Cheat):
+    """Gives all that lies around a test image, in l_2, that image's label; no attack on test images can tell."""
+
+    reach = 1.25
+    """Beyond what the balls for digits reach."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        distance, where = torch.cdist(x.detach().flatten(1), self.x.flatten(1)).min(1)
+        return self.boosted(self.inner(x), self.y[where], distance < self.reach)
+
+
 @dataclass(frozen=True)
 class Planted:
     """A cheat, how the flag begins that gives it away, and the column that a careless evaluation overstates."""
@@ -161,6 +172,7 @@ CHEATS = {
     "labels remembered by grey levels": Planted(
         RemembersGreyLevels, "the logits jump when an image changes by a grey level", "clean"
     ),
+    "neighbourhoods remembered": Planted(RemembersNeighbourhoods, "test images withstand attacks that held-out"),
     "otherwise in a batch": Planted(OtherwiseInABatch, "an image asked for alone gets other logits than in a batch"),
     "otherwise with gradients": Planted(OtherwiseWithGradients, "the logits differ where gradients are asked for"),
 }

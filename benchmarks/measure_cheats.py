@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.cheats import CHEATS, careless, share
 from mngac.data import store
+from mngac.evaluation.held_out import remembered
 from mngac.evaluation.loop import evaluate
 from mngac.models.files import load_classifier
 from mngac.params.checks import load
@@ -26,16 +27,18 @@ COLUMNS = ("clean", "linf", "l1", "l2", "union")
 
 def rows(a: argparse.Namespace) -> list[dict[str, str]]:
     """A line for the honest classifier and one for each cheat: careless / reported, in percent, and all flags."""
-    data, params = store.load(data_path(a.dataset)).split("test"), load()
-    images, y = data.images[: a.n], data.labels[: a.n]
-    radii = params.radii_for(params.run.profiles[0], a.dataset)
+    data, params = store.load(data_path(a.dataset)), load()
+    test, others = data.split("test"), data.split("validation")
+    images, y, held_out = test.images[: a.n], test.labels[: a.n], (others.images, others.labels)
+    suite, radii = params.evaluation[a.suite], params.radii_for(params.run.profiles[0], a.dataset)
 
     def row(name: str, cheat: Callable[[nn.Module, Tensor, Tensor], nn.Module]) -> dict[str, str]:
         first, second = (cheat(load_classifier(a.classifier, "cpu"), images / 255, y) for _ in range(2))
         found = careless(first, images / 255, y, radii)
-        reported = evaluate(second, images, y, params.evaluation[a.suite], radii)
+        reported = evaluate(second, images, y, suite, radii)
+        flags = [*remembered(second, (images, y), held_out, suite, radii), *reported.flags]
         shares = {c: f"{share(found[c]):.1f} / {reported.share(c):.1f}" for c in COLUMNS}
-        return {"cheat": name, **shares, "flags": "; ".join(reported.flags) or "none"}
+        return {"cheat": name, **shares, "flags": "; ".join(flags) or "none"}
 
     planted = [row(name, entry.cheat) for name, entry in CHEATS.items()]
     return [row("none: the honest classifier", lambda inner, x, y: inner), *planted]

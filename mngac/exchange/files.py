@@ -17,6 +17,7 @@ from torch import nn
 
 from mngac.data import store
 from mngac.evaluation.challenge_stage import write_challenge
+from mngac.evaluation.held_out import remembered
 from mngac.evaluation.stage import write_record
 from mngac.evaluation.subject import Subject, subject
 from mngac.exchange.readings import stated_clean, usual_of
@@ -127,12 +128,16 @@ class ChallengeJob(FileJob):
 
 
 def run(context: Context) -> None:
-    """Writes the record of a `FileJob`."""
+    """Writes the record of a `FileJob`: with what was stated of the classifier checked, and other images tried."""
     job, given = _given(context)
-    flags, stated = [], job.request.stated_clean
+    data, stated, flags = store.load(job.inputs["data"], verify=False), job.request.stated_clean, []
     if stated is not None:
-        usual = usual_of(store.load(job.inputs["data"]).split("train").images[:USUAL_FROM])
+        usual = usual_of(data.split("train").images[:USUAL_FROM])
         flags = stated_clean(given.classifier, given.images, given.labels, stated, usual)
+    others = data.splits["validation"]
+    if len(others) and job.params.run.split != "validation":
+        test, held_out = (given.images, given.labels), (others.images, others.labels)
+        flags += remembered(given.classifier, test, held_out, given.suite, given.radii, context.device)
     write_record(context, given, flags)
 
 

@@ -36,6 +36,8 @@ MEANINGS = {
     "the clean accuracy is not that of images that nobody has seen.",
     "the logits jump when an image changes by a grey level": "Test images are looked up by their grey levels: the "
     "clean accuracy is not that of images that nobody has seen.",
+    "test images withstand": "Test images are remembered with all that lies around them: on images that nobody has "
+    "seen, the classifier is as robust as on the held-out ones.",
     "clean accuracy is stated": "What was evaluated is not what the stated number is of; read no other number before "
     "that is explained.",
     "clean accuracy is": "It does not tell the classes apart; robust accuracy means nothing then.",

@@ -11,7 +11,9 @@ from mngac.params.checks import load
 from mngac.results import red_flags
 from mngac.results.flag_meanings import MEANINGS, meaning
 
-PROBES = [ROOT / f"mngac/evaluation/{name}.py" for name in ("probes", "consistency", "continuity", "gradients")]
+PROBES = [
+    ROOT / f"mngac/evaluation/{name}.py" for name in ("probes", "consistency", "continuity", "gradients", "held_out")
+]
 OTHERS = [ROOT / name for name in ("mngac/exchange/readings.py", "mngac/results/red_flags.py")]
 
 
