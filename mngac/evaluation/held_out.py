@@ -37,7 +37,9 @@ def remembered(
         radii: of the balls.
         device: where batches are put.
     """
-    first = suite.model_copy(update={"attacks": list({a.norm: a for a in reversed(suite.attacks)}.values())})
+    norms = dict.fromkeys(attack.norm for attack in suite.attacks)
+    attacks = [next(a for a in suite.attacks if a.norm == norm) for norm in norms]
+    first = suite.model_copy(update={"attacks": attacks})
     shares = []
     for images, labels in (test, held_out):
         few = images[:IMAGES], labels[:IMAGES]
