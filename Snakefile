@@ -25,6 +25,7 @@ from mngac.pipeline.paths import (
     logs_of,
     models_of,
     records_of,
+    unforeseen_of,
     records_of_space,
 )
 
@@ -73,6 +74,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/challenge.smk"
+include: "workflow/rules/unforeseen.smk"
 include: "workflow/rules/attack_spaces.smk"
 include: "workflow/rules/certificates.smk"
 include: "workflow/rules/results.smk"

@@ -10,7 +10,8 @@ TIMED = {"seconds", "process_seconds", "images_per_second"}
 def outputs(folder: Path) -> dict[str, object]:
     """All that a run makes, timing aside."""
     found: dict[str, object] = {}
-    for name in ("data", "trained", "records", "crafted", "challenges", "certificates", "results"):
+    optional = ("crafted", "challenges", "unforeseen", "certificates")
+    for name in ("data", "trained", "records", *optional, "results"):
         for path in sorted((folder / name).rglob("*")):
             if path.is_file() and not path.name.startswith(".") and path.suffix not in (".html",):
                 found[str(path.relative_to(folder))] = _content(path)

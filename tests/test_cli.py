@@ -21,6 +21,7 @@ VALUES = {
     "dataset": "digits",
     "method": "nat",
     "suite": "apgd",
+    "unforeseen": "digits",
     "profile": "standard",
     "shard": "1-of-2",
     "certificate": "crown",

@@ -129,7 +129,8 @@ def _check_names(params: Params) -> None:
         "semi_methods": params.methods,
     }
     defined |= {"suites": params.evaluation, "profiles": params.radii}
-    defined |= {"attack_spaces": params.attack_spaces, "certificates": params.certificates}
+    defined |= {"attack_spaces": params.attack_spaces, "unforeseen": params.unforeseen}
+    defined |= {"certificates": params.certificates}
     for key, known in defined.items():
         for i, name in enumerate(getattr(run, key)):
             _demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}" if known else "[]")
@@ -164,6 +165,9 @@ def _check_names(params: Params) -> None:
         )
         for i, attack in enumerate(config.attacks):
             check_entry(f"evaluation.{suite}.attacks.{i}", "evaluation/attacks", "attack", attack)
+    for name, unforeseen in params.unforeseen.items():
+        for i, one in enumerate(unforeseen.attacks):
+            check_entry(f"unforeseen.{name}.attacks.{i}", "unforeseen/attacks", "attack", one)
 
 
 def _check_profile(path: str, profile: str, params: Params) -> None:

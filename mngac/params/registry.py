@@ -17,9 +17,21 @@ from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.modules import definitions, module_file, told, tree_of
 
 PACKAGE = Path(__file__).parent.parent
-DEFINES = {"methods": "Method", "evaluation/attacks": "attack", "data/loaders": "load", "models": "build"}
+DEFINES = {
+    "methods": "Method",
+    "evaluation/attacks": "attack",
+    "unforeseen/attacks": "Attack",
+    "data/loaders": "load",
+    "models": "build",
+}
 """Registry folders of the package, and the class or function that makes a file of theirs one of the kinds."""
-SELECTORS = {"methods": "kind", "evaluation/attacks": "attack", "data/loaders": "loader", "models": "model"}
+SELECTORS = {
+    "methods": "kind",
+    "evaluation/attacks": "attack",
+    "unforeseen/attacks": "attack",
+    "data/loaders": "loader",
+    "models": "model",
+}
 """The key that names one of them."""
 OWN = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 """How a thing of one's own is named: `package.module:name`."""
@@ -94,7 +106,7 @@ def _find_own(folder: str, module: str, name: str, key: str) -> Found:
         there = definitions(tree_of(path))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise ParamsError(f"{key}: {path}: not Python ({error}); allowed: a module that can be read") from None
-    what, kind = ("a class", ast.ClassDef) if folder == "methods" else ("a function", ast.FunctionDef)
+    what, kind = ("a class", ast.ClassDef) if DEFINES[folder].istitle() else ("a function", ast.FunctionDef)
     if not isinstance(there.get(name), kind):
         fitting = sorted(other for other, node in there.items() if isinstance(node, kind))
         such = f", such as {listed(fitting, name)}" if fitting else ""

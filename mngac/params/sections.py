@@ -12,6 +12,7 @@ from mngac.params.challenge import ChallengeParams
 from mngac.params.errors import ParamsError
 from mngac.params.inheritance import Heir, merged
 from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
+from mngac.params.unforeseen import Unforeseen
 
 
 class Run(Closed):
@@ -33,6 +34,8 @@ class Run(Closed):
     """Radii that the evaluation uses: names of `radii`."""
     challenges: list[Name]
     """Suites among `suites` whose unions are challenged, as the section `challenge` says."""
+    unforeseen: list[Name]
+    """Unforeseen attacks, in tables of their own: names of `unforeseen`."""
     attack_spaces: list[Name]
     """Attacks that competitiveness ratios are taken over: names of `attack_spaces`."""
     certificates: list[Name]
@@ -409,6 +412,8 @@ class Params(Closed):
     """Attack suites, by a name of one's choice that names their records too."""
     challenge: ChallengeParams
     """How hard the unions of `run.challenges` are tried again."""
+    unforeseen: dict[Name, Unforeseen]
+    """Sets of attacks that no method trains against, by a name of one's choice that names their records too."""
     attack_spaces: dict[Name, AttackSpace]
     """Attacks of a competitiveness ratio, by a name of one's choice that names its table and figure."""
     certificates: dict[Name, CertificateConfig]

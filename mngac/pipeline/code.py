@@ -9,6 +9,7 @@ from mngac.pipeline.paths import Wildcards, drawn_methods
 
 if TYPE_CHECKING:
     from mngac.params.sections import Params, Suite
+    from mngac.params.unforeseen import Unforeseen
 
 
 def data(p: Params, w: Wildcards) -> list[str]:
@@ -53,6 +54,16 @@ def measuring(suite: Suite) -> list[str]:
     """What computes a suite's attacks and accepts their results: where it is alike, records are comparable."""
     attacks = {find("evaluation/attacks", config.attack).root for config in suite.attacks}
     return ["mngac.evaluation.acceptance", "mngac.evaluation.asked", *sorted(attacks)]
+
+
+def unforeseen(p: Params, w: Wildcards) -> list[str]:
+    """The model and the entry's attacks."""
+    return ["mngac.unforeseen.stage", _model(p, w), *measuring_unforeseen(p.unforeseen[w["unforeseen"]])]
+
+
+def measuring_unforeseen(entry: Unforeseen) -> list[str]:
+    """What computes an entry's attacks and accepts their results."""
+    return sorted({find("unforeseen/attacks", config.attack).root for config in entry.attacks})
 
 
 def model_figures(p: Params, w: Wildcards) -> list[str]:

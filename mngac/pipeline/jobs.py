@@ -293,6 +293,7 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
         "method": params.methods,
         "suite": params.evaluation,
         "profile": params.radii,
+        "unforeseen": params.unforeseen,
         "space": params.attack_spaces,
         "certificate": params.certificates,
     }
@@ -345,6 +346,7 @@ def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
         "seed": run.seeds,
         "suite": getattr(run, stage.suites),
         "profile": run.profiles,
+        "unforeseen": run.unforeseen,
         "space": run.attack_spaces,
         "certificate": run.certificates,
     }

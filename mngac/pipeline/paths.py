@@ -27,6 +27,7 @@ TRAINED = "trained/{dataset}/{method}/seed{seed}"
 RECORD = "records/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
 CRAFTED = "crafted/{dataset}/{method}/seed{seed}/{suite}-{profile}.safetensors"
 CHALLENGE = "challenges/{dataset}/{method}/seed{seed}/{suite}-{profile}.json"
+UNFORESEEN = "unforeseen/{dataset}/{method}/seed{seed}/{unforeseen}-{profile}.json"
 CERTIFICATES = "certificates/{dataset}/{method}/seed{seed}/{certificate}-{profile}.json"
 SHARD = "shards/{dataset}/{method}/seed{seed}/{suite}-{profile}/{shard}.txt"
 
@@ -216,6 +217,7 @@ def further_of(params: Params) -> dict[str, str]:
     names = [f"tightness-{suite}-{profile}" for suite in params.run.challenges for profile in params.run.profiles]
     names += [f"competitiveness-{space}" for space in params.run.attack_spaces]
     paths = [path for name in names for path in (f"results/tables/{name}.json", figure_path(name, "svg"))]
+    paths += [f"results/tables/unforeseen-{name}.json" for name in params.run.unforeseen]
     paths += [f"results/tables/certified-{name}.json" for name in params.run.certificates]
     return {path: path for path in paths}
 
@@ -242,6 +244,33 @@ def records_of(params: Params, suite: str | None = None, profile: str | None = N
         if suite in (None, s) and profile in (None, p)
     ]
     return {path: path for path in paths}
+
+
+def unforeseen_path(w: Wildcards) -> str:
+    """The record of one classifier under unforeseen attacks."""
+    return UNFORESEEN.format_map(w)
+
+
+def unforeseen_digest(w: Wildcards) -> str:
+    """What tells of such a record."""
+    return f"{DIGESTS}/unforeseen/{w['unforeseen']}/{w['dataset']}-{w['method']}-{w['seed']}-{w['profile']}.json"
+
+
+def unforeseen_of(params: Params, name: str) -> dict[str, str]:
+    """Paths of all such records of the run for an entry, and of the records of the run's first suite."""
+    paths = [
+        unforeseen_path(dict(dataset=d, method=m, seed=str(k), unforeseen=name, profile=p))
+        for d in params.run.datasets
+        for m in params.run.all_methods
+        for k in params.run.seeds
+        for p in params.run.profiles
+    ]
+    return {**{path: path for path in paths}, **records_of(params, params.run.suites[0])}
+
+
+def unforeseen_table_files(name: str) -> dict[str, str]:
+    """Files of the table of an entry, by name."""
+    return {f"unforeseen.{form}": f"results/tables/unforeseen-{name}.{form}" for form in (*FORMATS, "json")}
 
 
 def pseudo_labels(w: Wildcards) -> str:

@@ -28,7 +28,12 @@ def provenance(key: str, parts: dict[str, Any], device: str, suite: Suite) -> di
 
     `code` is the digest of what measured alone: no refactoring of what lies around it makes a record worthless.
     """
-    measured = {root: parts["code"][root] for root in code.measuring(suite)}
+    return provenance_of(key, parts, device, code.measuring(suite))
+
+
+def provenance_of(key: str, parts: dict[str, Any], device: str, measuring: list[str]) -> dict[str, Any]:
+    """The same, with what measured named: modules of the key's code."""
+    measured = {root: parts["code"][root] for root in measuring}
     return {
         "key": key,
         "code": key_of(measured),

@@ -67,6 +67,7 @@ MACHINE = ("run.device", "run.threads", "run.deterministic")
 # Entries of these may say `like` another: what a job uses of one entry may stand in any other of its section.
 RESOLVED = ("training", "radii", "methods")
 OF_ROWS = ("datasets", "methods", "semi_methods", "seeds", "mixed")
+OF_UNFORESEEN_TABLE = ("datasets", "methods", "semi_methods", "seeds", "suites", "profiles", "mixed")
 OF_MODEL_FIGURES = ("methods", "semi_methods", "seeds", "profiles", "split")
 
 DATA = Stage(
@@ -221,6 +222,33 @@ COMPETITIVENESS = Stage(
     collects=True,
     packages=("matplotlib", "numpy"),
 )
+UNFORESEEN = Stage(
+    "unforeseen",
+    "attack a classifier as no method trains for",
+    (*TRAINING, "unforeseen", "profile"),
+    watches=("unforeseen.{unforeseen}", "radii", "run.split", *MACHINE),
+    values=values.unforeseen,
+    code=code.unforeseen,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "classifier": paths.classifier(w)},
+    outputs=lambda p, w: {"record": paths.unforeseen_path(w)},
+    digests=lambda w: {paths.unforeseen_digest(w): ("record",)},
+    run="mngac.unforeseen.stage:run",
+    computes=True,
+    packages=("foolbox",),
+)
+UNFORESEEN_TABLE = Stage(
+    "unforeseen_table",
+    "make the table of unforeseen attacks",
+    ("unforeseen",),
+    watches=(*(f"run.{key}" for key in OF_UNFORESEEN_TABLE),),
+    values=values.unforeseen_table,
+    code=lambda p, w: ["mngac.results.unforeseen_table"],
+    inputs=lambda p, w: paths.unforeseen_of(p, w["unforeseen"]),
+    outputs=lambda p, w: paths.unforeseen_table_files(w["unforeseen"]),
+    digests=lambda w: {paths.further_digest("unforeseen", w["unforeseen"]): ("unforeseen.json",)},
+    run="mngac.results.unforeseen_table:run",
+    collects=True,
+)
 CERTIFY = Stage(
     "certify",
     "bound a classifier's robust accuracy from below, and from above in the same balls",
@@ -325,6 +353,8 @@ IN_ORDER = (
     CHALLENGE,
     TIGHTNESS,
     COMPETITIVENESS,
+    UNFORESEEN,
+    UNFORESEEN_TABLE,
     CERTIFY,
     CERTIFIED_TABLE,
     METRICS,

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from mngac.params.sections import Params, Suite
 
 
-NOT_OF_ROWS = {"device", "threads", "deterministic", "challenges", "attack_spaces", "certificates"}
+NOT_OF_ROWS = {
+    *("device", "threads", "deterministic"),
+    *("challenges", "attack_spaces", "unforeseen", "certificates"),
+}
 """Keys of `run` that no row of a table depends on."""
 
 
@@ -89,6 +92,27 @@ def challenge(p: Params, w: Wildcards) -> dict[str, Any]:
         "challenge": section,
         "opinions": {name: _attacks(p.evaluation[name]) for name in p.challenge.opinions},
     }
+
+
+def unforeseen(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The entry, with the data set's own archives alone and which files they are; the radii, the split."""
+    entry = p.unforeseen[w["unforeseen"]].model_dump(exclude_none=True)
+    for i, attack in enumerate(entry["attacks"]):
+        if "sources" in attack:
+            path = attack.pop("sources").get(w["dataset"])
+            key = f"unforeseen.{w['unforeseen']}.attacks.{i}.sources.{w['dataset']}"
+            attack["source"] = path and _identity(key, path)
+    return {
+        "unforeseen": entry,
+        "radii": p.radii_for(w["profile"], w["dataset"]).model_dump(),
+        "split": p.run.split,
+    }
+
+
+def unforeseen_table(p: Params, w: Wildcards) -> dict[str, Any]:
+    """What a row says beside its records."""
+    run = p.run.model_dump(include={"datasets", "methods", "semi_methods", "seeds", "profiles", "mixed"})
+    return {"run": {**run, "suite": p.run.suites[0]}}
 
 
 def certify(p: Params, w: Wildcards) -> dict[str, Any]:

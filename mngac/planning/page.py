@@ -181,6 +181,7 @@ def _assumptions(plan: Plan) -> Iterator[str]:
         if stages:
             yield f"speed of {listed(stages)}: {speed.source}"
     yield from _of_evaluations(plan, left)
+    yield from _of_unforeseen(left)
     yield (
         "passes: forward passes of one image through the job's own classifier; a gradient to the image is one more, to "
         f"the weights two; with each epoch's monitor, and the look at MNG-AC's generator in one of {EVERY} steps"
@@ -205,6 +206,15 @@ def _of_evaluations(plan: Plan, left: list[Line]) -> Iterator[str]:
         said.setdefault(who, []).append(f"{dataset} {suite}")
     for who, where in said.items():
         yield f"attacks let broken images go, {who} ({', '.join(where)}); at most: nothing is broken"
+
+
+def _of_unforeseen(left: list[Line]) -> Iterator[str]:
+    """The same of unforeseen attacks, of which no record is asked."""
+    names = dict.fromkeys(
+        line.found.job.wildcards["unforeseen"] for line in left if line.found.job.stage.name == "unforeseen"
+    )
+    if names:
+        yield f"unforeseen attacks: {ASSUMED:.0%} of their searches' passes are assumed ({listed(names)}); at most: all"
 
 
 def _left_out(left: list[Line]) -> Iterator[str]:

@@ -57,6 +57,8 @@ def of(worker: Worker, job: Job) -> Space:
         return _training(worker, job)
     if name in EVALUATIONS:
         return _evaluation(worker, job)
+    if name == "unforeseen":
+        return _unforeseen(worker, job)
     return Space()
 
 
@@ -78,6 +80,13 @@ def _evaluation(worker: Worker, job: Job) -> Space:
         return Space(worker.evaluated(job) * moved, memory=_bytes(net) + passes + worker.evaluated(job) * moved)
     of_an_image = FOUND * len(suite.attacks) / COPIES if "shard" in job.wildcards else len(suite.attacks) + 1 + PLACE
     return Space(worker.evaluated(job) * of_an_image, memory=_bytes(net) + passes)
+
+
+def _unforeseen(worker: Worker, job: Job) -> Space:
+    net, entry = worker.classifier(job), worker.params.unforeseen[job.wildcards["unforeseen"]]
+    split = worker.images_of(job).split(worker.params.run.split)
+    n, passes = min(entry.n or split, split), NUMBER * KEPT_ASKED * entry.batch_size * net.activations
+    return Space(n * (len(entry.attacks) + 1 + PLACE), memory=_bytes(net) + passes)
 
 
 def _views(step: Step) -> int:

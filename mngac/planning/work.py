@@ -11,8 +11,9 @@ from mngac.pipeline.jobs import Job
 from mngac.planning.attacks import ON_THE_HOST, at_most
 from mngac.planning.images import Images
 from mngac.planning.networks import Network, network, noise_generator
-from mngac.planning.standing import Known
+from mngac.planning.standing import ASSUMED, Known
 from mngac.planning.steps import Step, diagnostics, monitor, of_a_step
+from mngac.planning.unforeseen import SEARCHES, passes_of
 
 TRAININGS = ("train", "train_semi")
 EVALUATIONS = ("evaluate", "evaluate_shard", "craft", "challenge")
@@ -66,6 +67,7 @@ class Worker:
             "evaluate_shard": self._attacks,
             "craft": self._crafting,
             "challenge": self._challenge,
+            "unforeseen": self._unforeseen,
             "certify": self._certificates,
         }
 
@@ -197,6 +199,19 @@ class Worker:
         if passes is None:
             raise Unknown(f"the attack {config.attack}")
         return passes.forward + passes.backward + 1
+
+    def _unforeseen(self, job: Job) -> Work:
+        """Every attack on all images, and the clean pass; what is broken leaves searches, of which half is assumed."""
+        w, forward, available = job.wildcards, self.classifier(job).forward, self.images_of(job)
+        entry, split = self.params.unforeseen[w["unforeseen"]], available.split(self.params.run.split)
+        n = min(entry.n or split, split)
+        expected = most = float(n)
+        for config in entry.attacks:
+            passes = passes_of(config, w["dataset"], n, entry.n)
+            if passes is None:
+                raise Unknown(f"the attack {config.attack}")
+            expected, most = expected + (ASSUMED if config.attack in SEARCHES else 1) * passes, most + passes
+        return Work(expected * forward, most * forward, forward, self._plain)
 
     def _certificates(self, job: Job) -> Work:
         """Most of it is auto_LiRPA's, which nothing here counts."""

@@ -65,6 +65,8 @@ def wide():
     raw["run"] |= {"seeds": [0, 3], "suites": ["apgd", "pgd"], "profiles": ["standard", "wider"], "threads": 2}
     raw["run"]["challenges"] = ["apgd"]
     raw["challenge"]["opinions"] = ["pgd"]
+    raw["run"]["unforeseen"] = ["digits", "more"]
+    raw["unforeseen"]["more"] = raw["unforeseen"]["digits"]
     raw["run"]["certificates"] = ["crown"]
     raw["evaluation"]["pgd"] |= {"processes": 2, "block": 100, "shards": 2}
     raw["data"]["other"] = raw["data"]["digits"]
@@ -125,7 +127,7 @@ def test_each_job_has_the_same_wildcards(expanded):
         # The teacher is no wildcard of its rule: pseudo-labels lie where only one method can have made them.
         known = {"method": job.wildcards["method"]} if rule["stage"] == "pseudo_label" else {}
         assert {**known, **rule["wildcards"]} == job.wildcards
-        twice = ("evaluate", "craft", "challenge", "certify")
+        twice = ("evaluate", "craft", "challenge", "unforeseen", "certify")
         semi = job.stage.name in twice and job.wildcards["method"] in job.params.run.semi_methods
         name = f"{job.stage.name}_semi" if semi else job.stage.name
         assert job.stage.shares or stage["name"] == (f"{name}@{job.name}" if job.wildcards else name)
@@ -158,7 +160,8 @@ def test_each_dvc_stage_has_its_jobs_inputs(expanded):
     """DVC can't list what depends on several lists of `run`: there a folder of digests stands for what they tell of.
 
     Two are loose: those of a data set's models tell of more than its figures look at, those of all records of more than
-    an attack space has. A folder of what runs make only where they ask for it may tell of nothing.
+    an attack space, or the table of unforeseen attacks, has. A folder of what runs make only where they ask for it may
+    tell of nothing.
     """
     ours, _, dvc = expanded
     told = {path: set(outputs.values()) for job in ours for path, outputs in job.digests.items()}
@@ -168,7 +171,7 @@ def test_each_dvc_stage_has_its_jobs_inputs(expanded):
         inputs = set(job.inputs.values())
         for folder in [path for path in found if path.startswith("digests/")]:
             there = set().union(*(files for path, files in told.items() if path.startswith(f"{folder}/")))
-            looser = job.stage.name in ("model_figures", "competitiveness")
+            looser = job.stage.name in ("model_figures", "competitiveness", "unforeseen_table")
             assert (there & inputs or not there) and (there <= inputs or looser), (job.command, folder)
             inputs, found = inputs - there, found - {folder}
         assert found == wanted | inputs, job.command

@@ -88,7 +88,8 @@ def moved():
         datasets=["digits", "cifar10"],
         seeds=[0, 3],
     )
-    raw["run"] |= {"suites": ["apgd", "pgd"], "profiles": ["standard", "large_l1"]}
+    raw["run"] |= {"suites": ["apgd", "pgd"], "profiles": ["standard", "large_l1"], "unforeseen": ["digits", "cifar10"]}
+    raw["unforeseen"]["cifar10"]["attacks"][-1]["sources"] = {"cifar10": __file__}
     raw["evaluation"]["pgd"] |= {"block": 100, "shards": 2}
     raw["run"]["challenges"] = ["apgd"]
     raw["challenge"]["opinions"] = ["pgd"]
