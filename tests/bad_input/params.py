@@ -152,5 +152,11 @@ CASES: list[Case] = [
         ['challenge.opinions.0: found "square"; allowed: one of'],
         params("challenge.opinions", ["square"]),
     ),
+    (
+        "unforeseen attacks that are none",
+        DATA,
+        ['run.unforeseen.0: found "cifar"; allowed: one of'],
+        params("run.unforeseen", ["cifar"]),
+    ),
     ("like in a ring", DATA, ["methods.a.like", "which is like it in turn"], params("methods.a", {"like": "a"})),
 ]

@@ -67,6 +67,13 @@ WRONG = [
     ("methods.mng_ac", {"kind": "mng_ac"}, ["methods.mng_ac", "missing", "mng_ac reads it"]),
     ("methods.sat.norms", ["l3"], ["methods.sat.norms.0", "l3", "'linf'"]),
     ("evaluation.apgd.attacks.0.attack", "apdg", ["evaluation.apgd.attacks.0.attack", "apdg", "apgd_ce"]),
+    ("run.unforeseen", ["digits"] * 2, ["run.unforeseen", "no name twice"]),
+    ("unforeseen.digits.attacks.0.attack", "l00", ["unforeseen.digits.attacks.0.attack", "l00", "l0, "]),
+    ("unforeseen.digits.attacks.0.degrees", 3, ["unforeseen.digits.attacks.0.degrees", "not read by l0", "pixels"]),
+    ("unforeseen.digits.attacks.0.pixels", 0, ["unforeseen.digits.attacks.0.pixels", "0", "greater than 0"]),
+    ("unforeseen.digits.attacks.1", {"attack": "l0"}, ["unforeseen.digits.attacks.1", "missing", "l0 reads it"]),
+    ("unforeseen.digits.attacks.2.beta", 1, ["unforeseen.digits.attacks.2.beta", "1", "less than 1"]),
+    ("unforeseen.cifar10.attacks.3.corruptions", [], ["unforeseen.cifar10.attacks.3.corruptions", "at least 1"]),
     ("evaluation.apgd.attacks.0.step_size", 0.1, ["evaluation.apgd.attacks.0.step_size", "not read by apgd_ce"]),
 ]
 
