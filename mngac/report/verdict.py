@@ -29,11 +29,11 @@ def page(record: Record, challenge: Challenge | None, command: str) -> str:
     flags = flags_of(record, challenge)
     parts = [
         ("accuracy", "Accuracy", _accuracy(record, challenge)),
-        ("red-flags", "Red flags", _flags(flags)),
         ("tightness", "How tight the union is", _tightness(challenge)),
         ("cost", "What each attack did, and its cost", _cost(record, challenge)),
         ("made", "How this was made", _made(record, command)),
     ]
+    parts.insert(0 if flags else 1, ("red-flags", "Red flags", _flags(flags)))
     contents = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title, _ in parts)
     sections = "\n".join(f'<section id="{a}"><h2>{escape(title)}</h2>\n{body}\n</section>' for a, title, body in parts)
     title = f"{record.method} on {record.dataset}"
@@ -119,7 +119,8 @@ def _tightness(challenge: Challenge | None) -> str:
     blind = tightness.without_gradients(challenge)
     said = [f"{blind} of the images broken here fell to attacks without gradients alone."]
     if seeds:
-        said.insert(0, f"One more seed would lower the union by {tightness.one_more(seeds[-1]):.1f} points at most.")
+        most = tightness.one_more(seeds[-1])
+        said.insert(0, f"A further seed of {challenge.suite} would take at most {most:.1f} points more (95 % limit).")
     note = "Each round attacks only what all before it left of the union. A bound that no round lowers is tight."
     return f'{table(lines)}<p>{escape(" ".join(said))}</p><p class="caption">{escape(note)}</p>'
 
@@ -157,14 +158,13 @@ def _seconds(value: float | None) -> str:
 def _made(record: Record, command: str) -> str:
     about = record.provenance
     versions = ", ".join(f"{name} {version}" for name, version in about.get("versions", {}).items())
-    lines = [
-        {
-            "": "suite, radii",
-            "is": f"{record.suite}, {record.profile}; seed of the attacks {record.suite_config.get('seed', DASH)}",
-        },
-        {"": "commit", "is": str(about.get("commit", DASH))},
-        {"": "versions", "is": versions or DASH},
-        {"": "key of the record", "is": str(about.get("key", DASH))},
-        {"": "code of the attacks", "is": str(about.get("code", DASH))},
-    ]
-    return f'<pre class="scroll" tabindex="0">{escape(command)}</pre>{table(lines)}'
+    attacks = f"{record.suite}, {record.profile}; seed {record.suite_config.get('seed', DASH)}"
+    said = {
+        "suite, radii": attacks,
+        "commit": about.get("commit", DASH),
+        "versions": versions or DASH,
+        "key of the record": about.get("key", DASH),
+        "code of the attacks": about.get("code", DASH),
+    }
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in said.items())
+    return f'<pre class="scroll" tabindex="0">{escape(command)}</pre><dl>{items}</dl>'
