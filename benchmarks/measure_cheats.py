@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.cheats import CHEATS, careless, share
 from mngac.data import store
-from mngac.evaluation.challenge import challenge, rounds_of
+from mngac.evaluation.challenge import challenge
 from mngac.evaluation.held_out import remembered
 from mngac.evaluation.loop import evaluate
 from mngac.models.files import load_classifier
@@ -34,7 +34,7 @@ def rows(a: argparse.Namespace) -> list[dict[str, str]]:
     test, others = data.split("test"), data.split("validation")
     images, y, held_out = test.images[: a.n], test.labels[: a.n], (others.images, others.labels)
     suite, radii = params.evaluation[a.suite], params.radii_for(params.run.profiles[0], a.dataset)
-    again = rounds_of(a.suite, params.evaluation, params.challenge)
+    again = params.rounds(a.suite)
 
     def row(name: str, cheat: Callable[[nn.Module, Tensor, Tensor], nn.Module]) -> dict[str, str]:
         first, second = (cheat(load_classifier(a.classifier, "cpu"), images / 255, y) for _ in range(2))

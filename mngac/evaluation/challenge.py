@@ -5,7 +5,7 @@ Each round sees only what all before it left, so the union can only fall: by how
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,26 +14,10 @@ from torch import Tensor
 from mngac.evaluation.flags import is_black_box
 from mngac.evaluation.loop import Silent, evaluate
 from mngac.evaluation.transfer import Crafted, transferred
-from mngac.params.challenge import ChallengeParams
-from mngac.params.sections import Radii, Suite
+from mngac.params.sections import Radii, Rounds
 from mngac.pipeline.progress import Log
 from mngac.results.challenges import TRANSFER, Round, left
 from mngac.results.records import AttackRecord
-
-Rounds = list[tuple[str, Suite]]
-
-
-def rounds_of(name: str, suites: Mapping[str, Suite], section: ChallengeParams) -> Rounds:
-    """The rounds after a record of a suite: each one's name, and its suite with its seed.
-
-    Args:
-        name: of the record's suite.
-        suites: the section `evaluation`.
-        section: which rounds there are.
-    """
-    own = suites[name]
-    again = [(name, own.model_copy(update={"seed": own.seed + k})) for k in range(1, section.attack_seeds)]
-    return again + [(other, suites[other]) for other in section.opinions if other != name]
 
 
 def challenge(

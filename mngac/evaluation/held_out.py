@@ -37,8 +37,7 @@ def remembered(
         radii: of the balls.
         device: where batches are put.
     """
-    norms = dict.fromkeys(attack.norm for attack in suite.attacks)
-    attacks = [next(a for a in suite.attacks if a.norm == norm) for norm in norms]
+    attacks = [next(a for a in suite.attacks if a.norm == norm) for norm in suite.norms]
     first = suite.model_copy(update={"attacks": attacks})
     shares = []
     for images, labels in (test, held_out):

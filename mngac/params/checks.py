@@ -222,10 +222,10 @@ def _check_attack_spaces(params: Params) -> None:
         for where, method in space.methods.items():
             allowed = f"a method of the run: {listed(run.all_methods, method)}"
             _demand(method in run.all_methods, f"{path}.{where}", method, allowed)
-        attacked = {attack.norm for attack in params.evaluation[space.suite].attacks}
+        attacked = params.evaluation[space.suite].norms
         for norm, methods in space.specialists.items():
             here = f"{path}.specialists.{norm}"
-            _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(sorted(attacked))}")
+            _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(attacked)}")
             _demand(len(methods) == len(space.profiles), here, methods, f"one for each of {listed(space.profiles)}")
             for dataset in run.datasets:
                 radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
@@ -236,10 +236,10 @@ def _check_attack_spaces(params: Params) -> None:
 def _check_certificates(params: Params) -> None:
     """Refuses certificates of the run in norms that its first suite, which gives the upper bound, does not attack."""
     suite = params.run.suites[0]
-    attacked = {attack.norm for attack in params.evaluation[suite].attacks}
+    attacked = params.evaluation[suite].norms
     for name in params.run.certificates:
         for i, norm in enumerate(params.certificates[name].norms):
-            allowed = f"norms that {suite}, the first of run.suites, attacks: {listed(sorted(attacked), norm)}"
+            allowed = f"norms that {suite}, the first of run.suites, attacks: {listed(attacked, norm)}"
             _demand(norm in attacked, f"certificates.{name}.norms.{i}", norm, allowed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -313,6 +314,19 @@ class Suite(Closed):
     seed: Seed
     """Seed of the attacks' randomness."""
 
+    @property
+    def norms(self) -> list[Norm]:
+        """Those that are attacked, in the order of the attacks."""
+        return list(dict.fromkeys(attack.norm for attack in self.attacks))
+
+    def within(self, norms: Sequence[Norm]) -> Suite:
+        """The suite with its attacks on some norms; without any, where it attacks others alone."""
+        return self.model_copy(update={"attacks": [attack for attack in self.attacks if attack.norm in norms]})
+
+
+Rounds = list[tuple[str, Suite]]
+"""Names of suites, and the suites with their seeds, in the order in which they attack what is left of a union."""
+
 
 class FigureParams(Closed):
     """What the figures of models look at: few images, so that they cost little beside a training."""
@@ -442,6 +456,16 @@ class Params(Closed):
         of_datasets = {name: each.model_copy(update=stated) for name, each in (self.training.model_extra or {}).items()}
         default = self.training.default.model_copy(update=stated)
         return self.model_copy(update={"training": Trainings(default=default, **of_datasets)})
+
+    def rounds(self, name: str) -> Rounds:
+        """What challenges the union of a suite: itself with further seeds, then the opinions.
+
+        Only the norms that the suite itself attacks are attacked; an opinion that attacks none of them is left out.
+        """
+        own = self.evaluation[name]
+        again = [(name, own.model_copy(update={"seed": own.seed + k})) for k in range(1, self.challenge.attack_seeds)]
+        others = [(other, self.evaluation[other].within(own.norms)) for other in self.challenge.opinions]
+        return again + [(other, suite) for other, suite in others if other != name and suite.attacks]
 
     def shown_in(self, table: str) -> list[str]:
         """The methods of a table, in its order."""

@@ -58,9 +58,8 @@ def radii_of(suite: Suite, radii: Radii | Mapping[str, str | float]) -> Radii:
         return radii
     if not isinstance(radii, Mapping):
         raise ParamsError(f'radii: found {shown(radii)}; allowed: Radii, or a mapping such as {{"linf": "8/255"}}')
-    attacked = {attack.norm for attack in suite.attacks}
     for norm in NORMS:
-        if norm in attacked and norm not in radii:
+        if norm in suite.norms and norm not in radii:
             raise ParamsError(f"radii.{norm}: missing; allowed: a number or fraction, since the suite attacks {norm}")
-    unused: dict[str, str | float] = {norm: 1.0 for norm in NORMS if norm not in attacked}
+    unused: dict[str, str | float] = {norm: 1.0 for norm in NORMS if norm not in suite.norms}
     return section("radii", Radii, {**unused, **radii})

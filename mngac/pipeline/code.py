@@ -39,8 +39,8 @@ def craft(p: Params, w: Wildcards) -> list[str]:
 
 def challenge(p: Params, w: Wildcards) -> list[str]:
     """The model and the attacks of all rounds."""
-    rounds = {w["suite"], *p.challenge.opinions}
-    attacks = {root for name in rounds for root in measuring(p.evaluation[name])}
+    suites = [p.evaluation[w["suite"]], *(suite for _, suite in p.rounds(w["suite"]))]
+    attacks = {root for suite in suites for root in measuring(suite)}
     return ["mngac.evaluation.challenge_stage", _model(p, w), *sorted(attacks)]
 
 

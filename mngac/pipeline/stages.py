@@ -186,7 +186,7 @@ CHALLENGE = replace(
     run="mngac.evaluation.challenge_stage:run",
     notes=("record",),
     shards=lambda p, w: {},
-    processes=lambda p, w: max(p.evaluation[name].processes for name in (w["suite"], *p.challenge.opinions)),
+    processes=lambda p, w: max((suite.processes for _, suite in p.rounds(w["suite"])), default=1),
     collects=True,
 )
 TIGHTNESS = Stage(

@@ -79,19 +79,16 @@ def evaluate(p: Params, w: Wildcards) -> dict[str, Any]:
 
 def craft(p: Params, w: Wildcards) -> dict[str, Any]:
     """Which images are moved how far, in how many steps."""
-    suite = p.evaluation[w["suite"]].model_dump(include={"n", "batch_size", "seed"})
+    suite = p.evaluation[w["suite"]]
+    images = {"norms": suite.norms, **suite.model_dump(include={"n", "batch_size", "seed"})}
     steps = p.challenge.transfer_steps
-    return {"images": suite, "radii": evaluate(p, w)["radii"], "split": p.run.split, "transfer_steps": steps}
+    return {"images": images, "radii": evaluate(p, w)["radii"], "split": p.run.split, "transfer_steps": steps}
 
 
 def challenge(p: Params, w: Wildcards) -> dict[str, Any]:
     """What the record is of, and the suites of the rounds after it."""
-    section = p.challenge.model_dump(exclude={"transfer_steps"})
-    return {
-        **evaluate(p, w),
-        "challenge": section,
-        "opinions": {name: _attacks(p.evaluation[name]) for name in p.challenge.opinions},
-    }
+    rounds = [{"name": name, **_attacks(suite)} for name, suite in p.rounds(w["suite"])]
+    return {**evaluate(p, w), "rounds": rounds}
 
 
 def unforeseen(p: Params, w: Wildcards) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mngac.params.types import NORMS
 from mngac.pipeline.jobs import Job
 from mngac.planning.networks import Network
 from mngac.planning.steps import Step
@@ -76,7 +75,7 @@ def _evaluation(worker: Worker, job: Job) -> Space:
     passes = NUMBER * KEPT_ASKED * suite.batch_size * net.activations
     if job.stage.name == "craft":
         images = worker.images_of(job)
-        moved = NUMBER * len(NORMS) * images.channels * images.size**2
+        moved = NUMBER * len(suite.norms) * images.channels * images.size**2
         return Space(worker.evaluated(job) * moved, memory=_bytes(net) + passes + worker.evaluated(job) * moved)
     of_an_image = FOUND * len(suite.attacks) / COPIES if "shard" in job.wildcards else len(suite.attacks) + 1 + PLACE
     return Space(worker.evaluated(job) * of_an_image, memory=_bytes(net) + passes)

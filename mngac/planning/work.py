@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mngac.params.sections import AttackConfig, Params, Training
-from mngac.params.types import NORMS
 from mngac.pipeline.jobs import Job
 from mngac.planning.attacks import ON_THE_HOST, at_most
 from mngac.planning.images import Images
@@ -169,7 +168,8 @@ class Worker:
     def _crafting(self, job: Job) -> Work:
         """In each norm the steps of APGD on every image, with a gradient each, and the look at its start."""
         forward, steps = self.classifier(job).forward, self.params.challenge.transfer_steps
-        flops = float(self.evaluated(job) * len(NORMS) * (2 * steps + 1) * forward)
+        norms = self.params.evaluation[job.wildcards["suite"]].norms
+        flops = float(self.evaluated(job) * len(norms) * (2 * steps + 1) * forward)
         return Work(flops, flops, forward, self._plain)
 
     def _challenge(self, job: Job) -> Work:
@@ -179,18 +179,15 @@ class Worker:
         """
         images, forward, w = self.images_of(job), self.classifier(job).forward, job.wildcards
         params, n = self.params, self.evaluated(job)
-        stand = min(self.known.of(w["dataset"], w["suite"], params.evaluation[w["suite"]], images.classes).shares)
-        others = len(NORMS) * (len(params.run.all_methods) - 1)
-        expected, most = stand * n * others, float(n * others)
-        again = [w["suite"]] * (params.challenge.attack_seeds - 1)
-        rounds = [*again, *(name for name in params.challenge.opinions if name != w["suite"])]
-        configs = [config for name in rounds for config in params.evaluation[name].attacks]
-        for config in configs:
-            every = n * self._of_an_image(config, images)
-            expected, most = expected + stand * every, most + every
-        passes = n * len(rounds)  # without attack
+        suite, rounds = params.evaluation[w["suite"]], params.rounds(w["suite"])
+        stand = min(self.known.of(w["dataset"], w["suite"], suite, images.classes).shares)
+        configs = [config for _, each in rounds for config in each.attacks]
+        attacked = n * sum(self._of_an_image(config, images) for config in configs)
+        most = attacked + n * len(suite.norms) * (len(params.run.all_methods) - 1)
+        clean = n * len(rounds)
         host = any(config.attack in ON_THE_HOST for config in configs)
-        return Work((passes + expected) * forward, (passes + most) * forward, forward, self._plain, on_the_host=host)
+        expected = (clean + stand * most) * forward
+        return Work(expected, (clean + most) * forward, forward, self._plain, on_the_host=host)
 
     @staticmethod
     def _of_an_image(config: AttackConfig, images: Images) -> int:

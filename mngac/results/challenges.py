@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from mngac.params.types import Norm
 from mngac.results.json_file import RecordError, read_json
 from mngac.results.parts import Label, Text
 from mngac.results.records import AttackRecord, Bits, Strict, explained, worst_case
@@ -47,6 +48,8 @@ class Challenge(Strict):
     n: Annotated[int, Field(ge=1)]
     attack_seed: int
     """Of the record."""
+    norms: list[Norm]
+    """Those that the record attacks, and the rounds too: `union` is over these."""
     standing: Bits
     """Per image: 1 where the record says correct, without attack and under each of its attacks."""
     rounds: list[Round]

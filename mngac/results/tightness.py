@@ -132,4 +132,4 @@ def _tried(challenge: Challenge) -> tuple[object, ...]:
     """What must be alike in one table: images, and the rounds."""
     about = challenge.provenance.get("params", {})
     names = [each.name for each in challenge.rounds]
-    return challenge.n, challenge.split, names, about.get("suite"), about.get("opinions"), about.get("radii")
+    return challenge.n, challenge.split, names, about.get("suite"), about.get("rounds"), about.get("radii")

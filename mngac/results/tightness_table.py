@@ -7,7 +7,8 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 
-from mngac.results.challenges import TRANSFER
+from mngac.results import wording
+from mngac.results.challenges import TRANSFER, Challenge
 from mngac.results.intervals import wilson
 from mngac.results.printed import DASH, Printed
 from mngac.results.statistics import spread
@@ -75,8 +76,8 @@ def _caption(rows: Sequence[Row], suite: str) -> str:
     lines = [
         f"{one.n} {one.split} images; training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; ±: "
         f"{over}.",
-        f"Union in percent under {suite}, then of the images that are left after each round ({', '.join(tried)}); "
-        "a round sees what all before it left, so what is left was broken by none of them.",
+        f"Union of {_norms(one)} in percent under {suite}, then of the images that are left after each round "
+        f"({', '.join(tried)}); a round sees what all before it left, so what is left was broken by none of them.",
         "One more seed: 95 % limit (Clopper-Pearson) of the points by which a further seed of the suite would lower "
         "it, from what the last one broke.",
         "Transfer: adversarial images of every other row. Without gradients: images that no attack with the "
@@ -87,6 +88,10 @@ def _caption(rows: Sequence[Row], suite: str) -> str:
     lines += [f"By transfer alone: {', '.join(broken)}."] if broken else []
     flags = flags_of(every)
     return " ".join([*lines, *([f"Red flags: {'; '.join(flags)}."] if flags else [])])
+
+
+def _norms(challenge: Challenge) -> str:
+    return ", ".join(wording.LABELS[norm] for norm in challenge.norms)
 
 
 def comma_separated(by_dataset: dict[str, list[Row]], suite: str, profile: str) -> str:

@@ -6,9 +6,8 @@ from evaluation_helpers import RADII, digits, suite, trained
 from torch import nn
 
 from mngac.evaluation import evaluate
-from mngac.evaluation.challenge import challenge, rounds_of
+from mngac.evaluation.challenge import challenge
 from mngac.evaluation.transfer import transferred
-from mngac.params.challenge import ChallengeParams
 from mngac.params.errors import UserError
 from mngac.results.challenges import TRANSFER, left
 
@@ -46,16 +45,6 @@ def test_standing_of_other_images_is_refused():
     x, y = digits()
     with pytest.raises(UserError, match=r"^standing: found 3 images; allowed: as many as are given, 40$"):
         evaluate(trained(), x, y, STRONG, RADII, standing=[True] * 3)
-
-
-def test_rounds_are_further_seeds_and_then_the_other_suites():
-    suites = {"weak": WEAK, "strong": STRONG}
-    section = ChallengeParams(attack_seeds=3, opinions=["weak", "strong"], transfer_steps=1)
-    found = rounds_of("weak", suites, section)
-    assert [(name, each.seed) for name, each in found] == [("weak", 1), ("weak", 2), ("strong", 0)]
-    assert all(each.attacks == suites[name].attacks for name, each in found)
-    none = ChallengeParams(attack_seeds=1, opinions=["weak"], transfer_steps=1)
-    assert rounds_of("weak", suites, none) == []
 
 
 def test_each_round_attacks_what_all_before_it_left(tmp_path):

@@ -48,7 +48,7 @@ def test_a_file_says_itself_which_it_is(project):
         ("run: {seeds: [7]}", "over.yaml: found no key over; allowed: `over: params.yaml`"),
         ("[1]", "over.yaml: found no key over"),
         ("over: other.yaml", 'over.yaml: over: found "other.yaml"; allowed: params.yaml'),
-        ("over: params.yaml\nrun: {sedes: [7]}", "over.yaml: run.sedes: unknown key; allowed: datasets"),
+        ("over: params.yaml\nrun: {sedes: [7]}", "over.yaml: run.sedes: unknown key; allowed: seeds, datasets"),
         ("over: params.yaml\nrnu: {seeds: [7]}", "over.yaml: rnu: unknown key; allowed: run"),
         ("over: params.yaml\nrun: {seeds: []}", "over.yaml: run.seeds: found []"),
         ("over: params.yaml\nrun: {methods: [nta]}", 'over.yaml: run.methods.0: found "nta"'),

@@ -32,7 +32,14 @@ def challenge(standing, *rounds, **changes):
         for suite, seed, columns, blind in rounds
     ]
     who = {"dataset": "digits", "split": "test", "method": "sat", "seed": 0, "suite": "quick", "profile": "standard"}
-    rest = {"schema": 1, "n": len(standing), "attack_seed": 0, "timing": {}, "provenance": {"commit": "c0"}}
+    rest = {
+        "schema": 1,
+        "norms": ["linf", "l1", "l2"],
+        "n": len(standing),
+        "attack_seed": 0,
+        "timing": {},
+        "provenance": {"commit": "c0"},
+    }
     return Challenge.model_validate({**who, **rest, "standing": standing, "rounds": made, **changes})
 
 
