@@ -85,5 +85,5 @@ $(SLURM_VENV)/ready $(CERTIFY_VENV)/ready: .venv-%/ready: requirements-%.lock $(
 	touch $@
 
 clean:
-	rm -rf data trained shards records crafted challenges certificates results logs .mngac .snakemake
+	rm -rf data trained shards records crafted challenges certificates unforeseen results logs .mngac .snakemake
 	find digests -name "*.json" -delete

@@ -44,7 +44,7 @@ def rows(a: argparse.Namespace) -> list[dict[str, str]]:
         shares = {c: f"{share(found[c]):.1f} / {reported.share(c):.1f}" for c in COLUMNS}
         if a.challenge:
             before = reported.union()
-            rounds, _ = challenge(second, images, y, radii, before, again)
+            rounds = challenge(second, images, y, radii, before, suite, again).rounds
             left = share(left_of("".join("1" if each else "0" for each in before), rounds))
             shares["union, challenged"] = f"{left:.1f}"
             flags += [flag for each in rounds for flag in each.flags if flag not in flags]

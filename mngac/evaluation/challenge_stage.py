@@ -55,12 +55,13 @@ def write_challenge(context: Context, given: Subject) -> None:
     job, w = context.job, context.job.wildcards
     record = read(job.inputs["record"])
     _check(record, given, context.key_parts["params"]["suite"], job.inputs["record"])
-    rounds, seconds = challenge(
+    found = challenge(
         given.classifier,
         given.images,
         given.labels,
         given.radii,
         record.union(),
+        given.suite,
         job.params.rounds(w["suite"]),
         _others(context, given),
         device=context.device,
@@ -76,8 +77,9 @@ def write_challenge(context: Context, given: Subject) -> None:
         attack_seed=given.suite.seed,
         norms=given.suite.norms,
         standing="".join("1" if each else "0" for each in record.union()),
-        rounds=rounds,
-        timing={"seconds": seconds},
+        rounds=found.rounds,
+        confirmation=found.confirmation,
+        timing={"seconds": found.seconds},
         provenance=provenance(context.key, context.key_parts, context.device, given.suite),
     )
     write_text(context.outputs["challenge"], challenged.to_json())

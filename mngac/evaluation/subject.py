@@ -31,7 +31,7 @@ def subject(job: Job, device: str, opened: Callable[[store.DataSet], nn.Module] 
     """Opens what a job names, with the run's threads.
 
     Args:
-        job: of the stages `evaluate` or `evaluate_shard`.
+        job: of a stage with the wildcards of `evaluate`.
         device: `cpu` or `cuda`, where the classifier is put.
         opened: the classifier for a data set; by default the job's input of that name.
     """

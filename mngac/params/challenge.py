@@ -8,6 +8,9 @@ from pydantic import Field
 
 from mngac.params.types import Closed, Name, Positive
 
+TRANSFER = "transfer"
+"""Name of the round that tries other rows' adversarial images, and of no suite; its attacks are named after those."""
+
 
 class ChallengeParams(Closed):
     """What attacks the images that a record's union left, round after round, for the suites of `run.challenges`."""

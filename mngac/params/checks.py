@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from mngac.params.challenge import TRANSFER
 from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.inheritance import OVER, resolved
 from mngac.params.keys import keys_read
@@ -201,6 +202,7 @@ def _check_trainings(params: Params) -> None:
 
 def _check_challenges(params: Params) -> None:
     run, opinions = params.run, params.challenge.opinions
+    _demand(TRANSFER not in params.evaluation, "evaluation", TRANSFER, "another name: a challenge has a round of it")
     for i, name in enumerate(run.challenges):
         _demand(name in run.suites, f"run.challenges.{i}", name, f"one of {listed(run.suites, name)}, run.suites")
     _demand(len(set(run.challenges)) == len(run.challenges), "run.challenges", run.challenges, "no name twice")

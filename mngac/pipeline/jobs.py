@@ -150,7 +150,7 @@ class Job:
             if not Path(path).exists():
                 raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
             if name not in self.stage.notes:
-                inputs[name] = file_digest(path)
+                inputs[name] = digest_of_input(self.stage, name, path)
         return {**self.here.stated(), "inputs": inputs}
 
     def write_stamp(self, changed: int | None = None) -> None:
@@ -237,6 +237,17 @@ class Job:
         """The key's parts, of the files as they are now."""
         forget()
         return self.key_parts()
+
+
+def digest_of_input(stage: Stage, name: str, path: str | Path) -> str:
+    """What a key has of an input: the file's digest, or what the stage says of it in its place.
+
+    Args:
+        stage: who reads it.
+        name: of the input.
+        path: of a file with its content.
+    """
+    return function_of(stage.told[name])(path) if name in stage.told else file_digest(path)
 
 
 @functools.cache

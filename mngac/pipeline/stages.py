@@ -7,7 +7,7 @@ tests/pipeline/test_one_dag.py expands both and compares every job. Starts witho
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mngac.pipeline import code, paths, values
@@ -43,6 +43,9 @@ class Stage:
     """The list of `run` that the wildcard `suite` goes through."""
     notes: tuple[str, ...] = ()
     """Names of inputs that are read, but are no part of the key."""
+    told: dict[str, str] = field(default_factory=dict)
+    """Of inputs that hold what varies between identical runs, such as times: module:function (path) -> the digest of
+    the rest, which is what the key has of them; by the input's name."""
     shards: Callable[[Params, Wildcards], dict[str, str]] = lambda p, w: {}
     """Workspace paths by name: receipts of jobs that share its work, which Snakemake waits for."""
     digests: Callable[[Wildcards], dict[str, tuple[str, ...]]] = lambda w: {}
@@ -184,7 +187,8 @@ CHALLENGE = replace(
     outputs=lambda p, w: {"challenge": paths.challenge_path(w)},
     digests=lambda w: {paths.challenge_digest(w): ("challenge",)},
     run="mngac.evaluation.challenge_stage:run",
-    notes=("record",),
+    notes=(),
+    told={"record": "mngac.results.records:outcomes_digest"},
     shards=lambda p, w: {},
     processes=lambda p, w: max((suite.processes for _, suite in p.rounds(w["suite"])), default=1),
     collects=True,

@@ -14,8 +14,7 @@ from typing import Any
 from mngac.params.errors import UserError
 from mngac.pipeline.blocks import Blocks, images_of
 from mngac.pipeline.cache import Cache, Entry, key_of
-from mngac.pipeline.fingerprint import file_digest
-from mngac.pipeline.jobs import Job
+from mngac.pipeline.jobs import Job, digest_of_input
 
 
 class State(StrEnum):
@@ -93,7 +92,7 @@ class Chain:
             if before.state is not State.HIT:
                 return Foretold(asked, before.state, why=before.why)
         try:
-            inputs = {name: self.digests[path] if path in self.made else _of_file(path) for name, path in read.items()}
+            inputs = {name: self._digest(asked, name, path) for name, path in read.items()}
             parts = self.parts[asked.stage.name, asked.name] = {**asked.here.stated(), "inputs": inputs}
             entry = self.cache.find(key_of(parts))
         except UserError as error:
@@ -102,16 +101,21 @@ class Chain:
             return Foretold(asked, State.TO_MAKE)
         return Foretold(asked, State.HIT, entry)
 
+    def _digest(self, asked: Job, name: str, path: str) -> str:
+        """What a job's key has of an input: of what the cache holds, or of a file that no job of the run makes.
 
-def _of_file(path: str) -> str:
-    """The digest of a file that no job of the run makes.
-
-    Raises:
-        UserError: where it is not there.
-    """
-    if not Path(path).exists():
-        raise UserError(f"{path}: not found, and no job of the run makes it")
-    return file_digest(path)
+        Raises:
+            UserError: where such a file is not there.
+        """
+        if path not in self.made:
+            if not Path(path).exists():
+                raise UserError(f"{path}: not found, and no job of the run makes it")
+            return digest_of_input(asked.stage, name, path)
+        made = self.made[path]
+        if name not in asked.stage.told or made.entry is None:
+            return self.digests[path]
+        output = next(each for each, where in made.job.outputs.items() if where == path)
+        return digest_of_input(asked.stage, name, made.entry.folder / output)
 
 
 def states(jobs: Iterable[Job], cache: Cache) -> list[Foretold]:

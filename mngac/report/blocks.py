@@ -125,9 +125,10 @@ def _image(path: str, title: str, caption: str) -> str:
     drawing = Path(path).read_bytes()
     image = base64.b64encode(drawing).decode()
     wide = round(float((re.search(rb'width="([0-9.]+)pt"', drawing) or [b"", b"600"])[1]) * SCREEN)
+    told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
         f'<figure><div class="scroll" tabindex="0"><img alt="{escape(title)}" width="{wide}" '
-        f'src="data:image/svg+xml;base64,{image}"/></div><figcaption>{escape(caption)}</figcaption></figure>'
+        f'src="data:image/svg+xml;base64,{image}"/></div>{told}</figure>'
     )
 
 

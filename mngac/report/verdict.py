@@ -63,9 +63,7 @@ def flags_of(record: Record, challenge: Challenge | None) -> list[str]:
     """Red flags of the record, and of a challenge those that are not in it."""
     flags = [*red_flags.of_record(record), *red_flags.across([record])]
     if challenge:
-        blind = tightness.without_gradients(challenge)
-        flags += [f"{blind} images broken without gradients only"] if blind else []
-        flags += [flag for each in challenge.rounds for flag in each.flags if " is not standard" not in flag]
+        flags += [flag for flag in tightness.flags_of(challenge) if " is not standard" not in flag]
     return list(dict.fromkeys(flags))
 
 
@@ -116,7 +114,7 @@ def _tightness(challenge: Challenge | None) -> str:
         {"round": s.name, "before": str(s.before), "broken": str(s.before - s.after), "left": f"{s.share:.1f} %"}
         for s in steps
     ]
-    blind = tightness.without_gradients(challenge)
+    blind = sum(challenge.without_gradients)
     said = [f"{blind} of the images broken here fell to attacks without gradients alone."]
     if seeds:
         most = tightness.one_more(seeds[-1])

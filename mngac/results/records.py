@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -165,6 +166,17 @@ def read(path: str | Path) -> Record:
         return Record.model_validate(content)
     except ValidationError as error:
         raise explained(path, error) from None
+
+
+def outcomes_digest(path: str | Path) -> str:
+    """SHA-256 of what a record says of each image: equal for equal results, whenever and at whatever speed.
+
+    Raises:
+        RecordError: as for `read`.
+    """
+    record = read(path)
+    said = [record.indices, record.clean, [(a.name, a.norm, a.radius, a.correct) for a in record.attacks]]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def read_cost(path: str | Path) -> dict[str, Any]:

@@ -5,8 +5,8 @@ Robust accuracy under attack is an upper bound. It is tight as far as trying aga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
 
 from mngac.params.sections import Params
@@ -49,7 +49,7 @@ def of_seeds(challenge: Challenge) -> list[Step]:
 
 
 def one_more(step: Step, level: float = LEVEL) -> float:
-    """The most points by which one more seed would lower the union, one-sided, at the level.
+    """The most points by which one more seed would lower the union on average, one-sided, at the level.
 
     Images that a seed leaves are harder to break than those that it found: so the next seed breaks each image that is
     left with no larger probability, on average, than the last one broke an image that it found. Of that probability
@@ -67,20 +67,13 @@ def one_more(step: Step, level: float = LEVEL) -> float:
     return 100 * float(beta.ppf(level, broken + 1, step.before - broken)) * step.after / step.n
 
 
-def without_gradients(challenge: Challenge) -> int:
-    """Images that no attack with gradients broke, and one without did: Square, or another row's image."""
-    return sum(each.without_gradients for each in challenge.rounds)
-
-
-def flags_of(challenges: Sequence[Challenge]) -> list[str]:
-    """Red flags of some rows' challenges: the rounds' own, and images that were broken without gradients only."""
-    flags: dict[str, list[str]] = {}
-    for each in challenges:
-        count = without_gradients(each)
-        said = [f"{count} images broken without gradients only: a sign of masked gradients"] if count else []
-        for flag in [*said, *(flag for part in each.rounds for flag in part.flags)]:
-            flags.setdefault(flag, []).append(f"{each.method} (seed {each.seed})")
-    return [f"{flag} [{', '.join(dict.fromkeys(who))}]" for flag, who in flags.items()]
+def flags_of(challenge: Challenge) -> list[str]:
+    """Red flags: the rounds' own, and images that attacks without gradients broke and those with gradients do not."""
+    count = sum(challenge.without_gradients)
+    masked = [f"{count} image{'s' if count > 1 else ''} broken without gradients only: a sign of masked gradients"]
+    return list(
+        dict.fromkeys([*(masked if count else []), *(flag for each in challenge.rounds for flag in each.flags)])
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,7 @@ class Row:
         return [mean(100 * sum(c.after(k)) / c.n for c in self.challenges) for k in range(rounds + 1)]
 
     def one_more(self) -> float | None:
-        """The mean over training seeds of the most that one more attack seed would take; None without further seeds."""
+        """`one_more` of the last seed, the mean over training seeds; None without further seeds."""
         last = [of_seeds(each)[-1:] for each in self.challenges]
         return mean(one_more(each[0]) for each in last) if last and all(last) else None
 
@@ -112,7 +105,8 @@ def rows_of(params: Params, dataset: str, suite: str, profile: str) -> list[Row]
     rows = []
     for method in params.run.all_methods:
         wild = dict(dataset=dataset, method=method, suite=suite, profile=profile)
-        rows.append(Row(method, [_at(challenge_path({**wild, "seed": str(k)})) for k in params.run.seeds]))
+        paths = [challenge_path({**wild, "seed": str(k)}) for k in params.run.seeds]
+        rows.append(Row(method, [_at(path) for path in paths if Path(path).exists()]))
     every = [each for row in rows for each in row.challenges]
     for each in every:
         if _tried(each) != _tried(every[0]):

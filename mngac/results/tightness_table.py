@@ -7,12 +7,14 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 
+from mngac.params.challenge import TRANSFER
 from mngac.results import wording
-from mngac.results.challenges import TRANSFER, Challenge
+from mngac.results.challenges import Challenge
 from mngac.results.intervals import wilson
 from mngac.results.printed import DASH, Printed
+from mngac.results.red_flags import grouped
 from mngac.results.statistics import spread
-from mngac.results.tightness import Row, flags_of, steps, without_gradients
+from mngac.results.tightness import Row, flags_of, steps
 
 
 def sections(by_dataset: dict[str, list[Row]], suite: str, profile: str) -> list[Printed]:
@@ -43,7 +45,7 @@ def _printed(row: Row) -> dict[str, str]:
     for name, rounds in _ends(row):
         printed[name] = f"{curve[rounds]:.1f}"
     fell = f"{curve[0] - curve[-1]:.1f}"
-    blind = str(sum(without_gradients(each) for each in row.challenges))
+    blind = str(sum(sum(each.without_gradients) for each in row.challenges))
     rest = {"left": last, "fell by": fell, "one more seed": DASH if more is None else f"≤ {more:.1f}"}
     return {**printed, **rest, "without gradients": blind}
 
@@ -73,21 +75,31 @@ def _caption(rows: Sequence[Row], suite: str) -> str:
     one, seeds = every[0], sorted({each.seed for each in every})
     over = "standard deviation over seeds" if len(seeds) > 1 else "95 % interval over images (Wilson)"
     tried = [name for name, _ in _ends(next(row for row in rows if row.challenges))]
+    after = f", then of the images that are left after each round ({', '.join(tried)})" if tried else ""
     lines = [
         f"{one.n} {one.split} images; training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; ±: "
         f"{over}.",
-        f"Union of {_norms(one)} in percent under {suite}, then of the images that are left after each round "
-        f"({', '.join(tried)}); a round sees what all before it left, so what is left was broken by none of them.",
-        "One more seed: 95 % limit (Clopper-Pearson) of the points by which a further seed of the suite would lower "
-        "it, from what the last one broke.",
-        "Transfer: adversarial images of every other row. Without gradients: images that no attack with the "
-        "classifier's gradients broke, and Square or another row's image did; a sign of masked gradients.",
+        f"Union of {_norms(one)} in percent under {suite}{after}.",
+        "A round attacks what all before it left of the union, so what is left was broken by none of them.",
+        "One more seed: 95 % limit (Clopper-Pearson) of the points by which a further seed of the suite would lower it "
+        "on average, from what the last one broke."
+        if one.further_seeds
+        else "",
+        "Transfer: adversarial images of every other row." if TRANSFER in [each.suite for each in one.rounds] else "",
+        "Without gradients: images that Square or another row's image broke, and no attack with the classifier's "
+        "gradients; a sign of masked gradients.",
         f"Commit {', '.join(sorted({str(each.provenance.get('commit')) for each in every}))}.",
     ]
     broken = [f"{source} broke {count} of {method}" for (method, source), count in sorted(by_source(rows).items())]
     lines += [f"By transfer alone: {', '.join(broken)}."] if broken else []
-    flags = flags_of(every)
-    return " ".join([*lines, *([f"Red flags: {'; '.join(flags)}."] if flags else [])])
+    flags = _flags(every)
+    return " ".join([*filter(None, lines), *([f"Red flags: {'; '.join(flags)}."] if flags else [])])
+
+
+def _flags(challenges: Sequence[Challenge]) -> list[str]:
+    """Every flag with the rows that it concerns."""
+    found = grouped([(f"{each.method} (seed {each.seed})", flag) for each in challenges for flag in flags_of(each)])
+    return [f"{flag} [{', '.join(who)}]" for flag, who in found.items()]
 
 
 def _norms(challenge: Challenge) -> str:
@@ -95,20 +107,32 @@ def _norms(challenge: Challenge) -> str:
 
 
 def comma_separated(by_dataset: dict[str, list[Row]], suite: str, profile: str) -> str:
-    """One line a training seed and round, with the images that are left and what each attack of it broke."""
+    """One line a training seed and round: the images that are left, and in the last one those of masked gradients."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["dataset", "suite", "profile", "method", "seed", "round", "name", "n", "left", "share", "without_gradients"]
+    header = (
+        "dataset",
+        "suite",
+        "profile",
+        "method",
+        "seed",
+        "round",
+        "name",
+        "n",
+        "left",
+        "share",
+        "without_gradients",
     )
+    writer.writerow(header)
     for dataset, rows in by_dataset.items():
         for challenge in [each for row in rows for each in row.challenges]:
             where = [dataset, suite, profile, challenge.method, challenge.seed]
-            record = [0, f"{suite}, seed {challenge.attack_seed}", challenge.n, sum(challenge.after(0))]
-            writer.writerow([*where, *record, round(100 * sum(challenge.after(0)) / challenge.n, 4), ""])
-            for number, (step, each) in enumerate(zip(steps(challenge), challenge.rounds, strict=True), start=1):
-                shown = [number, step.name, step.n, step.after, round(step.share, 4), each.without_gradients]
-                writer.writerow([*where, *shown])
+            names = [f"{suite}, seed {challenge.attack_seed}", *(step.name for step in steps(challenge))]
+            for number, name in enumerate(names):
+                left = sum(challenge.after(number))
+                masked = sum(challenge.without_gradients) if number == len(names) - 1 else ""
+                share = round(100 * left / challenge.n, 4)
+                writer.writerow([*where, number, name, challenge.n, left, share, masked])
     return out.getvalue()
 
 

@@ -8,8 +8,9 @@ from torch import nn
 from mngac.evaluation import evaluate
 from mngac.evaluation.challenge import challenge
 from mngac.evaluation.transfer import transferred
+from mngac.params.challenge import TRANSFER
 from mngac.params.errors import UserError
-from mngac.results.challenges import TRANSFER, left
+from mngac.results.challenges import Challenge, broken_blindly, left
 
 EVERY = ("linf", "l1", "l2")
 WEAK = suite("pgd l2")
@@ -51,8 +52,9 @@ def test_each_round_attacks_what_all_before_it_left(tmp_path):
     x, y = digits()
     first = evaluate(trained(), x, y, WEAK, RADII)
     again = [("weak", WEAK.model_copy(update={"seed": 1})), ("strong", STRONG)]
-    rounds, seconds = challenge(trained(), x, y, RADII, first.union(), again, work=tmp_path)
-    assert [each.name for each in rounds] == list(seconds) == ["weak, seed 1", "strong, seed 0"]
+    found = challenge(trained(), x, y, RADII, first.union(), WEAK, again, work=tmp_path)
+    rounds = found.rounds
+    assert [each.name for each in rounds] == list(found.seconds) == ["weak, seed 1", "strong, seed 0"]
     before = "".join("1" if each else "0" for each in first.union())
     counts = [sum(left(before, rounds[:k])) for k in range(3)]
     assert counts[0] >= counts[1] > counts[2] > 0
@@ -63,12 +65,9 @@ def test_each_round_attacks_what_all_before_it_left(tmp_path):
     # Broken by both together: what is left of the second evaluation alone, of the images that the others left.
     strong = evaluate(trained(), x, y, STRONG, RADII, standing=left(before, rounds[:1]))
     assert left(before, rounds) == strong.union()
-    assert challenge(trained(), x, y, RADII, first.union(), again, work=tmp_path)[0] == rounds
-
-
-def crafted(norm_moves):
-    x, _ = digits()
-    return {norm: (x + move).clamp(0, 1) if norm in norm_moves else x for norm, move in norm_moves.items()}
+    assert found.confirmation == []
+    again = challenge(trained(), x, y, RADII, first.union(), WEAK, again, work=tmp_path)
+    assert again.rounds == rounds
 
 
 def test_images_that_break_one_classifier_are_tried_on_another():
@@ -103,28 +102,48 @@ def test_images_of_another_shape_are_an_error():
         transferred(trained(), x, y, RADII, [True] * 40, {"twin": {"linf": x[:3]}})
 
 
+def twin():
+    """Images that break the honest classifier, moved along its gradients."""
+    x, y = digits()
+    z = x.clone().requires_grad_()
+    nn.functional.cross_entropy(trained()(z), y).backward()
+    return {"twin": {"linf": (x + 0.1 * z.grad.sign()).clamp(0, 1)}}
+
+
+def told(found):
+    """How many images only attacks without gradients broke, and how many of these gradients do not find either."""
+    about = {"dataset": "d", "split": "test", "method": "m", "seed": 0, "suite": "s", "profile": "p", "n": 40}
+    rest = {"attack_seed": 0, "norms": list(EVERY), "standing": "1" * 40, "timing": {}, "provenance": {}}
+    whole = Challenge(schema_=1, **about, **rest, rounds=found.rounds, confirmation=found.confirmation)
+    return sum(broken_blindly(found.rounds, 40)), sum(whole.without_gradients)
+
+
 def test_masked_gradients_are_told_by_what_breaks_without_gradients():
     """Attacks that follow gradients leave a masked classifier's images; its honest twin's images break them."""
     x, y = digits()
-    honest, masked = trained(), Masked(trained()).eval()
-    z = x.clone().requires_grad_()
-    nn.functional.cross_entropy(honest(z), y).backward()
-    twin = {"twin": {"linf": (x + 0.1 * z.grad.sign()).clamp(0, 1)}}
+    masked = Masked(trained()).eval()
     found = evaluate(masked, x, y, STRONG, RADII)
-    plain = evaluate(honest, x, y, STRONG, RADII)
-    assert sum(found.union()) > sum(plain.union())
-    rounds, _ = challenge(masked, x, y, RADII, found.union(), [], twin)
-    broken = rounds[-1].attacks[0].correct.count("0")
-    assert rounds[-1].suite == TRANSFER and rounds[-1].without_gradients == broken > 0
+    assert sum(found.union()) > sum(evaluate(trained(), x, y, STRONG, RADII).union())
+    tried = challenge(masked, x, y, RADII, found.union(), STRONG, [], twin())
+    broken = tried.rounds[-1].attacks[0].correct.count("0")
+    assert tried.rounds[-1].suite == TRANSFER and told(tried) == (broken, broken) and broken > 0
+    assert [attack.name for attack in tried.confirmation] == ["apgd_ce"] * 3
 
 
-def test_what_square_breaks_beside_gradients_is_not_broken_without_them():
+def test_an_honest_classifier_is_not_told_for_who_came_first():
+    """Square and the twin's images break it before any gradients are asked; these find the same images."""
+    x, y = digits()
+    square = suite("square linf", batch_size=40)
+    tried = challenge(trained(), x, y, RADII, [True] * 40, STRONG, [("square", square)], twin())
+    blindly, masked = told(tried)
+    assert blindly > 5 and masked == 0
+    nobody = challenge(trained(), x, y, RADII, [True] * 40, square, [("square", square)])
+    assert nobody.confirmation == [] and told(nobody)[1] == 0 < told(nobody)[0]
+
+
+def test_what_a_suite_is_known_to_overstate_is_no_flag_of_a_round():
     x, y = digits(24)
-    both = suite("square linf", "apgd_ce linf")
-    standing = [True] * 24
-    only = suite("square linf")
-    together, _ = challenge(trained(), x, y, RADII, standing, [("both", both)])
-    alone, _ = challenge(trained(), x, y, RADII, standing, [("square", only)])
-    assert alone[0].without_gradients == alone[0].attacks[0].correct.count("0") > 0
-    # apgd_ce sees what Square left of its norm: what both would break counts for whoever came first.
-    assert together[0].without_gradients == alone[0].without_gradients
+    alone = evaluate(trained(), x, y, STRONG, RADII)
+    assert any(flag.startswith("not re-evaluated") for flag in alone.flags)
+    tried = challenge(trained(), x, y, RADII, [True] * 24, STRONG, [("strong", STRONG)])
+    assert tried.rounds[0].flags == []
