@@ -112,7 +112,8 @@ def uncertainty(found: Competitiveness) -> str:
     several = any(standing.seeds > 1 for standing in found.standings)
     images = (
         f"95 % interval over images (percentiles of {RESAMPLES:,} bootstrap resamples, the same images for both "
-        "accuracies), which concerns these trained classifiers; another training seed gives other numbers"
+        "accuracies), which concerns these trained classifiers; another training seed gives other numbers; where some "
+        "attacks' ratios are close, the least of them is low by chance, and its interval holds less than it says"
     )
     if not several:
         return f"In brackets: {images}."
