@@ -270,7 +270,7 @@ def unforeseen_of(params: Params, name: str) -> dict[str, str]:
 
 def unforeseen_table_files(name: str) -> dict[str, str]:
     """Files of the table of an entry, by name."""
-    return {f"unforeseen.{form}": f"results/tables/unforeseen-{name}.{form}" for form in (*FORMATS, "json")}
+    return further_tables("unforeseen", name)
 
 
 def pseudo_labels(w: Wildcards) -> str:
