@@ -1,4 +1,4 @@
-"""The interval of a share. Loads without torch."""
+"""The interval of a share, and that of a mean. Loads without torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import math
 from statistics import NormalDist
 
 LEVEL = 0.95
+
+
+def half_width(deviation: float, level: float = LEVEL) -> float:
+    """Half of the normal interval about a mean, for the mean's standard deviation."""
+    return deviation * NormalDist().inv_cdf((1 + level) / 2)
 
 
 def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -16,7 +21,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} of {n} is no share")
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = half_width(1.0, level)
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

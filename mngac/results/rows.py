@@ -21,7 +21,7 @@ from mngac.params.types import NORMS
 from mngac.pipeline.paths import record_path, record_wildcards
 from mngac.results import records, red_flags
 from mngac.results.compare import tested
-from mngac.results.intervals import wilson
+from mngac.results.intervals import half_width, wilson
 from mngac.results.records import Record, RecordError
 from mngac.results.statistics import holm, spread
 from mngac.results.together import check_alike
@@ -89,7 +89,7 @@ def _half_width_of_average(record: Record) -> float:
     per_image = [sum(withstood) / len(NORMS) for withstood in zip(*(record.robust(p) for p in NORMS), strict=True)]
     centre = sum(per_image) / record.n
     variance = sum((v - centre) ** 2 for v in per_image) / max(record.n - 1, 1)
-    return 100 * 1.959964 * math.sqrt(variance / record.n)
+    return 100 * half_width(math.sqrt(variance / record.n))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from mngac.params.errors import shown
 from mngac.params.yaml_file import key_path
-from mngac.results.intervals import wilson
+from mngac.results.intervals import half_width, wilson
 from mngac.results.json_file import RecordError, read_json
 from mngac.results.parts import Label, Text
 from mngac.results.records import Bits, Outcomes, Strict
@@ -74,7 +74,7 @@ class UnforeseenAttackRecord(Strict):
         of_image = [image.count("1") / len(columns) for image in zip(*columns, strict=True)]
         centre = sum(of_image) / self.n
         variance = sum((share - centre) ** 2 for share in of_image) / max(self.n - 1, 1)
-        half = 1.959964 * math.sqrt(variance / self.n)
+        half = half_width(math.sqrt(variance / self.n))
         return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
 
 

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
-from mngac.results.intervals import wilson
+from mngac.results.intervals import half_width, wilson
 from mngac.results.statistics import discordant, holm, mcnemar, paired_difference, paired_t, spread
 
 
@@ -21,6 +21,11 @@ def pairs(both: int, only_first: int, only_second: int, neither: int) -> tuple[l
 def test_wilson_equals_scipy(k, n):
     expected = binomtest(k, n).proportion_ci(method="wilson")
     assert wilson(k, n) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
+def test_the_normal_interval_equals_scipys(level):
+    assert half_width(2.0, level) == pytest.approx(norm(0, 2.0).interval(level)[1])
 
 
 def test_mcnemar_of_the_airway_example_is_that_of_the_textbook():
