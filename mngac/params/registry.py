@@ -25,6 +25,8 @@ DEFINES = {
     "models": "build",
 }
 """Registry folders of the package, and the class or function that makes a file of theirs one of the kinds."""
+CLASSES = {"methods", "unforeseen/attacks"}
+"""Those folders whose kinds are classes; the others' are functions."""
 SELECTORS = {
     "methods": "kind",
     "evaluation/attacks": "attack",
@@ -106,7 +108,7 @@ def _find_own(folder: str, module: str, name: str, key: str) -> Found:
         there = definitions(tree_of(path))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise ParamsError(f"{key}: {path}: not Python ({error}); allowed: a module that can be read") from None
-    what, kind = ("a class", ast.ClassDef) if DEFINES[folder].istitle() else ("a function", ast.FunctionDef)
+    what, kind = ("a class", ast.ClassDef) if folder in CLASSES else ("a function", ast.FunctionDef)
     if not isinstance(there.get(name), kind):
         fitting = sorted(other for other, node in there.items() if isinstance(node, kind))
         such = f", such as {listed(fitting, name)}" if fitting else ""

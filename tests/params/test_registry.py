@@ -1,5 +1,6 @@
 """Registries: files of the package and the user's own modules are found by name, without importing them."""
 
+import inspect
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
 from mngac.params.keys import keys_read
 from mngac.params.modules import module_file
-from mngac.params.registry import find, kinds
+from mngac.params.registry import CLASSES, DEFINES, find, kinds
 from mngac.pipeline.fingerprint import code_digest
 
 METHODS = """
@@ -155,3 +156,8 @@ def test_the_code_digest_covers_ones_own_module_and_what_it_imports_of_its_packa
 def test_a_module_is_found_without_running_it(package):
     assert module_file(f"{package[0]}.methods") == package[1] / "methods.py"
     assert module_file(f"{package[0]}.methods.inner") is None and module_file("sys") is None
+
+
+@pytest.mark.parametrize("folder", [folder for folder in DEFINES if folder != "models"])
+def test_classes_stand_where_the_registry_says_so_and_functions_elsewhere(folder):
+    assert {inspect.isclass(find(folder, name).load()) for name in kinds(folder)} == {folder in CLASSES}
