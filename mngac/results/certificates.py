@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mngac.params.types import NORMS, Norm
-from mngac.results.json_file import RecordError, read_json
 from mngac.results.parts import Label, Number
-from mngac.results.records import DECIMAL, FRACTION, AttackRecord, Bits, Strict, explained, worst_case
+from mngac.results.record_file import read_as
+from mngac.results.records import DECIMAL, FRACTION, AttackRecord, Bits, Strict, worst_case
 
 SCHEMA: Literal[1] = 1
 UNION = "union"
@@ -133,10 +133,4 @@ def read(path: str | Path) -> Certificates:
     Raises:
         RecordError: for another file, one whose bounds and attacks contradict each other, or what can't be printed.
     """
-    content = read_json(path, "what mngac certify writes")
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise RecordError(f"{path}: found another schema; this version reads schema {SCHEMA}; certify it anew")
-    try:
-        return Certificates.model_validate(content)
-    except ValidationError as error:
-        raise explained(path, error) from None
+    return read_as(path, Certificates, "what mngac certify writes", "certify it anew")

@@ -20,10 +20,9 @@ from mngac.results.intervals import wilson
 from mngac.results.json_file import RecordError
 from mngac.results.printed import DASH, Printed
 from mngac.results.statistics import spread
+from mngac.results.together import check_same
 
 WILDCARDS = ("dataset", "method", "seed", "certificate", "profile")
-ALIKE = ("split", "indices", "bounds", "suite", "norms", "factors", "params", "code")
-"""What all files of a table must agree in."""
 HEADER = ("dataset", "profile", "certificate", "bounds", "suite", "factor", "radius", "method", "norm", "n", "seeds")
 ENDS = ("low", "certified", "attacked", "high")
 
@@ -68,7 +67,7 @@ def collect(params: Params, dataset: str, certificate: str, profile: str) -> lis
         wild = dict(dataset=dataset, method=method, certificate=certificate, profile=profile)
         paths = [certificates_path({**wild, "seed": str(seed)}) for seed in params.run.seeds]
         rows.append(Row(method, [_read(path) for path in paths if Path(path).exists()]))
-    _check_alike([each for row in rows for each in row.found])
+    check_same([(each.name, _facts(each)) for row in rows for each in row.found], "certify them anew")
     return rows
 
 
@@ -79,18 +78,10 @@ def _read(path: str) -> Certificates:
     return found
 
 
-def _check_alike(found: Sequence[Certificates]) -> None:
-    facts = [_facts(each) for each in found]
-    for each, own in zip(found, facts, strict=True):
-        for name in ALIKE:
-            if own[name] != facts[0][name]:
-                who = f"{each.name} and {found[0].name}"
-                raise RecordError(f"{who} differ in their {name}; allowed: the same for all; certify them anew")
-
-
 def _facts(found: Certificates) -> dict[str, object]:
-    said = {"norms": found.norms(), **{name: found.provenance.get(name) for name in ("params", "code")}}
-    return {name: said[name] if name in said else getattr(found, name) for name in ALIKE}
+    """What all files of a table must agree in."""
+    own = {name: getattr(found, name) for name in ("split", "indices", "bounds", "suite", "factors")}
+    return {**own, "norms": found.norms(), **{name: found.provenance.get(name) for name in ("params", "code")}}
 
 
 def sections(params: Params, certificate: str) -> list[Printed]:

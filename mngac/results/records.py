@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mngac.params.errors import shown
 from mngac.params.types import NORMS, Norm
-from mngac.params.yaml_file import key_path
 from mngac.results.json_file import RecordError, read_json
-from mngac.results.parts import Cost, Label, Parts, Text
+from mngac.results.parts import Cost, Label, Text
+from mngac.results.record_file import explained, read_as
 
 SCHEMA: Literal[1] = 1
 FRACTION = "[0-9]{1,18}/[1-9][0-9]{0,17}"
@@ -157,15 +157,7 @@ def read(path: str | Path) -> Record:
         RecordError: for another schema, a missing or unknown key, columns of different length, or what can't be
             printed.
     """
-    content = read_json(path, "a record as mngac evaluate writes it")
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else None
-        raise RecordError(f"{path}: schema {shown(found)}; this version reads schema {SCHEMA}; evaluate it anew")
-    try:
-        Parts.model_validate({key: content.get(key) for key in Parts.model_fields})
-        return Record.model_validate(content)
-    except ValidationError as error:
-        raise explained(path, error) from None
+    return read_as(path, Record, "a record as mngac evaluate writes it", "evaluate it anew")
 
 
 def outcomes_digest(path: str | Path) -> str:
@@ -194,11 +186,3 @@ def read_cost(path: str | Path) -> dict[str, Any]:
     except ValidationError as error:
         raise explained(path, error) from None
     return content
-
-
-def explained(path: str | Path, error: ValidationError) -> RecordError:
-    """The first thing that is wrong with a file, in one line."""
-    first = error.errors(include_url=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    found = f"found {shown(first['input'])}; allowed: " if first["type"] == "value_error" and first["loc"] else ""
-    return RecordError(f"{path}: {key_path(*first['loc'])}: {found}{message}; get it again, or evaluate anew")

@@ -1,4 +1,7 @@
-"""Which records may stand together: one decision for tables, comparisons, figures, report, export and red flags."""
+"""Which records may stand together: one decision for tables, comparisons, figures, report, export and red flags.
+
+What other measurements must agree in, their tables say; that they do is checked here too.
+"""
 
 from __future__ import annotations
 
@@ -53,15 +56,31 @@ def check_alike(records: Sequence[Record], mixed: bool = False, wanted: Sequence
     Raises:
         RecordError: naming two of them, and what differs.
     """
-    if not records:
-        return
-    first = facts(records[0])
-    for record in records:
-        other = facts(record)
-        for name in wanted:
-            if other[name] != first[name] and not (mixed and name == "attack code"):
-                way = ", or run.mixed: true (compare: --mixed)" if name == "attack code" else ""
-                raise RecordError(
-                    f"{record.name} and {records[0].name} differ in their {name}; allowed: the same for all{way}; "
-                    "evaluate them anew"
-                )
+    known = [(record.name, facts(record)) for record in records]
+    check_same(
+        [(name, {fact: own[fact] for fact in wanted}) for name, own in known],
+        "evaluate them anew",
+        {"attack code": (mixed, "run.mixed: true (compare: --mixed)")},
+    )
+
+
+def check_same(
+    known: Sequence[tuple[str, Mapping[str, Any]]], again: str, admitted: Mapping[str, tuple[bool, str]] | None = None
+) -> None:
+    """Refuses measurements whose facts differ.
+
+    Args:
+        known: of each, who was measured with what, and its facts: name -> value.
+        again: what to do where they differ.
+        admitted: facts that may differ where the first of the pair is true, which the second says how to ask for.
+
+    Raises:
+        RecordError: naming two of them, and what differs.
+    """
+    for who, own in known[1:]:
+        name, first = known[0]
+        for fact, value in own.items():
+            may, way = (admitted or {}).get(fact, (False, ""))
+            if value != first[fact] and not may:
+                allowed = f"the same for all{way and f', or {way}'}"
+                raise RecordError(f"{who} and {name} differ in their {fact}; allowed: {allowed}; {again}")

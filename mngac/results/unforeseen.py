@@ -10,13 +10,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from mngac.params.errors import shown
-from mngac.params.yaml_file import key_path
 from mngac.results.intervals import half_width, wilson
-from mngac.results.json_file import RecordError, read_json
 from mngac.results.parts import Label, Text
+from mngac.results.record_file import read_as
 from mngac.results.records import Bits, Outcomes, Strict
 
 SCHEMA: Literal[1] = 1
@@ -133,16 +131,7 @@ def read(path: str | Path) -> UnforeseenRecord:
     """Reads a record.
 
     Raises:
-        RecordError: for another schema, a missing or unknown key, or columns of different length.
+        RecordError: for another schema, a missing or unknown key, columns of different length, or what can't be
+            printed.
     """
-    content = read_json(path, "a record as mngac unforeseen writes it")
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else None
-        raise RecordError(f"{path}: schema {shown(found)}; this version reads schema {SCHEMA}; attack it anew")
-    try:
-        return UnforeseenRecord.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ": ".join(filter(None, [str(path), key_path(*first["loc"])]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise RecordError(f"{where}: {message}; get it again, or attack it anew") from None
+    return read_as(path, UnforeseenRecord, "a record as mngac unforeseen writes it", "attack it anew")

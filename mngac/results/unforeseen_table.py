@@ -21,6 +21,7 @@ from mngac.results.printed import DASH, Printed
 from mngac.results.records import RecordError
 from mngac.results.rows import Row, of_seeds
 from mngac.results.statistics import spread
+from mngac.results.together import check_same
 from mngac.results.unforeseen import UnforeseenAttackRecord, UnforeseenRecord
 
 Bounds = tuple[float, float, float]
@@ -70,7 +71,8 @@ def rows_of(params: Params, dataset: str, name: str, profile: str) -> list[Unfor
         records = [_read(path) for path in filter(os.path.exists, paths)]
         foreseen = Row(method, of_seeds(params, dataset, method, suite, profile))
         made.append(UnforeseenRow(method, records, foreseen))
-    _check_alike([record for row in made for record in row.records], params.run.mixed)
+    known = [(record.name, _facts(record)) for row in made for record in row.records]
+    check_same(known, "attack them anew", {"attack code": (params.run.mixed, "run.mixed: true")})
     return made
 
 
@@ -83,24 +85,13 @@ def _read(path: str) -> UnforeseenRecord:
 
 
 def _facts(record: UnforeseenRecord) -> dict[str, Any]:
+    """What all records of a table must agree in."""
     return {
         "images": (record.split, record.indices),
         "attacks": [(one.name, one.attack, one.budget, one.n) for one in record.attacks],
         "parameters": record.provenance.get("params"),
         "attack code": record.provenance.get("code"),
     }
-
-
-def _check_alike(records: Sequence[UnforeseenRecord], mixed: bool) -> None:
-    """Refuses records that may not stand together."""
-    for record in records[1:]:
-        first, other = _facts(records[0]), _facts(record)
-        for what in first:
-            if first[what] != other[what] and not (mixed and what == "attack code"):
-                allowed = "the same for all" + (", or run.mixed: true" if what == "attack code" else "")
-                raise RecordError(
-                    f"{record.name} and {records[0].name} differ in their {what}; allowed: {allowed}; attack them anew"
-                )
 
 
 def _attacks(rows: Sequence[UnforeseenRow]) -> list[UnforeseenAttackRecord]:
