@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tabulate import tabulate
@@ -25,6 +25,8 @@ class Printed:
     title: str
     printed: list[dict[str, str]]
     caption: str
+    flags: list[str] = field(default_factory=list, kw_only=True)
+    """Red flags of what the rows are made of, each with the rows that it concerns; the caption says them too."""
 
 
 def markdown(tables: Sequence[Printed]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -148,8 +148,17 @@ def flags_of(params: Params, dataset: str, rows: Sequence[Row]) -> list[str]:
 
 def flags_told(suspects: Sequence[red_flags.Suspect[tuple[str, int]]]) -> list[str]:
     """The red flags of records whose row and seed are known, a line a flag with those that it concerns."""
-    whole = [suspect.who for suspect in suspects]
-    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in red_flags.collected(suspects).items()]
+    return _told(red_flags.collected(suspects), [suspect.who for suspect in suspects])
+
+
+def flags_by_row(found: Sequence[tuple[str, int, Sequence[str]]]) -> list[str]:
+    """Flags by row and seed, a line a flag with those that it concerns; some rows may have none."""
+    grouped = red_flags.grouped([((row, seed), flag) for row, seed, flags in found for flag in flags])
+    return _told(grouped, [(row, seed) for row, seed, _ in found])
+
+
+def _told(flags: Mapping[str, Sequence[tuple[str, int]]], whole: Sequence[tuple[str, int]]) -> list[str]:
+    return [f"{flag} [{_concerned(who, whole)}]" for flag, who in flags.items()]
 
 
 def _of_classifier(params: Params, dataset: str, method: str, seed: int) -> list[Record]:

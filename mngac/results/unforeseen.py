@@ -104,6 +104,8 @@ class UnforeseenRecord(Strict):
     indices: list[int]
     clean: Bits
     attacks: list[UnforeseenAttackRecord]
+    flags: list[Text]
+    """What makes the numbers doubtful, a line each."""
     timing: dict[str, Any]
     provenance: dict[str, Any]
 

@@ -19,7 +19,7 @@ from mngac.results import printed, unforeseen
 from mngac.results.intervals import wilson
 from mngac.results.printed import DASH, Printed
 from mngac.results.records import RecordError
-from mngac.results.rows import Row, of_seeds
+from mngac.results.rows import Row, flags_by_row, of_seeds
 from mngac.results.statistics import spread
 from mngac.results.together import check_same
 from mngac.results.unforeseen import UnforeseenAttackRecord, UnforeseenRecord
@@ -110,8 +110,8 @@ def _cells(row: UnforeseenRow, attacks: Sequence[UnforeseenAttackRecord], suite:
     return {"method": row.method, "clean": _number(row.clean()), **under, **beside}
 
 
-def _caption(rows: Sequence[UnforeseenRow], suite: str) -> str:
-    """What the numbers are, from the records that they are made of."""
+def _caption(rows: Sequence[UnforeseenRow], suite: str, flags: Sequence[str]) -> str:
+    """What the numbers are, from the records that they are made of, and what is doubtful about them."""
     records = [record for row in rows for record in row.records]
     if not records:
         return "No record yet."
@@ -137,6 +137,8 @@ def _caption(rows: Sequence[UnforeseenRow], suite: str) -> str:
         lines.insert(1, f"The union of the suite {suite}, over {union.n} {union.split} images, stands beside them.")
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
+    if flags:
+        lines.append(f"Red flags: {'; '.join(flags)}.")
     return " ".join(lines)
 
 
@@ -170,7 +172,9 @@ def as_printed(part: Part, name: str, suite: str) -> Printed:
     """The table of a part, with a column an attack, and the union of the suite beside them."""
     attacks = _attacks(part.rows)
     title = f"Unforeseen attacks: {part.dataset}, {name}, {part.profile}"
-    return Printed(title, [_cells(row, attacks, suite) for row in part.rows], _caption(part.rows, suite))
+    flags = flags_by_row([(row.method, record.seed, record.flags) for row in part.rows for record in row.records])
+    cells = [_cells(row, attacks, suite) for row in part.rows]
+    return Printed(title, cells, _caption(part.rows, suite, flags), flags=flags)
 
 
 COLUMNS = ("dataset", "unforeseen", "profile", "method", "column", "budget", "n", "seeds", "share", "low", "high")

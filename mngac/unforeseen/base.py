@@ -58,5 +58,5 @@ class Attack(ABC):
         Args:
             column: one of `columns`.
             positions: of the images, among the column's.
-            runner: the classifier, and the images of the split.
+            runner: `asked` for the search and `judge` for the verdict, and the images of the split.
         """

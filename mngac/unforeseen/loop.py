@@ -1,5 +1,8 @@
 """The attacks of an entry, each on every image that it asks about; finished batches are not run again.
 
+The classifier is probed first: what makes it doubtful is a red flag, and one that says other things of the same image
+is judged by all its answers together, as an evaluation judges it.
+
 Importable for any callable of images to logits.
 """
 
@@ -16,6 +19,7 @@ from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
+from mngac.evaluation.probes import IMAGES, Probed, probe
 from mngac.evaluation.reproducible import reproducible
 from mngac.evaluation.tasks import Finding, Finished, Runner, guarded
 from mngac.models.frozen import frozen_weights
@@ -29,10 +33,11 @@ from mngac.unforeseen.base import About, Attack
 
 @dataclass(frozen=True)
 class Measured:
-    """Per image: correct on the clean image, and under each attack; seconds of each attack."""
+    """Per image: correct on the clean image, and under each attack; red flags; seconds of each attack."""
 
     clean: str
     attacks: list[UnforeseenAttackRecord]
+    flags: list[str]
     seconds: dict[str, float]
 
 
@@ -73,9 +78,11 @@ def measure(
     runner = Runner(classifier, images, labels, entry.seed, device, log=log)
     with frozen_weights(classifier), isolated(entry.seed):
         run = _Run(runner, entry.batch_size, Finished(resume, log=log), log)
+        probed = run.probe()
+        runner.consistent = probed.consistent
         clean = run.clean()
         records = [run.attack(name, attack, clean) for name, attack in attacks.items()]
-    return Measured("".join("1" if c else "0" for c in clean.tolist()), records, run.seconds)
+    return Measured("".join("1" if c else "0" for c in clean.tolist()), records, probed.flags, run.seconds)
 
 
 def named(entry: Unforeseen, about: About) -> dict[str, Attack]:
@@ -100,6 +107,12 @@ class _Run:
     def _batches(self, positions: list[int]) -> list[list[int]]:
         return [positions[i : i + self.batch_size] for i in range(0, len(positions), self.batch_size)]
 
+    def probe(self) -> Probed:
+        """The classifier's red flags, and whether it is consistent, on the first images."""
+        positions = list(range(min(self.batch_size, IMAGES, len(self.runner.labels))))
+        with guarded("probe", positions), reproducible(tensor_float32=False):
+            return probe(self.runner.classifier, *self.runner.batch(positions))
+
     @torch.no_grad()
     def clean(self) -> Tensor:
         """Which images are correct without attack, bool (n,)."""
@@ -108,7 +121,7 @@ class _Run:
         for positions in self._batches(list(range(len(correct)))):
             x, y = self.runner.batch(positions)
             with guarded("clean", positions), reproducible(tensor_float32=False):
-                correct[positions] = is_correct(self.runner.classifier(x).float(), y).cpu()
+                correct[positions] = is_correct(self.runner.judge(x).float(), y).cpu()
         self.seconds["clean"] = round(time.monotonic() - started, 3)
         self.log.line(f"{self.log.name}  clean: {100 * correct.float().mean():.1f} % correct")
         return correct

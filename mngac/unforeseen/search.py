@@ -54,7 +54,7 @@ class Search(Attack):
         counted = Counted(runner.asked)
         with isolated(runner.seed), reproducible(torch.backends.cudnn.allow_tf32):
             witness = self.search(counted, x, y)
-            return accept(self, runner.classifier, x, y, witness), counted.images
+            return accept(self, runner.judge, x, y, witness), counted.images
 
 
 @torch.no_grad()
@@ -62,7 +62,7 @@ def accept(attack: Search, classifier: Classifier, x: Images, y: Labels, witness
     """What the witnesses did to each image.
 
     Valid: the witness is finite and within the budget, the image made of it finite and in [0, 1]. Broken: valid, and
-    the plain classifier in float32 no longer predicts y. Rejected: misclassified but not valid, or not finite.
+    the classifier that judges no longer predicts y in float32. Rejected: misclassified but not valid, or not finite.
 
     Raises:
         ValueError: for another number of witnesses than images, or images of another shape.

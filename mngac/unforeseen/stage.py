@@ -47,6 +47,7 @@ def run(context: Context) -> None:
         indices=split.index[:n].tolist(),
         clean=measured.clean,
         attacks=measured.attacks,
+        flags=measured.flags,
         timing={"seconds": measured.seconds},
         provenance={**about, "held_out": data.held_out},
     )

@@ -11,7 +11,7 @@ from helpers import small
 
 from mngac.params.checks import parse
 from mngac.pipeline.paths import record_path, unforeseen_path
-from mngac.results import unforeseen
+from mngac.results import printed, unforeseen
 from mngac.results.intervals import wilson
 from mngac.results.printed import latex, markdown
 from mngac.results.records import RecordError
@@ -33,7 +33,7 @@ def record(method="sat", clean="1111111100", column="11110000..", **changes):
         "schema": 1, "dataset": "digits", "split": "test", "method": method, "seed": 0, "unforeseen": "digits",
         "profile": "standard", "n": len(clean), "indices": list(range(len(clean))), "clean": clean,
         "attacks": [attack(**{"worst case": column}), attack("corruptions", "2 corruptions, mean", **CORRUPTED)],
-        "timing": {}, "provenance": {"code": "c", "commit": "abc", "params": {}},
+        "flags": [], "timing": {}, "provenance": {"code": "c", "commit": "abc", "params": {}},
     }  # fmt: skip
     return {**content, **changes}
 
@@ -122,6 +122,27 @@ def test_the_caption_says_what_a_mean_is_and_what_was_rejected(written):
     assert "corruptions: mean over 4 sets" in table.caption and "no worst case" in table.caption
     assert "2 outputs of attacks were misclassified but not valid" in table.caption
     assert "Seed 0. Commit abc" in table.caption and "on 10 test images" in table.caption
+
+
+def test_red_flags_stand_in_the_caption_with_the_rows_that_they_concern(written, tmp_path):
+    doubtful = ["the classifier is stochastic: the same images give other logits", "some logits are not finite"]
+    params = written(record(flags=doubtful), record("nat", flags=doubtful[1:]))
+    _, table = cells(params)
+    assert table.flags == [f"{doubtful[1]} [all rows]", f"{doubtful[0]} [sat]"]
+    assert table.caption.endswith(f" Red flags: {'; '.join(table.flags)}.")
+    _, without = cells(written(record(), record("nat")))
+    assert without.flags == [] and "Red flags" not in without.caption
+
+
+def test_the_json_form_carries_flags_and_is_read_without_them_too(written, tmp_path):
+    _, table = cells(written(record(flags=["some logits are not finite"])))
+    outputs = {f"t.{form}": str(tmp_path / f"t.{form}") for form in ("md", "csv", "tex", "json")}
+    printed.write(outputs, "t", [table], "")
+    assert printed.read(outputs["t.json"]) == [table] and table.flags
+    (content,) = json.loads(Path(outputs["t.json"]).read_text())
+    del content["flags"]
+    Path(outputs["t.json"]).write_text(json.dumps([content]))
+    assert printed.read(outputs["t.json"])[0].flags == []
 
 
 def test_the_three_forms_say_the_same(written):

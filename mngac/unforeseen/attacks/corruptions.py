@@ -54,7 +54,7 @@ class Attack(base.Attack):
         images, labels = self._severity(column)
         x, y = to_unit(images[positions].to(runner.device)), labels[positions].to(runner.device)
         with reproducible(tensor_float32=False):
-            correct = is_correct(runner.classifier(x).float(), y).tolist()
+            correct = is_correct(runner.judge(x).float(), y).tolist()
         return [Outcome.HELD if held else Outcome.BROKEN for held in correct], len(positions)
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 (one severity, for its batches; the attack lives as long as its job)
