@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mngac.certificates.bounds import Ball, Found, bounds
 from mngac.evaluation import evaluate
 from mngac.evaluation.acceptance import TOLERANCE, is_correct
+from mngac.evaluation.loop import Evaluation
 from mngac.evaluation.reproducible import reproducible
 from mngac.evaluation.subject import Subject, subject
 from mngac.params.certificates import CertificateConfig
@@ -63,10 +64,11 @@ def run(context: Context) -> None:
             f"{context.log.name}: found float32 and float64 apart by {rounding:.2g}; allowed: {MEASURED * slack:.2g}, "
             "a tenth of the slack of certificates; nothing is certified"
         )
+    attacked = [_attacked(context, config, given, factor) for factor in config.factors]
     balls = [
         ball
-        for k, factor in enumerate(config.factors)
-        for ball in _attacked(context, config, given, factor, found[k :: len(config.factors)], slack)
+        for k, done in enumerate(attacked)
+        for ball in _balls(context, config, given, k, done, found[k :: len(config.factors)], slack)
     ]
     made = Certificates(
         schema_=SCHEMA,
@@ -84,6 +86,7 @@ def run(context: Context) -> None:
         balls=balls,
         slack=slack,
         rounding=rounding,
+        flags=list(dict.fromkeys(flag for done in attacked for flag in done.flags)),
         timing={"bounds": round(bounded - started, 3), "attacks": round(time.monotonic() - bounded, 3)},
         provenance=_provenance(context, given),
     )
@@ -151,18 +154,11 @@ def _radius(radii: Radii, norm: str, factor: str | float) -> float:
     return float(f"{number(getattr(radii, norm)) * number(factor):.9g}")
 
 
-def _attacked(
-    context: Context,
-    config: CertificateConfig,
-    given: Subject,
-    factor: str | float,
-    found: list[Found],
-    slack: float,
-) -> list[BallRecord]:
-    """The balls of one factor, with what the suite's attacks on their norms do at their radii."""
+def _attacked(context: Context, config: CertificateConfig, given: Subject, factor: str | float) -> Evaluation:
+    """What the suite's attacks on the norms do in the balls of one factor."""
     radii: dict[str, str | float] = {norm: _radius(given.radii, norm, factor) for norm in config.norms}
     attacks = [attack for attack in given.suite.attacks if attack.norm in config.norms]
-    done = evaluate(
+    return evaluate(
         given.classifier,
         given.images,
         given.labels,
@@ -172,13 +168,25 @@ def _attacked(
         resume=context.work / f"tasks-{number(factor)}.jsonl",
         log=context.log,
     )
-    balls = []
+
+
+def _balls(
+    context: Context,
+    config: CertificateConfig,
+    given: Subject,
+    k: int,
+    done: Evaluation,
+    found: list[Found],
+    slack: float,
+) -> list[BallRecord]:
+    """The balls of the k-th factor: what is certified in each, and what attacks did in it."""
+    factor, balls = config.factors[k], []
     for norm, each in zip(config.norms, found, strict=True):
         of_norm = [attack for attack in done.attacks if attack.norm == norm]
         ball = BallRecord(
             norm=norm,
             factor=str(factor),
-            radius=str(radii[norm]),
+            radius=str(_radius(given.radii, norm, factor)),
             certified=_bits(each.lower > slack),
             attacks=of_norm,
         )

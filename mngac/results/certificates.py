@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from mngac.params.types import NORMS, Norm
-from mngac.results.parts import Label, Number
+from mngac.results.parts import Label, Number, Text
 from mngac.results.record_file import read_as
 from mngac.results.records import DECIMAL, FRACTION, AttackRecord, Bits, Strict, worst_case
 
@@ -57,6 +57,8 @@ class Certificates(Strict):
     """What a margin's lower bound must exceed, in logits."""
     rounding: Number
     """The largest difference between float32 and float64 that was measured, in logits."""
+    flags: list[Text]
+    """What makes the numbers doubtful, a line each."""
     timing: dict[str, Any]
     provenance: dict[str, Any]
 

@@ -19,6 +19,7 @@ from mngac.results.certificates import UNION, Certificates
 from mngac.results.intervals import wilson
 from mngac.results.json_file import RecordError
 from mngac.results.printed import DASH, Printed
+from mngac.results.rows import flags_by_row
 from mngac.results.statistics import spread
 from mngac.results.together import check_same
 
@@ -91,10 +92,11 @@ def sections(params: Params, certificate: str) -> list[Printed]:
         for profile in params.run.profiles:
             rows = collect(params, dataset, certificate, profile)
             known = [each for row in rows for each in row.found]
+            flags = flags_by_row([(row.method, each.seed, each.flags) for row in rows for each in row.found])
             for factor in known[0].factors if known else []:
                 title = f"Certified: {dataset}, {certificate}, {profile}, {factor} of the radii"
                 cells = [_cells(row, factor, known[0].columns()) for row in rows]
-                made.append(Printed(title, cells, caption(rows, factor)))
+                made.append(Printed(title, cells, caption(rows, factor, flags), flags=flags))
     return made
 
 
@@ -109,20 +111,21 @@ def _cell(low: float, certified: float, attacked: float, high: float) -> str:
     return f"{certified:.1f} to {attacked:.1f} [{low:.1f}, {high:.1f}]" if certified else DASH
 
 
-def caption(rows: Sequence[Row], factor: str) -> str:
-    """What the numbers are, from the files that they are made of."""
+def caption(rows: Sequence[Row], factor: str, flags: Sequence[str]) -> str:
+    """What the numbers are, from the files that they are made of, and what is doubtful about their attacks."""
     found = [each for row in rows for each in row.found]
     first, seeds = found[0], sorted({each.seed for each in found})
     radii = ", ".join(f"{wording.LABELS[norm]} {float(first.radius(factor, norm)):.4g}" for norm in first.norms())
     several = max(len(row.found) for row in rows) > 1
     ends = "a standard deviation over seeds beyond each" if several else "95 % intervals over images (Wilson) of both"
     union = " Union: certified, or left, in all three balls." if UNION in first.columns() else ""
+    doubts = f" Red flags of the attacks, at any of the radii: {'; '.join(flags)}." if flags else ""
     return (
         f"{first.n} {first.split} images; radii {radii} ({first.profile}); "
         f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))}). "
         f"a to b: robust accuracy of the trained classifier on these images lies between a, what {first.bounds} "
         f"(auto_LiRPA) certifies, and b, what the attacks of suite {first.suite} leave, in percent. "
-        f"{DASH}: nothing is certified. In brackets: from the lower to the upper end, {ends}.{union}"
+        f"{DASH}: nothing is certified. In brackets: from the lower to the upper end, {ends}.{union}{doubts}"
     )
 
 

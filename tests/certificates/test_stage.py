@@ -24,9 +24,10 @@ from mngac.results.certified_table import caption, collect, comma_separated, sec
 from mngac.results.intervals import wilson
 from mngac.results.json_file import RecordError
 from mngac.results.printed import DASH
+from mngac.results.red_flags import overstates
 
 WILD = dict(dataset="digits", method="nat", seed="0", certificate="crown", profile="standard")
-FACTORS = [0.001, "1/2", 1.0]
+FACTORS = [0.01, "1/2", 1.0]
 
 
 def raw(**entry):
@@ -63,7 +64,7 @@ def nothing(ball, correct):
 
 def in_the_least(ball, correct):
     """Certifies what is correct, in balls that are far too small to break anything."""
-    return torch.where(correct & (ball.radius < 0.002), 1.0, -torch.inf)
+    return torch.where(correct & (ball.radius < 0.02), 1.0, -torch.inf)
 
 
 def everything(ball, correct):
@@ -72,12 +73,12 @@ def everything(ball, correct):
 
 def test_a_job_writes_what_is_certified_and_what_attacks_left(workspace, monkeypatch):
     found, (_, about) = certify(monkeypatch, in_the_least)
-    assert (found.n, found.bounds, found.suite, found.factors) == (12, "crown", "apgd", ["0.001", "1/2", "1.0"])
+    assert (found.n, found.bounds, found.suite, found.factors) == (12, "crown", "apgd", ["0.01", "1/2", "1.0"])
     assert found.columns() == ["linf", "l1", "l2", "union"] and "1" in found.clean
     for column in found.columns():
-        assert found.certified("0.001", column) == [mark == "1" for mark in found.clean]
+        assert found.certified("0.01", column) == [mark == "1" for mark in found.clean]
         assert not any(found.certified("1.0", column))
-        assert sum(found.left("1.0", column)) <= sum(found.left("0.001", column))
+        assert sum(found.left("1.0", column)) <= sum(found.left("0.01", column))
     assert about["method"] == "crown" and about["slack"] == found.slack > 0
 
 
@@ -86,9 +87,9 @@ def test_the_certified_ball_holds_all_that_an_accepted_perturbation_may_be(works
     assert [(ball.norm, ball.radius) for ball in balls] == [
         (norm, pytest.approx(radius * factor * 1.0002, rel=1e-12))
         for norm, radius in (("linf", 0.15), ("l1", 1.5), ("l2", 0.55))
-        for factor in (0.001, 0.5, 1.0)
+        for factor in (0.01, 0.5, 1.0)
     ]
-    assert [b.radius for b in found.balls[:3]] == ["0.00015", "0.0015", "0.00055"]
+    assert [b.radius for b in found.balls[:3]] == ["0.0015", "0.015", "0.0055"]
 
 
 def test_a_wrong_certificate_ends_the_job_in_one_line(workspace, monkeypatch):
@@ -189,9 +190,19 @@ def test_the_table_says_between_which_numbers_or_a_dash(workspace, monkeypatch):
         {"method": "nat", "clean": f"{share:.1f}", "l_inf": cell, "l_1": cell, "l_2": cell, "union": cell}
     ]
     assert set(most.printed[0].values()) - {"nat", f"{share:.1f}"} == {DASH}
-    assert least.caption == caption(collect(params, "digits", "crown", "standard"), "0.001")
-    for part in ("12 test images", "l_inf 0.00015, l_1 0.0015, l_2 0.00055 (standard)", "1 seed (0)", "suite apgd"):
+    assert least.caption == caption(collect(params, "digits", "crown", "standard"), "0.01", least.flags)
+    for part in ("12 test images", "l_inf 0.0015, l_1 0.015, l_2 0.0055 (standard)", "1 seed (0)", "suite apgd"):
         assert part in least.caption
+
+
+def test_the_attacks_flags_are_kept_and_printed_with_the_rows_that_they_concern(workspace, monkeypatch):
+    entry = raw()["evaluation"]["apgd"]
+    overstated = overstates(entry["attacks"])
+    found, _ = certify(monkeypatch, nothing)
+    assert overstated and set(overstated) <= set(found.flags)
+    for table in sections(parse(raw()), "crown"):
+        assert table.flags == [f"{flag} [all rows]" for flag in found.flags]
+        assert table.caption.endswith(f" Red flags of the attacks, at any of the radii: {'; '.join(table.flags)}.")
 
 
 def test_the_csv_has_the_upper_bound_where_nothing_is_certified(workspace, monkeypatch):
@@ -243,6 +254,6 @@ def test_several_seeds_have_a_standard_deviation(workspace, monkeypatch):
     content = raw()
     content["run"]["seeds"] = [0, 1]
     row = collect(parse(content), "digits", "crown", "standard")[0]
-    ends, share = row.between("0.001", "l2"), 100 * first["clean"].count("1") / 12
+    ends, share = row.between("0.01", "l2"), 100 * first["clean"].count("1") / 12
     assert ends["certified"] == pytest.approx(share / 2) and ends["attacked"] == pytest.approx(share)
     assert ends["low"] == pytest.approx(share / 2 - share / 2**0.5) and ends["high"] == pytest.approx(share)

@@ -8,12 +8,12 @@ from mngac.results import certificates, records, unforeseen
 from mngac.results.json_file import RecordError
 
 WHO = {"schema": 1, "dataset": "digits", "split": "test", "method": "sat", "seed": 0, "profile": "standard"}
-WHAT = {"n": 2, "indices": [0, 1], "clean": "11", "timing": {}, "provenance": {"params": {}}}
+WHAT = {"n": 2, "indices": [0, 1], "clean": "11", "flags": [], "timing": {}, "provenance": {"params": {}}}
 ATTACK = {"name": "apgd_ce", "norm": "linf", "radius": "0.1", "correct": "10", "rejected": 0, "forwards": 4}
 BALL = {"norm": "linf", "factor": "1/2", "radius": "0.1", "certified": "10", "attacks": [ATTACK]}
 BOUNDS = {"bounds": "crown", "slack": 1e-3, "rounding": 1e-6, "balls": [BALL]}
 FILES = {
-    "record": (records, {**WHO, **WHAT, "suite": "quick", "attacks": [ATTACK], "flags": []}, "evaluate it anew"),
+    "record": (records, {**WHO, **WHAT, "suite": "quick", "attacks": [ATTACK]}, "evaluate it anew"),
     "unforeseen": (unforeseen, {**WHO, **WHAT, "unforeseen": "digits", "attacks": []}, "attack it anew"),
     "certificates": (
         certificates,
@@ -29,6 +29,7 @@ WRONG = [
     ({"provenance": {"commit": "a\nb"}}, r"provenance\.commit: found \"a.*; allowed: printable text; "),
     ({"timing": None}, r"timing: Input should be a valid dictionary.*; "),
     ({"surprise": 1}, r"surprise: Extra inputs are not permitted; "),
+    ({"flags": ["a\nb"]}, r"flags\.0: found \"a.*; allowed: printable text; "),
     ({"method": "../a"}, r"method: found \"\.\./a\"; allowed: a name without /.*; "),
 ]
 
