@@ -42,18 +42,24 @@ MEASURED = 0.1
 """Share of the slack that a measured rounding may take."""
 ROOM = 2 * TOLERANCE
 """Share of the radius by which the certified ball is larger: more than an accepted perturbation may exceed it."""
+LEAST = 3e-4
+"""The least radius in l_inf. There a ball is given by the sides x - r and x + r of a box in [0, 1], which float32
+rounds by up to 2^-25. What `ROOM` leaves beyond an accepted perturbation, 1e-4 r, is more only from 2.99e-4 on; a
+smaller box might not hold all accepted perturbations. Balls of l_1 and l_2 have no sides that are rounded.
+"""
 
 
 def run(context: Context) -> None:
     """Writes what is certified and what is broken.
 
     Raises:
-        UserError: where auto_LiRPA or its environment is missing or fails, where rounding is larger than the slack
-            allows, or where an image is certified and broken, which is a bug.
+        UserError: for a radius below `LEAST`, where auto_LiRPA or its environment is missing or fails, where rounding
+            is larger than the slack allows, or where an image is certified and broken, which is a bug.
     """
     started, w = time.monotonic(), context.job.wildcards
     config = context.job.params.certificates[w["certificate"]]
     given = _subject(context, config)
+    _check_radii(f"certificates.{w['certificate']}", config, given.radii)
     logits, rounding = _logits(given.classifier, _images(given, context.device))
     slack = SLACK * logits.abs().max().item()
     found = _bounds(context, config, given, logits, slack)
@@ -91,6 +97,16 @@ def run(context: Context) -> None:
         provenance=_provenance(context, given),
     )
     write_text(context.outputs["certificates"], made.to_json())
+
+
+def _check_radii(path: str, config: CertificateConfig, radii: Radii) -> None:
+    for i, factor in enumerate(config.factors if "linf" in config.norms else []):
+        radius = _radius(radii, "linf", factor)
+        if radius < LEAST:
+            raise UserError(
+                f"{path}.factors.{i}: found {factor}, a radius of {radius:g} in linf; allowed: at least {LEAST:g}, "
+                "below which float32 rounds the ball's sides by more than its room"
+            )
 
 
 def _provenance(context: Context, given: Subject) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mngac.certificates import bounds as process
 from mngac.certificates import stage
 from mngac.certificates.bounds import Found
 from mngac.cli import main
+from mngac.evaluation.acceptance import TOLERANCE
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError, UserError
 from mngac.pipeline.jobs import job
@@ -90,6 +91,35 @@ def test_the_certified_ball_holds_all_that_an_accepted_perturbation_may_be(works
         for factor in (0.01, 0.5, 1.0)
     ]
     assert [b.radius for b in found.balls[:3]] == ["0.0015", "0.015", "0.0055"]
+
+
+def test_a_ball_whose_sides_are_rounded_by_more_than_its_room_is_refused_before_anything_is_computed(
+    workspace, monkeypatch
+):
+    def never(ball, correct):
+        raise AssertionError("bounds were asked for")
+
+    with pytest.raises(UserError) as error:
+        certify(monkeypatch, never, factors=[0.0019, 0.1])
+    assert str(error.value) == (
+        "certificates.crown.factors.0: found 0.0019, a radius of 0.000285 in linf; allowed: at least 0.0003, below "
+        "which float32 rounds the ball's sides by more than its room"
+    )
+    found, _ = certify(monkeypatch, nothing, norms=["l2"], factors=[0.0001])
+    assert found.balls[0].radius == "5.5e-05"
+
+
+def test_from_the_least_radius_on_a_rounded_ball_holds_all_that_is_accepted():
+    """In float64, of sides that float32 has rounded; just below it, some accepted point is outside."""
+    x = torch.linspace(0, 1, 20_001)
+
+    def missed(radius):
+        sides = (x + radius * (1 + stage.ROOM)).clamp(0, 1).double()
+        reached = (x.double() + radius * (1 + TOLERANCE)).clamp(0, 1)
+        return bool((reached > sides).any())
+
+    assert not any(missed(stage.LEAST * (1 + k / 200)) for k in range(200))
+    assert any(missed(stage.LEAST * (1 - k / 1000)) for k in range(1, 51))
 
 
 def test_a_wrong_certificate_ends_the_job_in_one_line(workspace, monkeypatch):
