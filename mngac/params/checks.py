@@ -152,8 +152,10 @@ def _check_names(params: Params) -> None:
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
     _check_challenges(params)
-    _check_attack_spaces(params)
-    _check_certificates(params)
+    for name in run.attack_spaces:
+        check_attack_space(params, name)
+    for name in run.certificates:
+        check_certificate(params, name)
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
         _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
@@ -212,37 +214,42 @@ def _check_challenges(params: Params) -> None:
     _demand(len(set(opinions)) == len(opinions), "challenge.opinions", opinions, "no name twice")
 
 
-def _check_attack_spaces(params: Params) -> None:
-    """Refuses attack spaces of the run whose attacks or specialists the run does not have, or that fit no ratio."""
-    run = params.run
-    for name in run.attack_spaces:
-        space, path = params.attack_spaces[name], f"attack_spaces.{name}"
-        _demand(space.suite in run.suites, f"{path}.suite", space.suite, f"one of run.suites: {listed(run.suites)}")
-        for i, profile in enumerate(space.profiles):
-            allowed = f"one of run.profiles: {listed(run.profiles, profile)}"
-            _demand(profile in run.profiles, f"{path}.profiles.{i}", profile, allowed)
-        for where, method in space.methods.items():
-            allowed = f"a method of the run: {listed(run.all_methods, method)}"
-            _demand(method in run.all_methods, f"{path}.{where}", method, allowed)
-        attacked = params.evaluation[space.suite].norms
-        for norm, methods in space.specialists.items():
-            here = f"{path}.specialists.{norm}"
-            _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(attacked)}")
-            _demand(len(methods) == len(space.profiles), here, methods, f"one for each of {listed(space.profiles)}")
-            for dataset in run.datasets:
-                radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
-                rising = radii == sorted(set(radii))
-                _demand(rising, f"{path}.profiles", radii, f"{norm} radii that rise on {dataset}")
+def check_attack_space(params: Params, name: str) -> None:
+    """Refuses an attack space whose attacks or specialists the run does not have, or that fits no ratio.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong.
+    """
+    run, space, path = params.run, params.attack_spaces[name], f"attack_spaces.{name}"
+    _demand(space.suite in run.suites, f"{path}.suite", space.suite, f"one of run.suites: {listed(run.suites)}")
+    for i, profile in enumerate(space.profiles):
+        allowed = f"one of run.profiles: {listed(run.profiles, profile)}"
+        _demand(profile in run.profiles, f"{path}.profiles.{i}", profile, allowed)
+    for where, method in space.methods.items():
+        allowed = f"a method of the run: {listed(run.all_methods, method)}"
+        _demand(method in run.all_methods, f"{path}.{where}", method, allowed)
+    attacked = params.evaluation[space.suite].norms
+    for norm, methods in space.specialists.items():
+        here = f"{path}.specialists.{norm}"
+        _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(attacked)}")
+        _demand(len(methods) == len(space.profiles), here, methods, f"one for each of {listed(space.profiles)}")
+        for dataset in run.datasets:
+            radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
+            rising = radii == sorted(set(radii))
+            _demand(rising, f"{path}.profiles", radii, f"{norm} radii that rise on {dataset}")
 
 
-def _check_certificates(params: Params) -> None:
-    """Refuses certificates of the run in norms that its first suite, which gives the upper bound, does not attack."""
+def check_certificate(params: Params, name: str) -> None:
+    """Refuses a certificate in norms that the run's first suite, which gives the upper bound, does not attack.
+
+    Raises:
+        ParamsError: one line on the first of them.
+    """
     suite = params.run.suites[0]
     attacked = params.evaluation[suite].norms
-    for name in params.run.certificates:
-        for i, norm in enumerate(params.certificates[name].norms):
-            allowed = f"norms that {suite}, the first of run.suites, attacks: {listed(attacked, norm)}"
-            _demand(norm in attacked, f"certificates.{name}.norms.{i}", norm, allowed)
+    for i, norm in enumerate(params.certificates[name].norms):
+        allowed = f"norms that {suite}, the first of run.suites, attacks: {listed(attacked, norm)}"
+        _demand(norm in attacked, f"certificates.{name}.norms.{i}", norm, allowed)
 
 
 def _check_tables(params: Params) -> None:

@@ -12,11 +12,12 @@ import itertools
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from mngac.params.checks import check_attack_space, check_certificate
 from mngac.params.errors import ParamsError, UserError, listed, shown
 from mngac.params.sections import Params
 from mngac.pipeline import digests, progress
@@ -32,6 +33,9 @@ from mngac.pipeline.stages import STAGES, Stage
 
 SEED = re.compile(r"0|[1-9][0-9]{0,17}")
 """How a seed is written: one form for each of `params.Seed`, since it names paths and random streams."""
+
+CHECKS: dict[str, Callable[[Params, str], None]] = {"space": check_attack_space, "certificate": check_certificate}
+"""By wildcard: whether its entry fits the run."""
 
 
 @dataclass(frozen=True)
@@ -296,8 +300,8 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     """A job, its wildcards checked.
 
     Raises:
-        ParamsError: for a data set, method, suite or profile that params.yaml does not define, or a seed that is no
-            plain number.
+        ParamsError: for a data set, method, suite or profile that params.yaml does not define, a seed that is no plain
+            number, or an attack space or certificate that does not fit the run, whether the run names it or not.
     """
     known: dict[str, Any] = {
         "dataset": params.data,
@@ -312,6 +316,9 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
         if name in known and value not in known[name]:
             raise ParamsError(f"--{name}: found {shown(value)}; allowed: {listed(known[name], value)}")
     seed_of(wildcards.get("seed", "0"))
+    for name, check in CHECKS.items():
+        if name in STAGES[stage].wildcards:
+            check(params, wildcards[name])
     if "shard" in STAGES[stage].wildcards:
         _check_shard(params, wildcards["suite"], wildcards["shard"])
     named = {name: str(wildcards[name]) for name in STAGES[stage].wildcards}

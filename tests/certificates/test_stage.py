@@ -185,6 +185,20 @@ def test_a_norm_that_the_first_suite_does_not_attack_is_refused():
         parse(content)
 
 
+def test_a_job_in_norms_that_the_first_suite_does_not_attack_is_refused_though_the_run_does_not_name_it():
+    content = raw()
+    content["run"]["certificates"] = []
+    content["evaluation"]["apgd"]["attacks"] = [
+        a for a in content["evaluation"]["apgd"]["attacks"] if a["norm"] == "l2"
+    ]
+    params = parse(content)
+    for stage_name in ("certify", "certified_table"):
+        with pytest.raises(
+            ParamsError, match=r"certificates\.crown\.norms\.0: found \"linf\"; allowed: norms that apgd"
+        ):
+            job(params, stage_name, **WILD)
+
+
 def test_a_name_that_is_not_there_is_refused():
     content = raw()
     content["run"]["certificates"] = ["ibp"]

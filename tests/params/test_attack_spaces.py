@@ -1,10 +1,12 @@
 """Attack spaces: what the run cannot measure is refused in one line; a method's own radii move its training alone."""
 
 import copy
+import json
 
 import pytest
 from helpers import raw_params
 
+from mngac.cli import main
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
 from mngac.pipeline.jobs import job, jobs
@@ -59,6 +61,25 @@ def test_a_space_that_the_run_does_not_name_is_not_held_against_it():
     found = raw(suite="apgd", profiles=["large_l1"])
     found["run"]["attack_spaces"] = []
     assert parse(found).attack_spaces["some"].suite == "apgd"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"clean": "eat"}, 'attack_spaces.some.clean: found "eat"; allowed: a method of the run: '),
+        ({"profiles": ["half", "large_l1"]}, 'attack_spaces.some.profiles.1: found "large_l1"; allowed: one of run.'),
+    ],
+)
+def test_a_job_of_a_space_that_the_run_does_not_name_is_refused_in_one_line(
+    tmp_path, monkeypatch, capsys, changes, said
+):
+    found = raw(**changes)
+    found["run"]["attack_spaces"] = []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(json.dumps(found))
+    assert main(["competitiveness", "--space", "some"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mngac: {said}")
 
 
 def test_a_profile_without_radii_of_the_runs_data_is_refused():
