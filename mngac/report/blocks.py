@@ -148,7 +148,7 @@ def further_blocks(params: Params) -> list[Block]:
 
 
 def flag_blocks(params: Params) -> list[Block]:
-    """What makes evaluations doubtful, a list a data set."""
+    """What makes evaluations doubtful, a list a data set; then of each further table that has any."""
     blocks = []
     for dataset in params.run.datasets:
         flags = [
@@ -160,6 +160,12 @@ def flag_blocks(params: Params) -> list[Block]:
         items = "".join(f"<li>{escape(flag)}</li>" for flag in dict.fromkeys(flags))
         body = f"<ul>{items}</ul>" if flags else "<p>None: no record of this run raises one.</p>"
         blocks.append((f"flags-{dataset}", dataset, body))
+    further = [
+        (path, t) for path in further_of(params) if path.endswith(".json") for t in printed.read(path) if t.flags
+    ]
+    for path, t in further:
+        items = "".join(f"<li>{escape(flag)}</li>" for flag in t.flags)
+        blocks.append((f"flags-{Path(path).stem}", t.title, f"<ul>{items}</ul>"))
     return blocks
 
 

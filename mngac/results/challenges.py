@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mngac.params.challenge import TRANSFER
 from mngac.params.types import Norm
-from mngac.results.json_file import RecordError, read_json
 from mngac.results.parts import Label, Text
-from mngac.results.records import AttackRecord, Bits, Strict, explained, worst_case
+from mngac.results.record_file import read_as
+from mngac.results.records import AttackRecord, Bits, Strict, worst_case
 
 SCHEMA: Literal[1] = 1
 
@@ -111,10 +111,4 @@ def read(path: str | Path) -> Challenge:
     Raises:
         RecordError: for another file, or what can't be printed.
     """
-    content = read_json(path, "what mngac challenge writes")
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise RecordError(f"{path}: found another schema; this version reads schema {SCHEMA}; challenge it anew")
-    try:
-        return Challenge.model_validate(content)
-    except ValidationError as error:
-        raise explained(path, error) from None
+    return read_as(path, Challenge, "what mngac challenge writes", "challenge it anew")

@@ -12,21 +12,20 @@ from mngac.results import wording
 from mngac.results.challenges import Challenge
 from mngac.results.intervals import wilson
 from mngac.results.printed import DASH, Printed
-from mngac.results.red_flags import grouped
+from mngac.results.rows import flags_by_row
 from mngac.results.statistics import spread
 from mngac.results.tightness import Row, flags_of, steps
 
 
 def sections(by_dataset: dict[str, list[Row]], suite: str, profile: str) -> list[Printed]:
     """A section a data set."""
-    return [
-        Printed(
-            f"How tight the unions are: {dataset}, {suite}, {profile}",
-            _filled([_printed(row) for row in rows]),
-            _caption(rows, suite),
-        )
-        for dataset, rows in by_dataset.items()
-    ]
+    return [_section(dataset, rows, suite, profile) for dataset, rows in by_dataset.items()]
+
+
+def _section(dataset: str, rows: Sequence[Row], suite: str, profile: str) -> Printed:
+    title = f"How tight the unions are: {dataset}, {suite}, {profile}"
+    flags = flags_by_row([(row.method, each.seed, flags_of(each)) for row in rows for each in row.challenges])
+    return Printed(title, _filled([_printed(row) for row in rows]), _caption(rows, suite, flags), flags=flags)
 
 
 def _filled(printed: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -68,7 +67,7 @@ def _bounds(row: Row, rounds: int) -> str:
     return f"{centre:.1f} ±{deviation:.1f}"
 
 
-def _caption(rows: Sequence[Row], suite: str) -> str:
+def _caption(rows: Sequence[Row], suite: str, flags: Sequence[str]) -> str:
     every = [each for row in rows for each in row.challenges]
     if not every:
         return f"No union of {suite} was challenged yet."
@@ -92,14 +91,7 @@ def _caption(rows: Sequence[Row], suite: str) -> str:
     ]
     broken = [f"{source} broke {count} of {method}" for (method, source), count in sorted(by_source(rows).items())]
     lines += [f"By transfer alone: {', '.join(broken)}."] if broken else []
-    flags = _flags(every)
     return " ".join([*filter(None, lines), *([f"Red flags: {'; '.join(flags)}."] if flags else [])])
-
-
-def _flags(challenges: Sequence[Challenge]) -> list[str]:
-    """Every flag with the rows that it concerns."""
-    found = grouped([(f"{each.method} (seed {each.seed})", flag) for each in challenges for flag in flags_of(each)])
-    return [f"{flag} [{', '.join(who)}]" for flag, who in found.items()]
 
 
 def _norms(challenge: Challenge) -> str:
