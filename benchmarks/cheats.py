@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Attack, Classifier, pgd
+from mngac.evaluation.probes import IMAGES
 from mngac.params.sections import Radii
 from mngac.params.types import NORMS, number
 from mngac.streams import stream
@@ -132,6 +133,13 @@ class OtherwiseInABatch(Cheat):
         return self.boosted(self.inner(x), self.nearest(x)[0], torch.full((len(x),), len(x) > 1))
 
 
+class OtherwiseInLargeBatches(Cheat):
+    """As in a batch, but only in batches larger than the probe's own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.boosted(self.inner(x), self.nearest(x)[0], torch.full((len(x),), len(x) > IMAGES))
+
+
 class OtherwiseWithGradients(Cheat):
     """Where gradients are asked for it is the honest classifier, else it gives the nearest test image's label."""
 
@@ -152,11 +160,12 @@ class RemembersNeighbourhoods(Cheat):
 
 @dataclass(frozen=True)
 class Planted:
-    """A cheat, how the flag begins that gives it away, and the column that a careless evaluation overstates."""
+    """A cheat, how its flag begins, the column that a careless evaluation overstates, and images that show it."""
 
     cheat: Callable[[nn.Module, Tensor, Tensor], Cheat]
     flag: str
     column: str = "union"
+    n: int = 60
 
 
 CHEATS = {
@@ -174,6 +183,9 @@ CHEATS = {
     ),
     "neighbourhoods remembered": Planted(RemembersNeighbourhoods, "test images withstand attacks that held-out"),
     "otherwise in a batch": Planted(OtherwiseInABatch, "an image asked for alone gets other logits than in a batch"),
+    "otherwise in large batches": Planted(
+        OtherwiseInLargeBatches, "the logits of an image depend on the other images of its batch", n=2 * IMAGES
+    ),
     "otherwise with gradients": Planted(OtherwiseWithGradients, "the logits differ where gradients are asked for"),
 }
 """Every cheat, by what it does."""

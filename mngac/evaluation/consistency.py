@@ -17,6 +17,7 @@ ALONE = 16
 """Images that the probe asks about one at a time."""
 REPEATS = 3
 """Times that the probe asks the same again."""
+NEIGHBOURS = "the logits of an image depend on the other images of its batch"
 
 
 def differ(first: Logits, second: Logits) -> Tensor:
@@ -46,12 +47,27 @@ def inconsistencies(classifier: Classifier, x: Images) -> list[str]:
     few = x[:ALONE]
     ways = [
         (x, _reversed, "the logits of an image depend on its place in the batch, or on what was asked before"),
-        (x, _halves, "the logits of an image depend on the other images of its batch"),
+        (x, _halves, NEIGHBOURS),
         (few, _with_gradients, "the logits differ where gradients are asked for"),
     ]
     if not in_train_mode(classifier):  # batch statistics of one image may not exist
         ways.insert(2, (few, _one_by_one, "an image asked for alone gets other logits than in a batch"))
     return [text for images, way, text in ways if _unlike(logits[: len(images)], way(classifier, images))]
+
+
+@torch.no_grad()
+def same_among_few(classifier: Classifier, x: Images, logits: Logits) -> bool:
+    """Whether images of a batch, 16 at most from all over it, get the same logits without the others.
+
+    The probe's batches may be smaller than those that a judge asks about.
+
+    Args:
+        classifier: images in [0, 1] (batch, channels, height, width) -> logits (batch, classes), deterministic.
+        x: a batch, as it is judged.
+        logits: what the classifier said of it.
+    """
+    apart = -(-len(x) // ALONE)
+    return apart == 1 or not _unlike(logits[::apart], classifier(x[::apart]).float())
 
 
 def _unlike(first: Logits, second: Logits) -> bool:

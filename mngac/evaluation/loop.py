@@ -22,6 +22,7 @@ from tqdm import tqdm
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct
 from mngac.evaluation.blocks import batches, in_block
+from mngac.evaluation.consistency import NEIGHBOURS, same_among_few
 from mngac.evaluation.flags import flags_of
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
@@ -202,43 +203,55 @@ class _Run:
     def clean(self, mine: Tensor, standing: Sequence[bool] | None = None) -> tuple[Tensor, float]:
         """Per image: of those that are `mine`, correct without attack, bool (n,); and the seconds it took.
 
-        Finds the predictions and the number of classes, too. Attacks see those that are correct and stand. A classifier
-        that says other things of the same image is asked a second time, in every way.
+        Attacks see those that are correct and stand.
         """
-        started, runner = time.monotonic(), self.workers.runner
-        correct = self._clean(mine)
-        if runner.consistent and not self.probed.consistent:
-            runner.consistent = False
-            correct = self._clean(mine)
-        self.mine, self.correct = mine, correct
-        self.attacked = correct if standing is None else correct & torch.tensor(standing)
+        started = time.monotonic()
+        self.mine, self.correct = mine, self.judged & mine
+        self.attacked = self.correct if standing is None else self.correct & torch.tensor(standing)
         self.robust = {norm: self.attacked.clone() for norm in type(self.radii).model_fields}
         self.of = "" if mine.all() else f" of images {ranges(mine.nonzero().flatten().tolist())}"
         seconds = round(time.monotonic() - started, 3)
-        self.log.line(f"{self.log.name}  clean: {self._percent(correct)} correct, {seconds:.1f} s")
-        return correct, seconds
+        self.log.line(f"{self.log.name}  clean: {self._percent(self.correct)} correct, {seconds:.1f} s")
+        return self.correct, seconds
+
+    @functools.cached_property
+    def judged(self) -> Tensor:
+        """Per image: correct without attack, bool (n,). Finds the predictions and the number of classes, too.
+
+        A classifier that says other things of the same image is asked a second time, in every way. All images are asked
+        about, whoever attacks them: so every shard judges alike.
+        """
+        correct = self._clean()
+        if not self.probed.consistent:
+            self.workers.runner.consistent = False
+            correct = self._clean()
+        return correct
 
     @torch.no_grad()
-    def _clean(self, mine: Tensor) -> Tensor:
-        runner = self.workers.runner
-        correct, self.predictions = torch.zeros_like(mine), torch.zeros(len(mine), dtype=torch.int64)
-        for batch in batches(mine, self.suite):
+    def _clean(self) -> Tensor:
+        runner, n = self.workers.runner, len(self.workers.runner.labels)
+        correct, self.predictions = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.int64)
+        self.alike = True
+        for batch in batches(torch.ones(n, dtype=torch.bool), self.suite):
             x, y = runner.batch(batch.positions)
             with guarded("clean", batch.positions), reproducible(tensor_float32=False):
                 logits = runner.judge(x).float()
                 self.classes = logits.shape[1]
                 _check_range(runner.labels, self.classes)
+                if runner.consistent:
+                    self.alike &= same_among_few(runner.classifier, x, logits)
                 correct[batch.positions] = is_correct(logits, y).cpu()
                 self.predictions[batch.positions] = logits.argmax(1).cpu()
         return correct
 
     @functools.cached_property
     def probed(self) -> Probed:
-        """The classifier's red flags, and whether it is consistent, on the first images."""
+        """The classifier's red flags, and whether it is consistent: on the first images, and in every clean batch."""
         runner = self.workers.runner
         positions = list(range(min(self.suite.batch_size, IMAGES, len(runner.labels))))
         with guarded("probe", positions), reproducible(tensor_float32=False):
-            return probe(runner.classifier, *runner.batch(positions))
+            found = probe(runner.classifier, *runner.batch(positions))
+        return found if self.alike or not found.consistent else Probed([*found.flags, NEIGHBOURS], consistent=False)
 
     def attacks(self) -> list[AttackRecord]:
         """What every attack did, after `clean`."""
