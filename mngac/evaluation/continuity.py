@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
-from mngac.evaluation.consistency import SAME
+from mngac.evaluation.precision import below_notice, coarseness, resolution
 from mngac.shapes import Images, Logits
 from mngac.streams import stream
 
@@ -30,11 +30,11 @@ def discontinuities(classifier: Classifier, x: Images) -> list[str]:
         classifier: images in [0, 1] (batch, channels, height, width) -> logits (batch, classes), deterministic.
         x: images.
     """
-    logits = classifier(x).float()
+    logits = classifier(x)
     if not bool(logits.isfinite().all()):
         return []
     same, still = saturated(x, logits), _still(classifier, x)
-    near = _Near(classifier, x, logits)
+    near = _Near(classifier, x, logits.float(), below_notice(logits))
     findings = [
         (same, "the outputs are saturated: other images get the very same numbers"),
         (still, "the logits do not change with the image's last bits"),
@@ -53,19 +53,26 @@ def saturated(x: Images, logits: Logits) -> int:
 
 
 def _still(classifier: Classifier, x: Images) -> int:
-    """Images whose logits stay the same to the last bit where they should move by more than float32 resolves.
+    """Images whose logits stay the same to the last bit where they should move by more than they resolve.
 
-    That is, in proportion to what a large change of the same pixels does. The images are moved a little first: they lie
-    on grey levels, where thresholds may lie, too.
+    That is, in proportion to what a large change of the same pixels does. The last bits are those of the logits'
+    precision: bfloat16 has them at a change of 0.07. The images are moved a little first: they lie on grey levels,
+    where thresholds may lie, too.
     """
     draw = stream(0, "probe last bits")
     x = 0.05 + 0.85 * x + 0.04 * torch.rand(x.shape, generator=draw).to(x)
     step = torch.zeros(x[0].numel())
     step[torch.randperm(len(step), generator=draw)[:PIXELS]] = 1.0
     direction = step.view(x.shape[1:]).to(x)
-    logits, least, far = (classifier(x + length * direction).float() for length in (0.0, LEAST, FAR))
-    resolved = 2 * torch.finfo(torch.float32).eps * logits.abs().amax(1)
-    return int(((least == logits).all(1) & (_distance(far, logits) * LEAST / FAR > resolved)).sum())
+    given = classifier(x)
+    length = LEAST * coarseness(given)
+    logits, least, far = (
+        given.float(),
+        classifier(x + length * direction).float(),
+        classifier(x + FAR * direction).float(),
+    )
+    resolved = 2 * resolution(given) * logits.abs().amax(1)
+    return int(((least == logits).all(1) & (_distance(far, logits) * length / FAR > resolved)).sum())
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class _Near:
     classifier: Classifier
     x: Images
     logits: Logits
+    below_notice: float
+    """Share of the largest logit."""
 
     def jumps(self) -> int:
         """Images that the least change moves by a tenth or more of what a change 1,000 times as large does."""
@@ -107,7 +116,7 @@ class _Near:
     @property
     def _rounding(self) -> Tensor:
         """What changes of the logits are below notice."""
-        return SAME * self.logits.abs().amax().clamp_min(1e-12)
+        return self.below_notice * self.logits.abs().amax().clamp_min(1e-12)
 
 
 def _distance(first: Logits, second: Logits) -> Tensor:

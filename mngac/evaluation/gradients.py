@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mngac.attacks.pgd import Classifier, Loss, summed_cross_entropy
-from mngac.evaluation.consistency import SAME
+from mngac.evaluation.precision import below_notice, coarseness
 from mngac.norms import TINY
 from mngac.shapes import Images, Labels, Logits
 from mngac.streams import stream
@@ -17,7 +17,9 @@ COMPARED = 32
 DIRECTIONS = 4
 STEPS = (1e-4, 1e-3, 1e-2)
 """Of the finite differences: the one counts at which they are nearest to the gradient."""
-INSIDE = 0.03
+COARSE_STEPS = (3e-2, 1e-1)
+"""Of the finite differences of logits in half precision, whose rounding hides what smaller ones do."""
+INSIDE, COARSE_INSIDE = 0.03, 0.3
 """Share of [0, 1] that an image is drawn in from its ends, half of it for noise that breaks ties of pixels."""
 UNLIKE = 0.5
 """Share of the larger of both by which a gradient may differ from finite differences."""
@@ -101,7 +103,9 @@ def _unlike_differences(classifier: Classifier, x: Images, y: Labels) -> Tensor:
     """
     draw = stream(0, "probe directions")
     noise = torch.rand(x.shape, generator=draw).to(x)
-    x = INSIDE / 2 + (1 - 2 * INSIDE) * x + INSIDE * noise
+    given = classifier(x)
+    steps, inside = (STEPS, INSIDE) if coarseness(given) == 1 else (COARSE_STEPS, COARSE_INSIDE)
+    x = inside / 2 + (1 - 2 * inside) * x + inside * noise
     logits = classifier(x).float()
     other = logits.scatter(1, y[:, None], -torch.inf).argmax(1)
     weights = F.one_hot(y, logits.shape[1]).float() - F.one_hot(other, logits.shape[1]).float()
@@ -109,11 +113,11 @@ def _unlike_differences(classifier: Classifier, x: Images, y: Labels) -> Tensor:
     directions = [2 * torch.randint(0, 2, x.shape, generator=draw).to(x) - 1 for _ in range(DIRECTIONS)]
     derivatives = torch.stack([(gradient * v).flatten(1).sum(1) for v in directions], 1)
     unlike = torch.ones(len(x), dtype=torch.bool, device=x.device)
-    for step in STEPS:
+    for step in steps:
         pairs = [(classifier(x + step * v).float(), classifier(x - step * v).float()) for v in directions]
         differences = torch.stack([((a - b) * weights).sum(1) / (2 * step) for a, b in pairs], 1)
         gap = (differences - derivatives).norm(dim=1)
         larger = torch.maximum(differences.norm(dim=1), derivatives.norm(dim=1))
-        rounding = SAME * logits.abs().amax() / step
+        rounding = below_notice(given) * logits.abs().amax() / step
         unlike &= (gap > UNLIKE * larger) & (gap > rounding)
     return unlike

@@ -31,7 +31,8 @@ MEANINGS = {
     "the outputs are saturated": "A dead softmax, or answers that are looked up: nothing can be followed from one "
     "image to the next, and robust accuracy is overstated.",
     "the logits do not change with the image's last bits": "The image or the logits are rounded, so that gradients are "
-    "masked; attacks that use them find less than there is.",
+    "masked; attacks that use them find less than there is. Half precision inside, with logits in float32, looks "
+    "the same.",
     "the logits jump under a change": "Test images are looked up by exact equality, or noise is drawn from the image: "
     "the clean accuracy is not that of images that nobody has seen.",
     "the logits jump when an image changes by a grey level": "Test images are looked up by their grey levels: the "
