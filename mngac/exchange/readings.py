@@ -72,7 +72,7 @@ def _others(classifier: nn.Module, usual: Tensor) -> Iterator[tuple[str, nn.Modu
     given = "images as --mean and --std say" if inner is not classifier else "images in [0, 1]"
     for (scale, net), (order, turned) in product(scales.items(), orders.items()):
         if (scale, order) != (given, "") and (not order or channels == 3):
-            yield scale + order, _Read(net, turned)
+            yield scale + order, _Read(net, turned).to(_device(classifier))
 
 
 class _Read(nn.Module):
@@ -96,9 +96,14 @@ def _agree(percent: float, correct: int, n: int) -> bool:
 @torch.no_grad()
 def _correct(classifier: nn.Module, images: Tensor, labels: Tensor) -> int:
     """Clean images that are classified correctly."""
-    device = next((p.device for p in [*classifier.parameters(), *classifier.buffers()]), torch.device("cpu"))
+    device = _device(classifier)
     pairs = zip(images.split(BATCH), labels.split(BATCH), strict=True)
     return sum(int((classifier(to_unit(x).to(device)).argmax(1).cpu() == y).sum()) for x, y in pairs)
+
+
+def _device(classifier: nn.Module) -> torch.device:
+    """Where a classifier's first tensor lies; the CPU for one that has none."""
+    return next((t.device for t in [*classifier.parameters(), *classifier.buffers()]), torch.device("cpu"))
 
 
 def usual_of(images: Tensor) -> Tensor:
