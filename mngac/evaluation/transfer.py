@@ -11,7 +11,10 @@ from torch import Tensor
 from mngac.attacks.pgd import Classifier
 from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import Target, accept
+from mngac.evaluation.consistency import Unanimous, inconsistencies
 from mngac.evaluation.outcome import Outcome
+from mngac.evaluation.probes import IMAGES
+from mngac.evaluation.reproducible import reproducible
 from mngac.models.frozen import frozen_weights
 from mngac.params.sections import Radii
 from mngac.params.types import Norm, number
@@ -33,7 +36,8 @@ def transferred(
 ) -> tuple[list[AttackRecord], float]:
     """Tries each source's images on a classifier, by the same acceptance as an attack's.
 
-    Every source is shown every image that stands, so that each column tells of that source by itself.
+    Every source is shown every image that stands, so that each column tells of that source by itself. A classifier that
+    says other things of the same image, on the first 128, is judged by all of its answers.
 
     Args:
         classifier: images in [0, 1] -> logits.
@@ -54,27 +58,39 @@ def transferred(
     positions = torch.tensor(standing).nonzero().flatten()
     columns = []
     with frozen_weights(classifier):
+        judge = _judge(classifier, _shown(images[:IMAGES], device))
         for source, by_norm in crafted.items():
             for norm, moved in by_norm.items():
                 if moved.shape != images.shape:
                     raise ValueError(f"{source} {norm}: found {tuple(moved.shape)}; allowed: {tuple(images.shape)}")
                 radius = getattr(radii, norm)
                 target = Target(norm, number(radius), 0, 0, device)
-                outcomes = _tried(classifier, images, labels, positions, moved, target)
+                outcomes = _tried(judge, images, labels, positions, moved, target)
                 columns.append(_column(source, str(radius), norm, len(labels), positions, outcomes))
     return columns, round(time.monotonic() - started, 3)
 
 
+def _judge(classifier: Classifier, x: Tensor) -> Classifier:
+    """Who says which class an image gets: the classifier, or all of its answers together where they differ."""
+    with reproducible(tensor_float32=False):
+        return Unanimous(classifier) if inconsistencies(classifier, x) else classifier
+
+
+def _shown(images: Tensor, device: str) -> Tensor:
+    """Images in [0, 1], on the device."""
+    x = images.to(device)
+    return to_unit(x) if x.dtype == torch.uint8 else x.float()
+
+
 def _tried(
-    classifier: Classifier, images: Tensor, labels: Tensor, positions: Tensor, moved: Tensor, target: Target
+    judge: Classifier, images: Tensor, labels: Tensor, positions: Tensor, moved: Tensor, target: Target
 ) -> list[Outcome]:
     """Each position's outcome."""
 
     def each() -> Iterator[Outcome]:
         for chosen in positions.split(BATCH) if len(positions) else ():
-            x = images[chosen].to(target.device)
-            x = to_unit(x) if x.dtype == torch.uint8 else x.float()
-            yield from accept(classifier, x, labels[chosen].to(target.device), moved[chosen].to(x.device), target)
+            x = _shown(images[chosen], target.device)
+            yield from accept(judge, x, labels[chosen].to(target.device), moved[chosen].to(x.device), target)
 
     return list(each())
 
