@@ -160,12 +160,10 @@ def flag_blocks(params: Params) -> list[Block]:
         items = "".join(f"<li>{escape(flag)}</li>" for flag in dict.fromkeys(flags))
         body = f"<ul>{items}</ul>" if flags else "<p>None: no record of this run raises one.</p>"
         blocks.append((f"flags-{dataset}", dataset, body))
-    further = [
-        (path, t) for path in further_of(params) if path.endswith(".json") for t in printed.read(path) if t.flags
-    ]
-    for path, t in further:
-        items = "".join(f"<li>{escape(flag)}</li>" for flag in t.flags)
-        blocks.append((f"flags-{Path(path).stem}", t.title, f"<ul>{items}</ul>"))
+    for path in [path for path in further_of(params) if path.endswith(".json")]:
+        for i, each in enumerate(t for t in printed.read(path) if t.flags):
+            items = "".join(f"<li>{escape(flag)}</li>" for flag in each.flags)
+            blocks.append((f"flags-{Path(path).stem}-{i}", each.title, f"<ul>{items}</ul>"))
     return blocks
 
 

@@ -137,7 +137,8 @@ def test_the_table_says_what_was_left_and_what_is_doubtful():
     assert first["union"].startswith("50.0 ±") and section.printed[1] == {**dict.fromkeys(first, "–"), "method": "nat"}
     assert "10 test images; training seed 0" in section.caption
     assert "By transfer alone: mng_ac broke 2 of sat, nat broke 1 of sat." in section.caption
-    assert "2 images broken without gradients only: a sign of masked gradients [sat (seed 0)]" in section.caption
+    assert "2 images broken without gradients only: a sign of masked gradients [all rows]" in section.caption
+    assert section.flags == ["2 images broken without gradients only: a sign of masked gradients [all rows]"]
 
 
 def test_the_table_has_a_line_a_round():
@@ -170,7 +171,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"schema": 2}, "found another schema; this version reads schema 1; challenge it anew"),
+        ({"schema": 2}, "schema 2; this version reads schema 1; challenge it anew"),
         ({"n": 11}, "a column that has not 11 images"),
         ({"extra": 1}, "extra: Extra inputs are not permitted"),
         ({"standing": "2"}, "standing: "),
