@@ -270,7 +270,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return
     if arguments.out is None:
         raise ParamsError("--out: missing; allowed: the path of the record")
-    from mngac.exchange.files import Request, challenge_file, evaluate_file
+    from mngac.exchange.files import Request, challenge_file, check_beside, evaluate_file, not_looked_for
     from mngac.pipeline.files import writable
     from mngac.pipeline.jobs import seed_of
     from mngac.report.verdict import page
@@ -284,12 +284,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
         if os.path.realpath(arguments.verdict) == os.path.realpath(arguments.out):
             raise ParamsError(f"--verdict: found {shown(arguments.verdict)}, the record's path; allowed: another one")
     params = load(arguments.params)
+    if arguments.challenge:
+        check_beside(arguments.out)
     record = evaluate_file(params, request)
     challenged = challenge_file(params, request) if arguments.challenge else None
     if arguments.verdict:
         from mngac.pipeline.atomic import write_text
 
-        write_text(arguments.verdict, page(record, challenged, arguments.command_line))
+        write_text(arguments.verdict, page(record, challenged, arguments.command_line, not_looked_for(params, request)))
         print(visible(arguments.verdict))
 
 

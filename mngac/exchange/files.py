@@ -134,11 +134,24 @@ def run(context: Context) -> None:
     if stated is not None:
         usual = usual_of(data.split("train").images[:USUAL_FROM])
         flags = stated_clean(given.classifier, given.images, given.labels, stated, usual)
-    others = data.splits["validation"]
-    if len(others) and job.params.run.split != "validation":
+    if not _untried(data, job.params):
+        others = data.split("validation")
         test, held_out = (given.images, given.labels), (others.images, others.labels)
         flags += remembered(given.classifier, test, held_out, given.suite, given.radii, context.device)
     write_record(context, given, flags)
+
+
+def _untried(data: store.DataSet, params: Params) -> str:
+    """Why no held-out images are tried; empty where they are."""
+    if params.run.split == "validation":
+        return "the images are the validation split's, and no others are held out"
+    return "" if len(data.splits["validation"]) else "the data set has no validation split"
+
+
+def not_looked_for(params: Params, request: Request) -> list[str]:
+    """What a request's record would not show, and why: sentences."""
+    why = _untried(store.load(data_path(request.dataset), verify=False), params)
+    return [f"Not looked for: whether images that the classifier has not seen withstand less; {why}."] if why else []
 
 
 def run_challenge(context: Context) -> None:
@@ -210,6 +223,16 @@ def challenge_file(params: Params, request: Request) -> Challenge:
     challenged = ChallengeJob(stage, evaluated.wildcards, evaluated.params, request)
     challenged.run()
     return challenges.read(challenged.outputs["challenge"])
+
+
+def check_beside(out: str) -> None:
+    """Refuses to put what a challenge leaves beside a record under records/, where records alone lie.
+
+    Raises:
+        ParamsError: for an `--out` there.
+    """
+    if Path(out).resolve().is_relative_to(Path("records").resolve()):
+        raise ParamsError(f"--challenge: found --out {shown(out)}; allowed: a path outside records/, where records lie")
 
 
 def _check_normalisation(request: Request) -> None:
