@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from evaluation_helpers import record
 from helpers import ROOT
 from torch import nn
 
@@ -15,7 +16,10 @@ from mngac.evaluation.loop import evaluate as attack
 from mngac.exchange.readings import IMAGENET, stated_clean, usual_of
 from mngac.models.normalised import Normalised
 from mngac.params.checks import load
+from mngac.report.verdict import lead, page
 from mngac.results import challenges, records
+from mngac.results.challenges import Challenge, Round
+from mngac.results.records import AttackRecord
 
 NET = """
 import torch
@@ -166,19 +170,78 @@ def test_the_page_says_what_the_record_and_the_challenge_say(short, capsys):
     command = (*OWN, "--suite", "quick", "--n", "20", "--stated-clean", "100", "--challenge", "--verdict", "v.html")
     assert evaluate(*command) == 0
     assert capsys.readouterr().out == "v.html\n"
-    record, left = records.read("r.json"), challenges.read("r.challenge.json")
+    made, left = records.read("r.json"), challenges.read("r.challenge.json")
     assert [each.name for each in left.rounds] == ["quick, seed 1", "pgd, seed 0"]
     text = Path("v.html").read_text()
-    for column in record.columns():
-        assert f"<td>{record.share(column):.1f} %</td>" in text
+    for column in made.columns():
+        assert f"<td>{made.share(column):.1f} %</td>" in text
     assert f"{sum(left.after(2))} of 20" in text
     assert "<b>clean accuracy is stated as 100 %, measured as " in text
     assert "What was evaluated is not what the stated number is of" in text
     assert "mngac evaluate --dataset digits" in text and "--verdict v.html" in text
-    assert f"torch {record.provenance['versions']['torch']}" in text
+    assert f"torch {made.provenance['versions']['torch']}" in text
 
 
 def test_without_a_challenge_the_page_says_that_none_was_tried(project):
     assert evaluate(*AS_MADE, "--verdict", "v.html") == 0
     text = Path("v.html").read_text()
     assert "Not tried: --challenge" in text and "://" not in text and "<script" not in text
+
+
+def test_the_page_says_that_no_held_out_images_were_tried(project):
+    assert evaluate(*AS_MADE, "--verdict", "v.html") == 0
+    assert "Not looked for" not in Path("v.html").read_text()
+    data = store.load("data/digits.safetensors")
+    nobody = store.Split(*(part[:0] for part in (data.split("test").images, *[data.split("test").labels] * 2)))
+    store.save("data/digits.safetensors", {**data.splits, "validation": nobody}, data.classes)
+    assert evaluate(*AS_MADE, "--verdict", "v.html") == 0
+    said = (
+        "Not looked for: whether images that the classifier has not seen withstand less; the data set has no validation"
+    )
+    assert said in Path("v.html").read_text()
+
+
+def test_the_page_says_that_validation_images_leave_none_to_hold_out(project):
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("  split: test\n", "  split: validation\n"))
+    assert evaluate(*AS_MADE, "--verdict", "v.html") == 0
+    assert "the images are the validation split&#x27;s, and no others are held out" in Path("v.html").read_text()
+
+
+def test_a_challenge_writes_nothing_among_the_records(project, capsys):
+    path = "records/digits/loaded/seed0/pgd-standard.json"
+    assert evaluate(*AS_MADE, "--challenge", "--out", path) != 0
+    said = f'--challenge: found --out "{path}"; allowed: a path outside records/, where records lie'
+    assert said in capsys.readouterr().err
+    assert not Path("records").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "norms", "name"),
+    [
+        ({"pgd linf": "110."}, "l_inf", "l_inf"),
+        ({"pgd linf": "110.", "pgd l2": "101."}, "l_inf, l_2", "every attack of l_inf, l_2"),
+        ({"pgd linf": "110.", "pgd l2": "101.", "pgd_l1 l1": "111."}, "all three norms", "union"),
+    ],
+)
+def test_the_bound_is_named_by_the_norms_that_were_attacked(columns, norms, name):
+    made = record("1110", columns)
+    plain, share = lead(made, None, []), f"{100 * sum(made.union()) / 4:.1f} %"
+    assert f"At most {share} withstand all attacks of {norms}." in plain
+    left = "".join("1" if stands else "0" for stands in made.union())
+    broken = AttackRecord(
+        name="square",
+        norm="linf",
+        radius="0.1",
+        correct=left.replace("0", ".").replace("1", "0"),
+        rejected=0,
+        forwards=1,
+    )
+    again = Round(suite="black_box", attack_seed=0, attacks=[broken], without_gradients=sum(made.union()), flags=[])
+    who = {key: getattr(made, key) for key in ("dataset", "split", "method", "seed", "suite", "profile", "n")}
+    challenged = Challenge(
+        **who, schema=1, attack_seed=0, norms=made.norms(), standing=left, rounds=[again], timing={}, provenance={}
+    )
+    assert f"At most 0.0 % withstand all attacks of {norms}." in lead(made, challenged, [])
+    text = page(made, challenged, "mngac evaluate")
+    assert f">{name}, challenged<" in text
+    assert ("How tight the union is" in text) is (name == "union")
