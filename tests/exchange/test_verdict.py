@@ -236,10 +236,18 @@ def test_the_bound_is_named_by_the_norms_that_were_attacked(columns, norms, name
         rejected=0,
         forwards=1,
     )
-    again = Round(suite="black_box", attack_seed=0, attacks=[broken], without_gradients=sum(made.union()), flags=[])
+    again = Round(suite="black_box", attack_seed=0, attacks=[broken], blind=[True], flags=[])
     who = {key: getattr(made, key) for key in ("dataset", "split", "method", "seed", "suite", "profile", "n")}
     challenged = Challenge(
-        **who, schema=1, attack_seed=0, norms=made.norms(), standing=left, rounds=[again], timing={}, provenance={}
+        **who,
+        schema=1,
+        attack_seed=0,
+        norms=made.norms(),
+        standing=left,
+        rounds=[again],
+        confirmation=[],
+        timing={},
+        provenance={},
     )
     assert f"At most 0.0 % withstand all attacks of {norms}." in lead(made, challenged, [])
     text = page(made, challenged, "mngac evaluate")
