@@ -81,6 +81,7 @@ def moved():
     patch = pytest.MonkeyPatch()
     # Names need not fit together here, so that a kind can be changed by itself.
     patch.setattr(checks, "_check_names", lambda params: None)
+    patch.setattr("mngac.pipeline.jobs.CHECKS", {})
     raw = small(
         methods=("nat", "mng_ac"),
         semi=("rst_linf", "mng_ac_rst_linf"),
