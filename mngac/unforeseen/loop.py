@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import is_correct
+from mngac.evaluation.consistency import NEIGHBOURS, same_among_few
 from mngac.evaluation.isolated import isolated
 from mngac.evaluation.outcome import Outcome
 from mngac.evaluation.probes import IMAGES, Probed, probe
@@ -78,11 +79,9 @@ def measure(
     runner = Runner(classifier, images, labels, entry.seed, device, log=log)
     with frozen_weights(classifier), isolated(entry.seed):
         run = _Run(runner, entry.batch_size, Finished(resume, log=log), log)
-        probed = run.probe()
-        runner.consistent = probed.consistent
-        clean = run.clean()
+        clean, flags = run.clean()
         records = [run.attack(name, attack, clean) for name, attack in attacks.items()]
-    return Measured("".join("1" if c else "0" for c in clean.tolist()), records, probed.flags, run.seconds)
+    return Measured("".join("1" if c else "0" for c in clean.tolist()), records, flags, run.seconds)
 
 
 def named(entry: Unforeseen, about: About) -> dict[str, Attack]:
@@ -107,24 +106,40 @@ class _Run:
     def _batches(self, positions: list[int]) -> list[list[int]]:
         return [positions[i : i + self.batch_size] for i in range(0, len(positions), self.batch_size)]
 
-    def probe(self) -> Probed:
-        """The classifier's red flags, and whether it is consistent, on the first images."""
-        positions = list(range(min(self.batch_size, IMAGES, len(self.runner.labels))))
-        with guarded("probe", positions), reproducible(tensor_float32=False):
-            return probe(self.runner.classifier, *self.runner.batch(positions))
+    def clean(self) -> tuple[Tensor, list[str]]:
+        """Which images are correct without attack, bool (n,), and the classifier's red flags.
+
+        One that says other things of the same image is asked a second time, in every way.
+        """
+        started = time.monotonic()
+        correct, alike = self._clean()
+        probed = self._probed(alike)
+        if not probed.consistent:
+            self.runner.consistent = False
+            correct, _ = self._clean()
+        self.seconds["clean"] = round(time.monotonic() - started, 3)
+        self.log.line(f"{self.log.name}  clean: {100 * correct.float().mean():.1f} % correct")
+        return correct, probed.flags
 
     @torch.no_grad()
-    def clean(self) -> Tensor:
-        """Which images are correct without attack, bool (n,)."""
-        started = time.monotonic()
-        correct = torch.zeros(len(self.runner.labels), dtype=torch.bool)
+    def _clean(self) -> tuple[Tensor, bool]:
+        """The same, and whether in each batch images get the same logits without the others."""
+        correct, alike = torch.zeros(len(self.runner.labels), dtype=torch.bool), True
         for positions in self._batches(list(range(len(correct)))):
             x, y = self.runner.batch(positions)
             with guarded("clean", positions), reproducible(tensor_float32=False):
-                correct[positions] = is_correct(self.runner.judge(x).float(), y).cpu()
-        self.seconds["clean"] = round(time.monotonic() - started, 3)
-        self.log.line(f"{self.log.name}  clean: {100 * correct.float().mean():.1f} % correct")
-        return correct
+                logits = self.runner.judge(x).float()
+                if self.runner.consistent:
+                    alike &= same_among_few(self.runner.classifier, x, logits)
+                correct[positions] = is_correct(logits, y).cpu()
+        return correct, alike
+
+    def _probed(self, alike: bool) -> Probed:
+        """The red flags, and whether the classifier is consistent: on the first images, and in every clean batch."""
+        positions = list(range(min(self.batch_size, IMAGES, len(self.runner.labels))))
+        with guarded("probe", positions), reproducible(tensor_float32=False):
+            found = probe(self.runner.classifier, *self.runner.batch(positions))
+        return found if alike or not found.consistent else Probed([*found.flags, NEIGHBOURS], consistent=False)
 
     def attack(self, name: str, attack: Attack, correct: Tensor) -> UnforeseenAttackRecord:
         """All columns of an attack."""
