@@ -12,7 +12,7 @@ from mngac.results import printed, tightness_table
 from mngac.results.challenges import Challenge
 from mngac.results.tightness import Row, rows_of
 
-GAP = 3.2
+GAP = 2.3
 """Points between the labels of two lines."""
 
 
@@ -71,7 +71,8 @@ def _note(every: list[Challenge]) -> str:
     if not every:
         return "Nothing was challenged."
     seeds = sorted({each.seed for each in every})
+    trained = f"training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     return (
-        f"{every[0].n} {every[0].split} images; training seeds: {', '.join(map(str, seeds))}; mean over them. Each "
-        "round attacks what all before it left: a flat line is a bound that trying again does not lower."
+        f"{every[0].n} {every[0].split} images; {trained}{', means over them' if len(seeds) > 1 else ''}. Each round "
+        "attacks what all before it left: a flat line is a bound that trying again does not lower."
     )
