@@ -41,6 +41,12 @@ def _recognised(template: str, path: str) -> dict[str, str] | None:
     return match.groupdict()
 
 
+def _rows(params: Params) -> list[dict[str, str]]:
+    """The wildcards of every training of the run."""
+    run = params.run
+    return [dict(dataset=d, method=m, seed=str(k)) for d in run.datasets for m in run.all_methods for k in run.seeds]
+
+
 def data_path(dataset: str) -> str:
     """The data set's tensor file."""
     return f"data/{dataset}.safetensors"
@@ -132,25 +138,14 @@ def challenge_digest(w: Wildcards) -> str:
 
 def challenges_of(params: Params, suite: str, profile: str) -> dict[str, str]:
     """Paths of all challenges of a suite and profile."""
-    paths = [
-        challenge_path(dict(dataset=d, method=m, seed=str(k), suite=suite, profile=profile))
-        for d in params.run.datasets
-        for m in params.run.all_methods
-        for k in params.run.seeds
-    ]
+    paths = [challenge_path({**row, "suite": suite, "profile": profile}) for row in _rows(params)]
     return {path: path for path in paths}
 
 
 def records_of_space(params: Params, name: str) -> dict[str, str]:
     """Paths of the records of an attack space."""
     space = params.attack_spaces[name]
-    paths = [
-        record_path(dict(dataset=d, method=m, seed=str(k), suite=space.suite, profile=p))
-        for d in params.run.datasets
-        for m in params.run.all_methods
-        for k in params.run.seeds
-        for p in space.profiles
-    ]
+    paths = [record_path({**row, "suite": space.suite, "profile": p}) for row in _rows(params) for p in space.profiles]
     return {path: path for path in paths}
 
 
@@ -183,10 +178,8 @@ def certificates_wildcards(path: str) -> dict[str, str] | None:
 def certificates_of(params: Params, certificate: str) -> dict[str, str]:
     """Paths of the certificates of all rows of the run, in the balls of all its profiles."""
     paths = [
-        certificates_path(dict(dataset=d, method=m, seed=str(k), certificate=certificate, profile=p))
-        for d in params.run.datasets
-        for m in params.run.all_methods
-        for k in params.run.seeds
+        certificates_path({**row, "certificate": certificate, "profile": p})
+        for row in _rows(params)
         for p in params.run.profiles
     ]
     return {path: path for path in paths}
@@ -235,10 +228,8 @@ def trained_wildcards(path: str) -> dict[str, str] | None:
 def records_of(params: Params, suite: str | None = None, profile: str | None = None) -> dict[str, str]:
     """Paths of all records of the run, or of one suite and profile."""
     paths = [
-        record_path(dict(dataset=d, method=m, seed=str(k), suite=s, profile=p))
-        for d in params.run.datasets
-        for m in params.run.all_methods
-        for k in params.run.seeds
+        record_path({**row, "suite": s, "profile": p})
+        for row in _rows(params)
         for s in params.run.suites
         for p in params.run.profiles
         if suite in (None, s) and profile in (None, p)
@@ -259,11 +250,7 @@ def unforeseen_digest(w: Wildcards) -> str:
 def unforeseen_of(params: Params, name: str) -> dict[str, str]:
     """Paths of all such records of the run for an entry, and of the records of the run's first suite."""
     paths = [
-        unforeseen_path(dict(dataset=d, method=m, seed=str(k), unforeseen=name, profile=p))
-        for d in params.run.datasets
-        for m in params.run.all_methods
-        for k in params.run.seeds
-        for p in params.run.profiles
+        unforeseen_path({**row, "unforeseen": name, "profile": p}) for row in _rows(params) for p in params.run.profiles
     ]
     return {**{path: path for path in paths}, **records_of(params, params.run.suites[0])}
 
@@ -280,12 +267,7 @@ def pseudo_labels(w: Wildcards) -> str:
 
 def logs_of(params: Params) -> dict[str, str]:
     """Paths of all training logs of the run."""
-    paths = [
-        f"{trained(dict(dataset=d, method=m, seed=str(k)))}/train.jsonl"
-        for d in params.run.datasets
-        for m in params.run.all_methods
-        for k in params.run.seeds
-    ]
+    paths = [f"{trained(row)}/train.jsonl" for row in _rows(params)]
     return {path: path for path in paths}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -106,10 +105,6 @@ class Certificates(Strict):
     def name(self) -> str:
         """Whose certificates these are."""
         return f"{self.dataset}/{self.method}/seed{self.seed}/{self.certificate}-{self.profile}"
-
-    def to_json(self) -> str:
-        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
-        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
 
 
 def contradiction(ball: BallRecord, clean: str, indices: Sequence[int]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,10 +84,6 @@ class Challenge(Strict):
     def name(self) -> str:
         """Whose record was challenged."""
         return f"{self.dataset}/{self.method}/seed{self.seed}/{self.suite}-{self.profile}"
-
-    def to_json(self) -> str:
-        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
-        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
 
 
 def left(standing: str, rounds: list[Round]) -> list[bool]:

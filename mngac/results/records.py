@@ -38,6 +38,10 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
 
+    def to_json(self) -> str:
+        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
+        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
+
 
 class AttackRecord(Strict):
     """What one attack did: `correct` holds 1 still correct, 0 broken, `.` not attacked since already broken."""
@@ -144,10 +148,6 @@ class Record(PerImage, Strict):
     def name(self) -> str:
         """Who was evaluated, with what."""
         return f"{self.dataset}/{self.method}/seed{self.seed}/{self.suite}-{self.profile}"
-
-    def to_json(self) -> str:
-        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
-        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
 
 
 def read(path: str | Path) -> Record:

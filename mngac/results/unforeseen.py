@@ -5,7 +5,6 @@ Loads without torch.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -123,10 +122,6 @@ class UnforeseenRecord(Strict):
     def name(self) -> str:
         """Who was attacked, with what."""
         return f"{self.dataset}/{self.method}/seed{self.seed}/{self.unforeseen}-{self.profile}"
-
-    def to_json(self) -> str:
-        """The file's text: keys in a fixed order, so that equal results are equal bytes but for `timing`."""
-        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
 
 
 def read(path: str | Path) -> UnforeseenRecord:
