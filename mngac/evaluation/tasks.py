@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
-from mngac.data.pixels import to_unit
+from mngac.data.pixels import as_unit
 from mngac.evaluation.acceptance import Pool, Target, run_attack
 from mngac.evaluation.asked import IMAGES, asked
 from mngac.evaluation.consistency import Unanimous
@@ -104,7 +104,7 @@ class Runner:
     def batch(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         """Images in [0, 1] and labels at the positions, on the device."""
         x = self.images[positions].to(self.device)
-        return (to_unit(x) if x.dtype == torch.uint8 else x.float()), self.labels[positions].to(self.device)
+        return as_unit(x), self.labels[positions].to(self.device)
 
     def run(self, task: Task) -> Finding:
         """Runs a task: each image's outcome, the images passed forward, and the seconds it took.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
-from mngac.data.pixels import to_unit
+from mngac.data.pixels import as_unit
 from mngac.evaluation.acceptance import Target, accept
 from mngac.evaluation.consistency import Unanimous, inconsistencies
 from mngac.evaluation.outcome import Outcome
@@ -58,7 +58,7 @@ def transferred(
     positions = torch.tensor(standing).nonzero().flatten()
     columns = []
     with frozen_weights(classifier):
-        judge = _judge(classifier, _shown(images[:IMAGES], device))
+        judge = _judge(classifier, as_unit(images[:IMAGES].to(device)))
         for source, by_norm in crafted.items():
             for norm, moved in by_norm.items():
                 if moved.shape != images.shape:
@@ -76,12 +76,6 @@ def _judge(classifier: Classifier, x: Tensor) -> Classifier:
         return Unanimous(classifier) if inconsistencies(classifier, x) else classifier
 
 
-def _shown(images: Tensor, device: str) -> Tensor:
-    """Images in [0, 1], on the device."""
-    x = images.to(device)
-    return to_unit(x) if x.dtype == torch.uint8 else x.float()
-
-
 def _tried(
     judge: Classifier, images: Tensor, labels: Tensor, positions: Tensor, moved: Tensor, target: Target
 ) -> list[Outcome]:
@@ -89,7 +83,7 @@ def _tried(
 
     def each() -> Iterator[Outcome]:
         for chosen in positions.split(BATCH) if len(positions) else ():
-            x = _shown(images[chosen], target.device)
+            x = as_unit(images[chosen].to(target.device))
             yield from accept(judge, x, labels[chosen].to(target.device), moved[chosen].to(x.device), target)
 
     return list(each())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
-from mngac.data.pixels import to_unit
+from mngac.data.pixels import as_unit
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.foolbox import perturb
 from mngac.norms import LP
@@ -52,7 +52,7 @@ def starting_points(classifier: Classifier, x: Tensor, y: Tensor, target: Target
     if target.pool is None:
         raise ValueError("brendel_bethge starts from other images; the target brings none")
     images = target.pool.images.to(x.device)
-    images = to_unit(images) if images.dtype == torch.uint8 else images.float()
+    images = as_unit(images)
     distances = torch.cdist(x.flatten(1), images.flatten(1), p=LP[target.norm].p)
     same = target.pool.predictions.to(x.device)[None] == y[:, None]
     if same.all(1).any():
