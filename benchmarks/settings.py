@@ -82,7 +82,7 @@ class Settings:
             raise ParamsError(f"--methods: found {method}; allowed: {', '.join(params.methods)}")
         entry = params.methods[method]
         entry = entry.model_copy(update={"norms": norms}) if norms else entry
-        training = params.training_for(NAME)
+        training = params.training_for(NAME, method)
         return Plan(training, params.radii_for(training.profile, NAME), entry, self.seed, self.device)
 
     def data(self) -> DataSet:

@@ -52,7 +52,7 @@ def written(folder: Path, *by_seed: dict[str, tuple[int, ...]], space=SPACE, met
                 path.write_text(json.dumps(content))
     raw = raw_params()
     raw["radii"] |= {profile: {"digits": radii} for profile, radii in RADII.items()}
-    raw["methods"]["adv_linf_half"] = {"like": "adv_linf", "profile": "half"}
+    raw["methods"]["adv_linf_half"] = {"like": "adv_linf", "training": {"profile": "half"}}
     raw["run"] |= {"methods": list(methods), "semi_methods": [], "teachers": [], "seeds": list(range(len(by_seed)))}
     raw["run"] |= {"profiles": ["standard", "half"], "attack_spaces": ["lp"]}
     raw["attack_spaces"] = {"lp": space}

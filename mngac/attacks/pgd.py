@@ -18,13 +18,17 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Attack:
-    """PGD in one ball: radius and step size are lengths in the norm; `top` counts coordinates of an l_1 step."""
+    """An ascent in one ball: radius and step size are lengths in the norm; `top` counts coordinates of an l_1 step.
+
+    Of `kind` apgd it finds step size and coordinates itself.
+    """
 
     norm: str
     radius: float
     step_size: float
     steps: int
     top: int = 1
+    kind: str = "pgd"
 
     @property
     def lp(self) -> Lp:

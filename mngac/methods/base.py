@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mngac.attacks.pgd import Attack, pgd
+from mngac.attacks.pgd import Attack
+from mngac.attacks.training import attacked
 from mngac.models.frozen import under_attack
 from mngac.params.sections import MethodConfig
 from mngac.streams import stream
@@ -87,7 +88,7 @@ class Base:
     def attack(self, classifier: nn.Module, batch: Batch, step: Step, norm: str, mode: str) -> Tensor:
         """x_adv of the norm's training attack; running statistics stay as they are."""
         with under_attack(classifier, mode):
-            return pgd(classifier, batch.x, batch.y, self.setup.attacks[norm], step.stream(f"attack {norm}"))
+            return attacked(classifier, batch.x, batch.y, self.setup.attacks[norm], step.stream(f"attack {norm}"))
 
     def watch(self, classifier: nn.Module) -> None:
         """Looks at what the last `loss` did, before the classifier moves; none of it counts as the method's cost."""

@@ -16,13 +16,13 @@ from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.inheritance import OVER, resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
-from mngac.params.sections import DataConfig, Params
-from mngac.params.types import LONGEST_NAME, NAME, Closed, number
+from mngac.params.sections import DataConfig, MethodConfig, Params
+from mngac.params.types import LONGEST_NAME, NAME, NORMS, Closed, number
 from mngac.params.yaml_file import key_path, read
 
 Section = TypeVar("Section", bound=Closed)
-OPTIONAL = {"methods": {"profile"}, "evaluation/attacks": set[str]()}
-"""Keys that an entry whose kind reads `norms` may state or leave: the training reads them, not the kind."""
+OPTIONAL = {"methods": {"training"}}
+"""Keys that an entry may state or leave, since not its kind reads them; but where it brings a `model` of its own."""
 
 
 def load(path: str = "params.yaml") -> Params:
@@ -149,6 +149,7 @@ def _check_names(params: Params) -> None:
         _demand(teacher in run.methods, "run.teachers", teacher, allowed)
     for name, method in params.methods.items():
         check_entry(f"methods.{name}", "methods", "kind", method)
+        _check_own_attack(f"methods.{name}", method)
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
     _check_challenges(params)
@@ -173,33 +174,53 @@ def _check_names(params: Params) -> None:
             check_entry(f"unforeseen.{name}.attacks.{i}", "unforeseen/attacks", "attack", one)
 
 
-def _check_profile(path: str, profile: str, params: Params) -> None:
-    _demand(profile in params.radii, path, profile, f"one of {listed(params.radii, profile)}")
-
-
 def _check_trainings(params: Params) -> None:
-    """Refuses models that nothing builds, and radii and schedules of the run that do not fit."""
-    for name, override in {"default": params.training.default, **(params.training.__pydantic_extra__ or {})}.items():
-        known = ["default", *params.data]
+    """Refuses models that nothing builds, and radii and schedules of the run's trainings that do not fit."""
+    overrides: dict[str, Any] = params.training.__pydantic_extra__ or {}
+    known = ["default", *params.data]
+    for name in overrides:
         _demand(name in known, "training", name, f"sections named {listed(known, name)}")
-        model: str | None = getattr(override, "model", None)
-        if model is not None:
-            find("models", model, f"training.{name}.model")
-    for name, method in params.methods.items():
-        if method.profile is not None:
-            _check_profile(f"methods.{name}.profile", method.profile, params)
+    stated: dict[str, Any] = {"training.default": params.training.default}
+    stated |= {f"training.{name}": override for name, override in overrides.items()}
+    stated |= {f"methods.{name}.training": method.training for name, method in params.methods.items()}
+    for path, training in stated.items():
+        _check_training(path, training, params)
     for dataset in params.run.datasets:
-        training = params.training_for(dataset)
-        _check_profile(f"training.{dataset}.profile", training.profile, params)
-        own = [params.methods[method].profile for method in params.run.all_methods]
-        for needed in {training.profile, *params.run.profiles, *filter(None, own)}:
-            params.radii_for(needed, dataset)
-        _demand(
-            training.schedule.peak_epoch <= training.epochs,
-            f"training.{dataset}.schedule.peak_epoch",
-            training.schedule.peak_epoch,
-            f"at most training.{dataset}.epochs, {training.epochs}; where it stands in training.default, state another",
-        )
+        for profile in params.run.profiles:
+            params.radii_for(profile, dataset)
+        for method in (None, *params.run.all_methods):
+            training = params.training_for(dataset, method)
+            params.radii_for(training.profile, dataset)
+            own = method is not None and params.methods[method].training is not None
+            path = f"methods.{method}.training" if own else f"training.{dataset}"
+            _demand(
+                training.schedule.peak_epoch <= training.epochs,
+                f"{path}.schedule.peak_epoch",
+                training.schedule.peak_epoch,
+                f"at most {path}.epochs, {training.epochs}; where either stands in another section, state it here",
+            )
+
+
+def _check_training(path: str, stated: Any, params: Params) -> None:
+    """Refuses a model and a profile that are not there, of a whole training or a part of one."""
+    if stated is None:
+        return
+    if stated.model is not None:
+        find("models", stated.model, f"{path}.model")
+    if stated.profile is not None:
+        allowed = f"one of {listed(params.radii, stated.profile)}"
+        _demand(stated.profile in params.radii, f"{path}.profile", stated.profile, allowed)
+
+
+def _check_own_attack(path: str, method: MethodConfig) -> None:
+    """Refuses another kind of training attack for a method whose attack is a part of it."""
+    own: Any = method.training
+    if method.step_sizes is None or own is None or own.attack is None:
+        return
+    for where, attack in [("", own.attack), *((f".{norm}", getattr(own.attack, norm)) for norm in NORMS)]:
+        stated = getattr(attack, "kind", None)
+        allowed = f"nothing, since {method.kind} brings its own attack, with step_sizes"
+        _demand(stated is None, f"{path}.training.attack{where}.kind", stated, allowed)
 
 
 def _check_challenges(params: Params) -> None:
@@ -278,7 +299,7 @@ def check_entry(path: str, folder: str, selector: str, entry: Closed) -> None:
     keys = keys_read(folder, kind)
     read = keys & set(type(entry).model_fields)
     always = {selector, "norm"}
-    optional = OPTIONAL[folder] if "norms" in read else set()
+    optional = OPTIONAL.get(folder, set()) if "model" not in read else set()
     stated = entry.model_fields_set - always
     for key in sorted(stated - read - optional):
         may = listed(sorted(read | optional), key) or "no further key"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field
 
 from mngac.params.attack_spaces import AttackSpace
 from mngac.params.certificates import CertificateConfig
 from mngac.params.challenge import ChallengeParams
 from mngac.params.errors import ParamsError
-from mngac.params.inheritance import Heir, merged
+from mngac.params.inheritance import Heir
+from mngac.params.training import OwnTraining, Training, Trainings
 from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
 from mngac.params.unforeseen import Unforeseen
 
@@ -110,115 +111,6 @@ class Radii(Heir):
     """l_2 radius."""
 
 
-class TrainingAttack(Closed):
-    """Projected gradient ascent as training uses it."""
-
-    steps: Positive
-    """Gradient steps."""
-    step_size: Ratio
-    """Length of a step in the attack's norm, as a share of the radius."""
-
-
-class TrainingAttackL1(TrainingAttack):
-    """The l_1 step moves the coordinates with the largest gradients."""
-
-    top: Positive
-    """Coordinates moved in one step (the paper's code: 1 % of them, 31 at 3 x 32 x 32)."""
-
-
-class TrainingAttacks(Closed):
-    """The training attack of each norm."""
-
-    linf: TrainingAttack
-    """Steps along the gradient's sign."""
-    l1: TrainingAttackL1
-    """Steps along the gradient's sign, on the `top` coordinates where it is largest."""
-    l2: TrainingAttack
-    """Steps along the gradient, normalised in l_2."""
-
-
-class Schedule(Closed):
-    """Learning rate: 0 to `peak` linearly until `peak_epoch`, then linearly to 0 at the last epoch, set per step."""
-
-    peak: Annotated[float, Field(gt=0)]
-    """Highest learning rate, of the classifier and of the noise generator."""
-    peak_epoch: Annotated[float, Field(ge=0)]
-    """Epoch of the highest learning rate."""
-
-
-class Precision(Closed):
-    """Precision of the classifier's matrix products, as written, on each device."""
-
-    cpu: Literal["float32", "bfloat16"]
-    """bfloat16 is faster on processors with instructions for it (avx512_bf16, AMX), and far slower on others."""
-    cuda: Literal["float32", "bfloat16"]
-    """bfloat16: autocast."""
-
-    def on(self, device: str) -> str:
-        """Of `cpu` or `cuda`."""
-        return self.cpu if device == "cpu" else self.cuda
-
-
-class Monitor(Closed):
-    """Robust accuracy on validation images, logged every epoch; it chooses nothing by itself."""
-
-    images: Positive
-    """Validation images looked at, the first ones."""
-    steps: Positive
-    """Steps of the training attack of each norm."""
-
-
-class Semi(Closed):
-    """How labelled and pseudo-labelled images are mixed."""
-
-    fraction: Annotated[float, Field(gt=0, lt=1)]
-    """Share of pseudo-labelled images in a batch (Carmon et al.: one half)."""
-    steps_per_epoch: Positive | None
-    """Steps of an epoch; null: as many as with the labelled images alone."""
-
-
-class Training(Closed):
-    """One training: model, budget, optimizer, attacks."""
-
-    model: str
-    """Classifier, such as wrn_28_10 (depth 28, width 10), or package.module:function of one's own."""
-    epochs: Positive
-    """Passes over the labelled training images."""
-    steps_per_epoch: Positive | None
-    """Steps of an epoch; null: images / batch_size, rounded up."""
-    batch_size: Positive
-    """Images in a batch; every batch is full."""
-    schedule: Schedule
-    """Learning rate over the epochs."""
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    """Momentum of SGD."""
-    weight_decay: Annotated[float, Field(ge=0)]
-    """Weight decay of SGD, on every parameter."""
-    augment: list[Literal["crop", "flip"]]
-    """crop: random crop after zero-padding by `pad`; flip: horizontal, with probability one half."""
-    pad: Annotated[int, Field(ge=0)]
-    """Pixels of padding for `crop`."""
-    precision: Precision
-    """Of the classifier's matrix products, by device; weights, losses and attacks' arithmetic are float32."""
-    layout: Literal["channels_last", "contiguous"]
-    """Memory format of images and weights: what is faster depends on the machine; `mngac tune` measures."""
-    compile: bool
-    """true: the forward pass goes through torch.compile, if there is a compiler; `mngac tune` measures."""
-    profile: Name
-    """Radii that training attacks use: a name of `radii`."""
-    attack: TrainingAttacks
-    """What adversarial images are made with, unless a method's entry states `step_sizes` of its own."""
-    monitor: Monitor
-    """What the log of each epoch measures."""
-    semi: Semi
-    """Batches of `run.semi_methods`; not read by the others."""
-
-    def read_on(self, device: str) -> dict[str, Any]:
-        """The values that a training reads: of precisions the device's own alone, but where that is still `auto`."""
-        stated = self.model_dump()
-        return stated if device == "auto" else {**stated, "precision": self.precision.on(device)}
-
-
 class PseudoLabel(Closed):
     """Who labels the unlabelled images, and when a teacher is good enough; `run.teachers` names it."""
 
@@ -250,13 +142,12 @@ class MethodConfig(Heir):
     """Path of a file of weights."""
     model: str | None = None
     """Its classifier, in place of `training`'s."""
-    profile: Name | None = None
-    """Radii that its training's attacks use, in place of `training.<dataset>.profile`; a kind that reads `norms` may
-    state it."""
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None
     """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
+    training: OwnTraining | None = None  # type: ignore[valid-type]
+    """What holds for its training in place of the data set's `training`: any of its keys, on every data set."""
     options: dict[Name, Scalar] | None = None
     """Keys of one's own method that have no name here, read as `self.config.options["key"]`."""
 
@@ -380,33 +271,6 @@ class TableParams(Closed):
     """Trained on one norm, attacked in all."""
 
 
-def _partial(model: type[BaseModel], base: type[Closed] = Closed) -> type[BaseModel]:
-    """The same section with every key optional: what a data set overrides."""
-    # Derived from the full section, so that a key, its type and its description are stated once. Defaults of None are
-    # never read: `training_for` merges only what was set, and validates the whole as a full section again.
-    fields: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Closed):
-            kind = _partial(kind)
-        rest = [m for m in field.metadata if m is not None]
-        typed = Annotated[(kind, *rest)] if rest else kind
-        fields[name] = (typed, Field(default=None, description=field.description))
-    return create_model(f"{model.__name__}Override", __base__=base, __doc__=model.__doc__, **fields)
-
-
-TrainingOverride = _partial(Training, Heir)
-
-
-class Trainings(BaseModel):
-    """`default`, and what each data set overrides."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, use_attribute_docstrings=True)
-    default: Training
-    """What holds for every data set without an override."""
-    __pydantic_extra__: dict[str, TrainingOverride]  # type: ignore[valid-type]
-
-
 class Params(Closed):
     """The whole of params.yaml."""
 
@@ -437,25 +301,9 @@ class Params(Closed):
     figures: FigureParams
     """What figures of classifiers look at."""
 
-    def training_for(self, dataset: str) -> Training:
-        """`training.default` overridden by `training.<dataset>`.
-
-        Raises:
-            ParamsError: where the override's values do not fit together with the default's.
-        """
-        override = (self.training.__pydantic_extra__ or {}).get(dataset)
-        stated: dict[str, Any] = override.model_dump(exclude_unset=True) if override is not None else {}
-        return Training.model_validate(merged(self.training.default.model_dump(), stated))
-
-    def trained_as(self, method: str) -> Params:
-        """The same, as the training of a method reads it: with what its entry states in place of `training`'s."""
-        profile = self.methods[method].profile
-        if profile is None:
-            return self
-        stated = {"profile": profile}
-        of_datasets = {name: each.model_copy(update=stated) for name, each in (self.training.model_extra or {}).items()}
-        default = self.training.default.model_copy(update=stated)
-        return self.model_copy(update={"training": Trainings(default=default, **of_datasets)})
+    def training_for(self, dataset: str, method: str | None = None) -> Training:
+        """The training of a data set, or that of a method on it, whose entry may state values of its own."""
+        return self.training.of(dataset, self.methods[method].training if method else None)
 
     def rounds(self, name: str) -> Rounds:
         """What challenges the union of a suite: itself with further seeds, then the opinions.

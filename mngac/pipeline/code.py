@@ -72,4 +72,4 @@ def model_figures(p: Params, w: Wildcards) -> list[str]:
 
 
 def _model(p: Params, w: Wildcards) -> str:
-    return find("models", p.methods[w["method"]].model or p.training_for(w["dataset"]).model).root
+    return find("models", p.methods[w["method"]].model or p.training_for(w["dataset"], w["method"]).model).root

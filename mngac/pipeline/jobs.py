@@ -322,7 +322,7 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     if "shard" in STAGES[stage].wildcards:
         _check_shard(params, wildcards["suite"], wildcards["shard"])
     named = {name: str(wildcards[name]) for name in STAGES[stage].wildcards}
-    return Job(STAGES[stage], named, params.trained_as(named["method"]) if "method" in named else params)
+    return Job(STAGES[stage], named, params)
 
 
 def _check_shard(params: Params, suite: str, shard: str) -> None:

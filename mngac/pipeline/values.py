@@ -41,12 +41,12 @@ def _identity(key: str, path: str) -> Any:
 
 def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
     """The data set's training as the run's device reads it, the radii of its attacks, the method's entry."""
-    training = p.training_for(w["dataset"])
+    training = p.training_for(w["dataset"], w["method"])
     entry = p.methods[w["method"]]
     values: dict[str, Any] = {
         "training": training.read_on(p.run.device),
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
-        "method": entry.model_dump(exclude_none=True, exclude={"profile"}),  # `training` holds it
+        "method": entry.model_dump(exclude_none=True, exclude={"training"}),  # `training` holds it
     }
     if entry.checkpoint:
         key = f"methods.{w['method']}.checkpoint"

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mngac.params.sections import MethodConfig, TrainingAttacks
+from mngac.params.sections import MethodConfig
+from mngac.params.training import TrainingAttacks
+from mngac.params.types import NORMS, Norm
 from mngac.planning.networks import Network
 
 EVERY = 8
@@ -26,7 +28,7 @@ class Step:
     generator: Network
 
     @property
-    def norms(self) -> list[str]:
+    def norms(self) -> list[Norm]:
         """The norms that it trains on; those of a method that draws one a batch, it draws alike."""
         return [*(self.config.norms or [])]
 
@@ -35,17 +37,23 @@ class Step:
         """A pass of a loss: forward, and back to the weights."""
         return 3 * self.classifier.forward - self.classifier.first
 
-    def steps(self, norm: str) -> int:
+    def steps(self, norm: Norm) -> int:
         """Gradient steps of a norm's training attack."""
-        return getattr(self.attacks, norm).steps
+        return self.attacks.of(norm).steps
 
-    def attack(self, norms: Sequence[str]) -> float:
-        """The training attacks of some norms."""
-        return sum(2 * self.classifier.forward * self.steps(norm) for norm in norms)
+    def attack(self, norms: Sequence[Norm], kind: str | None = None) -> float:
+        """The training attacks of some norms, of the kinds that are stated or of one."""
+        passes = (2 * self.steps(norm) + start_of(kind or self.attacks.kind_in(norm)) for norm in norms)
+        return sum(passes) * self.classifier.forward
 
     def drawn(self) -> float:
         """The training attack of a norm that is drawn: the mean."""
         return self.attack(self.norms) / len(self.norms)
+
+
+def start_of(kind: str) -> int:
+    """Passes of an attack beside two a step: apgd takes a gradient at its start, and needs none at its end."""
+    return 1 if kind == "apgd" else 0
 
 
 def _natural(s: Step) -> float:
@@ -58,7 +66,7 @@ def _adversarial(s: Step) -> float:
 
 def _trades(s: Step) -> float:
     """A clean pass to attack against; two views in the loss."""
-    return s.classifier.forward + s.attack(s.norms) + 2 * s.to_weights
+    return s.classifier.forward + s.attack(s.norms, "pgd") + 2 * s.to_weights
 
 
 def _average(s: Step) -> float:
@@ -82,8 +90,7 @@ def _stochastic(s: Step) -> float:
 
 
 def _eat(s: Step) -> float:
-    """APGD: a gradient at the start, and no more after the last step."""
-    return s.drawn() + s.classifier.forward + s.to_weights
+    return s.attack(s.norms, "apgd") / len(s.norms) + s.to_weights
 
 
 def _mng_ac(s: Step) -> float:
@@ -137,5 +144,5 @@ def monitor(classifier: Network, attacks: TrainingAttacks, steps: int) -> float:
 
     Not in train.json.
     """
-    norms = len(type(attacks).model_fields)
-    return classifier.forward * (2 * steps * norms + norms + 1)
+    starts = sum(start_of(attacks.kind_in(norm)) for norm in NORMS)
+    return classifier.forward * (2 * steps * len(NORMS) + starts + len(NORMS) + 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mngac.params.sections import AttackConfig, Params, Training
+from mngac.params.sections import AttackConfig, Params
+from mngac.params.training import Training
 from mngac.pipeline.jobs import Job
 from mngac.planning.attacks import ON_THE_HOST, at_most
 from mngac.planning.images import Images
@@ -105,8 +106,8 @@ class Worker:
         return images
 
     def training(self, job: Job) -> Training:
-        """The section `training` of a job's data set."""
-        return self.params.training_for(job.wildcards["dataset"])
+        """The training of a job's method on its data set."""
+        return self.params.training_for(job.wildcards["dataset"], job.wildcards["method"])
 
     def step(self, job: Job) -> Step:
         """A step of a job's training."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mngac.models.compiled import compile_forward
 from mngac.models.layout import laid_out
-from mngac.params.sections import Training
+from mngac.params.training import Training
 from mngac.pipeline.progress import Log
 
 FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16")

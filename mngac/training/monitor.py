@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from mngac.attacks.pgd import Attack, pgd
+from mngac.attacks.pgd import Attack
+from mngac.attacks.training import attacked
 from mngac.methods.base import Batch
 from mngac.models.frozen import under_attack
 
@@ -33,7 +34,8 @@ def look(
     with under_attack(classifier, "eval"):
         seen = {"clean": images.x}
         for norm, attack in attacks.items():
-            seen[norm] = pgd(classifier, images.x, images.y, replace(attack, steps=steps), generators[norm])
+            shorter = replace(attack, steps=steps)
+            seen[norm] = attacked(classifier, images.x, images.y, shorter, generators[norm])
         for name, x in seen.items():
             with torch.no_grad():
                 correct = classifier(x).argmax(1) == images.y

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mngac.attacks.pgd import Attack
-from mngac.params.sections import MethodConfig, Radii, Schedule, Training
+from mngac.params.sections import MethodConfig, Radii
+from mngac.params.training import Schedule, Training
 from mngac.params.types import NORMS, number
 from mngac.pipeline.cache import key_of
 
@@ -31,9 +32,9 @@ def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:
     """The training attack of each norm, step sizes turned from shares of the radius into lengths."""
     attacks: dict[str, Attack] = {}
     for norm in NORMS:
-        config, radius = getattr(training.attack, norm), number(getattr(radii, norm))
+        config, radius, kind = training.attack.of(norm), number(getattr(radii, norm)), training.attack.kind_in(norm)
         top = getattr(config, "top", 1)
-        attacks[norm] = Attack(norm, radius, number(config.step_size) * radius, config.steps, top)
+        attacks[norm] = Attack(norm, radius, number(config.step_size) * radius, config.steps, top, kind)
     return attacks
 
 

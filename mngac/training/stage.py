@@ -22,7 +22,7 @@ T = TypeVar("T", bound=Trainer)
 def plan_of(job: Job, device: str) -> Plan:
     """What a job trains."""
     params, w = job.params, job.wildcards
-    training = params.training_for(w["dataset"])
+    training = params.training_for(w["dataset"], w["method"])
     radii = params.radii_for(training.profile, w["dataset"])
     return Plan(training, radii, params.methods[w["method"]], int(w["seed"]), device)
 

@@ -40,7 +40,6 @@ class Tuning:
     def __init__(self, params: Params, dataset: str, log: Log):
         self.params, self.dataset, self.log, self.heard = params, dataset, log, Heard()
         self.training = params.training_for(dataset)
-        self.radii = params.radii_for(self.training.profile, dataset)
         self.machine = machine_of(params.run)
         self.device: str = self.machine["device"]
         self.clock = Clock(self.device, params.run.threads)
@@ -49,7 +48,9 @@ class Tuning:
 
     def plan(self, method: str) -> Plan:
         """What a method trains, with labelled images alone: pseudo-labelled ones make no step longer."""
-        return Plan(self.training, self.radii, self.params.methods[method], self.params.run.seeds[0], self.device)
+        params, training = self.params, self.params.training_for(self.dataset, method)
+        radii = params.radii_for(training.profile, self.dataset)
+        return Plan(training, radii, params.methods[method], params.run.seeds[0], self.device)
 
     def methods(self) -> list[str]:
         """Methods of the run that train."""
@@ -73,7 +74,8 @@ class Tuning:
 
     def _timed(self, method: str, seconds: Mapping[str, float]) -> Timed:
         semi = method in self.params.run.semi_methods
-        steps = steps_of_an_epoch(self.training, len(self.data.split("train")), semi) * self.training.epochs
+        training = self.params.training_for(self.dataset, method)
+        steps = steps_of_an_epoch(training, len(self.data.split("train")), semi) * training.epochs
         return Timed(method, len(self.params.run.seeds), steps, seconds)
 
     def compare(self, timed: list[Timed], layout: str) -> tuple[dict[str, Compared], str]:

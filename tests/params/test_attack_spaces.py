@@ -18,7 +18,7 @@ def raw(**changes):
     """The run with a second profile, a specialist for it, and a space of two norms, changed."""
     found = copy.deepcopy(raw_params())
     found["radii"]["half"] = {"digits": HALF}
-    found["methods"]["adv_l2_half"] = {"like": "adv_l2", "profile": "half"}
+    found["methods"]["adv_l2_half"] = {"like": "adv_l2", "training": {"profile": "half"}}
     found["run"]["methods"].append("adv_l2_half")
     found["run"] |= {"profiles": ["standard", "half"], "attack_spaces": ["some"]}
     specialists = {"l2": ["adv_l2_half", "adv_l2"], "linf": ["adv_linf", "adv_linf"]}
@@ -84,7 +84,7 @@ def test_a_job_of_a_space_that_the_run_does_not_name_is_refused_in_one_line(
 
 def test_a_profile_without_radii_of_the_runs_data_is_refused():
     found = raw()
-    found["methods"]["adv_l2_half"]["profile"] = "large_l1"
+    found["methods"]["adv_l2_half"]["training"]["profile"] = "large_l1"
     with pytest.raises(ParamsError, match=r"radii.large_l1.digits: missing"):
         parse(found)
 

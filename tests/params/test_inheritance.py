@@ -59,7 +59,7 @@ def test_the_given_content_stays_as_it_is():
 
 
 REFUSED = [
-    ("methods", {"x": {"like": "mng"}}, 'methods.x.like: found "mng"; allowed: one of nat, adv_linf'),
+    ("methods", {"x": {"like": "mng"}}, 'methods.x.like: found "mng"; allowed: one of mng_ac, '),
     (
         "methods",
         {"x": {"like": "y"}, "y": {"like": "x"}},

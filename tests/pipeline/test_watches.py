@@ -29,6 +29,7 @@ WORDS = (
     "svhn",
     "elsewhere",
     "crown_ibp",
+    "apgd",
 )
 
 
@@ -103,7 +104,8 @@ def moved():
         "clean": "nat",
     }
     raw["run"]["attack_spaces"] = ["lp"]
-    raw["methods"]["mng_ac"]["profile"] = "large_l1"
+    own = {"profile": "large_l1", "epochs": 29, "attack": {"kind": "pgd", "l1": {"kind": "pgd", "top": 5}}}
+    raw["methods"]["mng_ac"]["training"] = own
     raw["figures"]["methods"].append("rst_linf")
     params = checks.parse(raw)
     ours = jobs(params)

@@ -29,17 +29,17 @@ IMAGES = 2
 class Real:
     """A method with its classifier, on two images."""
 
-    def __init__(self, name, model, dataset, channels, size, **changes):
+    def __init__(self, name, model, dataset, channels, size, kind="pgd", **changes):
         self.config, training = entry(name, **changes), PARAMS.training_for(dataset)
-        steps = {norm: getattr(training.attack, norm).steps for norm in ("linf", "l1", "l2")}
-        self.attacks = {norm: Attack(norm, 0.5, 0.1, count, 2) for norm, count in steps.items()}
+        attack = training.attack.model_copy(update={"kind": kind})
+        self.attacks = {norm: Attack(norm, 0.5, 0.1, attack.of(norm).steps, 2, kind) for norm in ("linf", "l1", "l2")}
         torch.manual_seed(0)
         self.classifier = find("models", model).load()(model, 10, channels, size).train()
         method = importlib.import_module(f"mngac.methods.{self.config.kind}").Method
         self.method = method(self.config, setup(attacks=self.attacks, channels=channels))
         self.batch = Batch(torch.rand(IMAGES, channels, size, size), torch.tensor([0, 1]))
         self.foretold = Step(
-            self.config, training.attack, network(model, 10, channels, size), noise_generator(channels, size, True)
+            self.config, attack, network(model, 10, channels, size), noise_generator(channels, size, True)
         )
 
     def counted(self):
@@ -65,6 +65,13 @@ def test_a_step_in_a_norm_that_is_drawn_has_the_mean_over_norms(name, model):
     assert [of_a_step(real.foretold) for real in each] == [real.counted() for real in each]
     mean = of_a_step(Real(name, *model, norms=norms).foretold)
     assert mean == pytest.approx(sum(real.counted() for real in each) / len(norms), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["adv_l1", "adv_max", "eat", "trades_linf", "msd"])
+def test_so_it_is_where_training_attacks_by_apgd(name):
+    drawn = {"norms": ["l2"]} if name == "eat" else {}
+    real = Real(name, *MODELS[0], kind="apgd", **drawn)
+    assert of_a_step(real.foretold) == real.counted()
 
 
 @pytest.mark.parametrize("model", OTHER_MODELS, ids=[model for model, *_ in OTHER_MODELS])
@@ -97,8 +104,9 @@ def test_looking_at_the_generator_has_the_operations_that_are_counted_of_it(norm
     assert diagnostics(Real("sat", *MODELS[1]).foretold) == 0
 
 
-def test_so_has_the_monitor_of_an_epoch():
-    real = Real("nat", *MODELS[1])
+@pytest.mark.parametrize("kind", ["pgd", "apgd"])
+def test_so_has_the_monitor_of_an_epoch(kind):
+    real = Real("nat", *MODELS[1], kind=kind)
     generators = {norm: torch.Generator() for norm in real.attacks}
     with Operations() as counted:
         look(real.classifier, real.batch, real.attacks, 3, generators)

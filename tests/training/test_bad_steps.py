@@ -233,7 +233,7 @@ def test_it_follows_a_method_that_moves_weights_at_an_epochs_end(params, tmp_pat
 WRONG = [
     (["--step", "27"], "--step: found 27; allowed: 0 to 26, the training's steps"),
     (["--step", "-1"], "--step: found -1; allowed: 0 to 26, the training's steps"),
-    (["--method", "adv_linv"], '--method: found "adv_linv"; allowed: nat'),
+    (["--method", "adv_linv"], '--method: found "adv_linv"; allowed: adv_linf'),
     (["--seed", "x"], '--seed: found "x"; allowed: an integer'),
 ]
 

@@ -20,7 +20,7 @@ from mngac.cli import main
 from mngac.data import store
 from mngac.params.checks import parse
 from mngac.params.errors import UserError
-from mngac.params.sections import Schedule
+from mngac.params.training import Schedule
 from mngac.pipeline.jobs import job
 from mngac.pipeline.progress import Log
 from mngac.pipeline.stopping import STATUS, Stopped

@@ -1,0 +1,165 @@
+"""The section `training` of params.yaml: model, budget, optimizer and attacks of a training, by data set."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mngac.params.inheritance import Heir, merged
+from mngac.params.partial import partial
+from mngac.params.types import NORMS, Closed, Name, Norm, Positive, Ratio
+
+AttackKind = Literal["pgd", "apgd"]
+OF_PGD = {"step_size", "top"}
+"""Keys of a training attack that apgd does not read."""
+
+
+class TrainingAttack(Closed):
+    """Gradient ascent in one norm's ball, as training uses it."""
+
+    kind: AttackKind | None = None
+    """pgd or apgd, in place of `attack.kind`."""
+    steps: Positive
+    """Gradient steps; apgd takes one gradient more, at its start."""
+    step_size: Ratio
+    """Length of a step of pgd in the attack's norm, as a share of the radius; apgd finds its own."""
+
+
+class TrainingAttackL1(TrainingAttack):
+    """The l_1 step moves the coordinates with the largest gradients."""
+
+    top: Positive
+    """Coordinates moved in one step of pgd (the paper's code: 1 % of them, 31 at 3 x 32 x 32); apgd finds its own."""
+
+
+class TrainingAttacks(Closed):
+    """The training attack of each norm."""
+
+    kind: AttackKind
+    """pgd: projected gradient ascent (Madry et al. 2018); apgd: Auto-PGD (Croce and Hein 2020; l_1: 2021), at its point
+    of highest loss. A kind of method that states `step_sizes`, and eat, bring their own attack."""
+    linf: TrainingAttack
+    """Steps along the gradient's sign."""
+    l1: TrainingAttackL1
+    """Steps along the gradient's sign, on the `top` coordinates where it is largest."""
+    l2: TrainingAttack
+    """Steps along the gradient, normalised in l_2."""
+
+    def kind_in(self, norm: Norm) -> AttackKind:
+        """Of a norm's attack."""
+        return self.of(norm).kind or self.kind
+
+    def of(self, norm: Norm) -> TrainingAttack:
+        """A norm's attack."""
+        return getattr(self, norm)
+
+    def read(self) -> dict[str, Any]:
+        """By norm the values that its attack reads: apgd neither step size nor coordinates."""
+        unread = {norm: OF_PGD if self.kind_in(norm) == "apgd" else set[str]() for norm in NORMS}
+        return {n: {**self.of(n).model_dump(exclude=unread[n]), "kind": self.kind_in(n)} for n in NORMS}
+
+
+class Schedule(Closed):
+    """Learning rate: 0 to `peak` linearly until `peak_epoch`, then linearly to 0 at the last epoch, set per step."""
+
+    peak: Annotated[float, Field(gt=0)]
+    """Highest learning rate, of the classifier and of the noise generator."""
+    peak_epoch: Annotated[float, Field(ge=0)]
+    """Epoch of the highest learning rate."""
+
+
+class Precision(Closed):
+    """Precision of the classifier's matrix products, as written, on each device."""
+
+    cpu: Literal["float32", "bfloat16"]
+    """bfloat16 is faster on processors with instructions for it (avx512_bf16, AMX), and far slower on others."""
+    cuda: Literal["float32", "bfloat16"]
+    """bfloat16: autocast."""
+
+    def on(self, device: str) -> str:
+        """Of `cpu` or `cuda`."""
+        return self.cpu if device == "cpu" else self.cuda
+
+
+class Monitor(Closed):
+    """Robust accuracy on validation images, logged every epoch; it chooses nothing by itself."""
+
+    images: Positive
+    """Validation images looked at, the first ones."""
+    steps: Positive
+    """Steps of the training attack of each norm."""
+
+
+class Semi(Closed):
+    """How labelled and pseudo-labelled images are mixed."""
+
+    fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Share of pseudo-labelled images in a batch (Carmon et al.: one half)."""
+    steps_per_epoch: Positive | None
+    """Steps of an epoch; null: as many as with the labelled images alone."""
+
+
+class Training(Closed):
+    """One training: model, budget, optimizer, attacks."""
+
+    model: str
+    """Classifier, such as wrn_28_10 (depth 28, width 10), or package.module:function of one's own."""
+    epochs: Positive
+    """Passes over the labelled training images."""
+    steps_per_epoch: Positive | None
+    """Steps of an epoch; null: images / batch_size, rounded up."""
+    batch_size: Positive
+    """Images in a batch; every batch is full."""
+    schedule: Schedule
+    """Learning rate over the epochs."""
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    """Momentum of SGD."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """Weight decay of SGD, on every parameter."""
+    augment: list[Literal["crop", "flip"]]
+    """crop: random crop after zero-padding by `pad`; flip: horizontal, with probability one half."""
+    pad: Annotated[int, Field(ge=0)]
+    """Pixels of padding for `crop`."""
+    precision: Precision
+    """Of the classifier's matrix products, by device; weights, losses and attacks' arithmetic are float32."""
+    layout: Literal["channels_last", "contiguous"]
+    """Memory format of images and weights: what is faster depends on the machine; `mngac tune` measures."""
+    compile: bool
+    """true: the forward pass goes through torch.compile, if there is a compiler; `mngac tune` measures."""
+    profile: Name
+    """Radii that training attacks use: a name of `radii`."""
+    attack: TrainingAttacks
+    """What adversarial images are made with, unless a method's entry states `step_sizes` of its own."""
+    monitor: Monitor
+    """What the log of each epoch measures."""
+    semi: Semi
+    """Batches of `run.semi_methods`; not read by the others."""
+
+    def read_on(self, device: str) -> dict[str, Any]:
+        """The values that a training reads: of precisions the device's own alone, but where that is still `auto`."""
+        stated = {**self.model_dump(), "attack": self.attack.read()}
+        return stated if device == "auto" else {**stated, "precision": self.precision.on(device)}
+
+
+TrainingOverride = partial(Training, base=Heir)
+"""What a data set states in place of `training.default`."""
+OwnTraining = partial(Training, "OwnTraining")
+"""What a method's entry states in place of its data set's training."""
+
+
+class Trainings(BaseModel):
+    """`default`, and what each data set overrides."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, use_attribute_docstrings=True)
+    default: Training
+    """What holds for every data set without an override."""
+    __pydantic_extra__: dict[str, TrainingOverride]  # type: ignore[valid-type]
+
+    def of(self, dataset: str, own: BaseModel | None = None) -> Training:
+        """`default`, over it what the data set states, over that what a method's entry does."""
+        values = self.default.model_dump()
+        for over in ((self.__pydantic_extra__ or {}).get(dataset), own):
+            if over is not None:
+                values = merged(values, over.model_dump(exclude_unset=True))
+        return Training.model_validate(values)
