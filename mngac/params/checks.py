@@ -17,6 +17,7 @@ from mngac.params.inheritance import OVER, resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
 from mngac.params.sections import DataConfig, MethodConfig, Params
+from mngac.params.training import Training
 from mngac.params.types import LONGEST_NAME, NAME, NORMS, Closed, number
 from mngac.params.yaml_file import key_path, read
 
@@ -193,12 +194,23 @@ def _check_trainings(params: Params) -> None:
             params.radii_for(training.profile, dataset)
             own = method is not None and params.methods[method].training is not None
             path = f"methods.{method}.training" if own else f"training.{dataset}"
+            _check_select(f"{path}.select", training, params, dataset)
             _demand(
                 training.schedule.peak_epoch <= training.epochs,
                 f"{path}.schedule.peak_epoch",
                 training.schedule.peak_epoch,
                 f"at most {path}.epochs, {training.epochs}; where either stands in another section, state it here",
             )
+
+
+def _check_select(path: str, training: Training, params: Params, dataset: str) -> None:
+    """Refuses to compare epochs by a suite that is not there, or without images to do it on."""
+    select = training.select
+    if select.best:
+        known = params.evaluation
+        _demand(select.suite in known, f"{path}.suite", select.suite, f"one of {listed(known, select.suite)}")
+        held = params.data[dataset].validation
+        _demand(held > 0, f"{path}.epoch", select.epoch, f"last, since data.{dataset}.validation is {held:g}")
 
 
 def _check_training(path: str, stated: Any, params: Params) -> None:

@@ -91,6 +91,33 @@ class Monitor(Closed):
     """Steps of the training attack of each norm."""
 
 
+class Average(Closed):
+    """An exponential moving average of the weights over the steps, batch norm's running statistics with them."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)]
+    """The most that the average keeps of itself at a step; at its step t no more than (1 + t) / (10 + t)."""
+
+
+class Select(Closed):
+    """Which epoch's classifier is kept."""
+
+    epoch: Literal["last", "best"]
+    """best: of those looked at, the one with the best union on validation images, the first of several."""
+    suite: Name
+    """The union's attacks, at the radii of the training: a name of `evaluation`; not read for the last epoch."""
+    every: Positive
+    """Epochs from one look to the next; the last epoch is looked at too; not read for the last epoch."""
+
+    @property
+    def best(self) -> bool:
+        """Whether epochs are compared."""
+        return self.epoch == "best"
+
+    def due(self, done: int, epochs: int) -> bool:
+        """Whether the classifier is looked at after so many epochs of a training's."""
+        return self.best and (done % self.every == 0 or done == epochs)
+
+
 class Semi(Closed):
     """How labelled and pseudo-labelled images are mixed."""
 
@@ -131,6 +158,10 @@ class Training(Closed):
     """Radii that training attacks use: a name of `radii`."""
     attack: TrainingAttacks
     """What adversarial images are made with, unless a method's entry states `step_sizes` of its own."""
+    average: Average | None
+    """Averaged weights, which are then monitored, selected and kept in the classifier's place; null: none."""
+    select: Select
+    """The last epoch's classifier is kept, or the best one's."""
     monitor: Monitor
     """What the log of each epoch measures."""
     semi: Semi
@@ -139,6 +170,8 @@ class Training(Closed):
     def read_on(self, device: str) -> dict[str, Any]:
         """The values that a training reads: of precisions the device's own alone, but where that is still `auto`."""
         stated = {**self.model_dump(), "attack": self.attack.read()}
+        if not self.select.best:
+            del stated["select"]
         return stated if device == "auto" else {**stated, "precision": self.precision.on(device)}
 
 

@@ -18,8 +18,10 @@ def data(p: Params, w: Wildcards) -> list[str]:
 
 
 def train(p: Params, w: Wildcards) -> list[str]:
-    """The method and its model."""
-    return ["mngac.training.stage", find("methods", p.methods[w["method"]].kind).root, _model(p, w)]
+    """The method and its model; where epochs are compared, what compares them, and its attacks."""
+    select = p.training_for(w["dataset"], w["method"]).select
+    selection = ["mngac.training.selection", *measuring(p.evaluation[select.suite])] if select.best else []
+    return ["mngac.training.stage", find("methods", p.methods[w["method"]].kind).root, _model(p, w), *selection]
 
 
 def pseudo_label(p: Params, w: Wildcards) -> list[str]:

@@ -48,6 +48,8 @@ def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
         "method": entry.model_dump(exclude_none=True, exclude={"training"}),  # `training` holds it
     }
+    if training.select.best:
+        values["selection"] = _attacks(p.evaluation[training.select.suite])
     if entry.checkpoint:
         key = f"methods.{w['method']}.checkpoint"
         if Path(entry.checkpoint).is_dir():

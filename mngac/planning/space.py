@@ -67,7 +67,8 @@ def _training(worker: Worker, job: Job) -> Space:
     number = 2 if training.precision.on(worker.device) == "bfloat16" else NUMBER
     passes = number * KEPT * training.batch_size * step.classifier.activations * _views(step)
     held = images.train * images.channels * images.size**2
-    return Space(learned, CHECKPOINTS * 2 * learned, 3 * learned + passes + held)
+    copies = (training.average is not None) + training.select.best
+    return Space(learned, CHECKPOINTS * (2 + copies) * learned, (3 + copies) * learned + passes + held)
 
 
 def _evaluation(worker: Worker, job: Job) -> Space:

@@ -125,8 +125,32 @@ class Worker:
         counted = seen * one
         watched = min(training.monitor.images, images.validation) * training.epochs if one else 0
         looks = watched * monitor(step.classifier, training.attack, training.monitor.steps)
+        selected, most = self._selection(job) if one else (0.0, 0.0)
         total = counted + seen * diagnostics(step) + looks
-        return Work(total, total, step.classifier.forward, training.precision.on(self.device), counted)
+        forward, precision = step.classifier.forward, training.precision.on(self.device)
+        return Work(total + selected, total + most, forward, precision, counted)
+
+    def _selection(self, job: Job) -> tuple[float, float]:
+        """Operations of comparing a training's epochs, as expected and at most."""
+        training, images = self.training(job), self.images_of(job)
+        select = training.select
+        if not select.best:
+            return 0.0, 0.0
+        looks = sum(select.due(done, training.epochs) for done in range(1, training.epochs + 1))
+        n = min(self.params.evaluation[select.suite].n or images.validation, images.validation)
+        expected, most = self._attacked(job, select.suite, n)
+        forward = self.classifier(job).forward
+        return looks * expected * forward, looks * most * forward
+
+    def _attacked(self, job: Job, name: str, n: int) -> tuple[float, float]:
+        """Passes of a suite on so many images, as expected and at most: every attack's, its judge's, the clean pass."""
+        suite, images = self.params.evaluation[name], self.images_of(job)
+        expected = most = float(n)
+        shares = self.known.of(job.wildcards["dataset"], name, suite, images.classes).shares
+        for config, share in zip(suite.attacks, shares, strict=True):
+            every = n * self._of_an_image(config, images)
+            expected, most = expected + share * every, most + every
+        return expected, most
 
     def _labels(self, job: Job) -> Work:
         """A pass over the unlabelled images, and one over those for validation."""
@@ -156,13 +180,9 @@ class Worker:
 
     def _attacks(self, job: Job) -> Work:
         """Every attack's passes, and for each image that it sees one that judges it; the clean pass."""
-        images, forward, w = self.images_of(job), self.classifier(job).forward, job.wildcards
-        suite, n = self.params.evaluation[w["suite"]], self.evaluated(job)
-        shares = self.known.of(w["dataset"], w["suite"], suite, images.classes).shares
-        expected = most = float(n)
-        for config, share in zip(suite.attacks, shares, strict=True):
-            every = n * self._of_an_image(config, images)
-            expected, most = expected + share * every, most + every
+        forward, name = self.classifier(job).forward, job.wildcards["suite"]
+        expected, most = self._attacked(job, name, self.evaluated(job))
+        suite = self.params.evaluation[name]
         host = any(config.attack in ON_THE_HOST for config in suite.attacks)
         return Work(expected * forward, most * forward, forward, self._plain, on_the_host=host)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mngac.attacks.pgd import Attack
-from mngac.params.sections import MethodConfig, Radii
+from mngac.params.sections import MethodConfig, Radii, Suite
 from mngac.params.training import Schedule, Training
 from mngac.params.types import NORMS, number
 from mngac.pipeline.cache import key_of
@@ -13,18 +13,24 @@ from mngac.pipeline.cache import key_of
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained: the resolved section `training`, the radii of its attacks, the method's entry, seed, device."""
+    """What is trained: the resolved section `training`, the radii of its attacks, the method's entry, seed, device.
+
+    `selection` is the suite that epochs are compared by, where the training keeps the best.
+    """
 
     training: Training
     radii: Radii
     method: MethodConfig
     seed: int
     device: str = "cpu"
+    selection: Suite | None = None
 
     def identity(self, data: str, pseudo_labels: list[int]) -> str:
         """A digest of the plan on data of this digest, with these pseudo-labels: which checkpoint is its own."""
         read = {"training": self.training.read_on(self.device), "device": self.device, "seed": self.seed}
-        stated = {"radii": self.radii.model_dump(), "method": self.method.model_dump()}
+        stated = {"radii": self.radii.model_dump(), "method": self.method.model_dump(exclude={"training"})}
+        if self.selection is not None:
+            stated["selection"] = self.selection.model_dump()
         return key_of({**read, **stated, "data": data, "pseudo_labels": pseudo_labels})
 
 

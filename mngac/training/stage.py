@@ -24,7 +24,8 @@ def plan_of(job: Job, device: str) -> Plan:
     params, w = job.params, job.wildcards
     training = params.training_for(w["dataset"], w["method"])
     radii = params.radii_for(training.profile, w["dataset"])
-    return Plan(training, radii, params.methods[w["method"]], int(w["seed"]), device)
+    suite = params.evaluation[training.select.suite] if training.select.best else None
+    return Plan(training, radii, params.methods[w["method"]], int(w["seed"]), device, suite)
 
 
 def trainer_of(job: Job, device: str, folder: Path, log: Log, kind: type[T]) -> T:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from mngac import tensors
@@ -29,6 +30,7 @@ from mngac.pipeline.progress import Log
 from mngac.pipeline.stopping import Stopped, gently, wanted
 from mngac.sgd import SGD
 from mngac.streams import stream, stream_seed
+from mngac.training.average import averaged
 from mngac.training.bad_steps import BadStepError, FirstBad
 from mngac.training.checkpoints import Checkpoints
 from mngac.training.collapse import collapses
@@ -36,6 +38,9 @@ from mngac.training.cost import Meter, Stopwatch, flops_of_a_forward
 from mngac.training.execution import Execution
 from mngac.training.monitor import look
 from mngac.training.plan import Plan, learning_rate, steps_of_an_epoch, training_attacks
+
+if TYPE_CHECKING:
+    from mngac.training.selection import Best
 
 
 @dataclass
@@ -88,6 +93,8 @@ class Trainer:
         self.method = self._method(channels)
         self.method.initialise(self.classifier)
         lay_out(self.classifier, self.training.layout)
+        self.average = averaged(self.classifier, self.training.average.decay) if self.training.average else None
+        self.selection = self._selection(validation)
         if self.training.compile:
             self.execution.compile(self.classifier)
         self.meter = Meter([self.classifier, *self.method.networks()])
@@ -108,6 +115,19 @@ class Trainer:
             unlabelled = replace(data.split("unlabelled"), labels=pseudo_labels)
             sources.append(Batches(unlabelled, extra, name="unlabelled", **augment))
         return sources
+
+    def _selection(self, validation: store.Split) -> Best | None:
+        """What compares epochs; None where the last one is kept."""
+        if self.plan.selection is None:
+            return None
+        # By its name, as a registry's files are: what evaluates is in the keys of those trainings alone that do.
+        best: type[Best] = importlib.import_module("mngac.training.selection").Best
+        return best(validation, self.plan.selection, self.plan.radii, self.device)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The classifier that is monitored and kept: the average where there is one."""
+        return self.classifier if self.average is None else self.average.module
 
     def _method(self, channels: int) -> Base:
         setup = Setup(
@@ -197,7 +217,8 @@ class Trainer:
 
     def _tensors(self) -> list[Tensor]:
         """Weights and running statistics of all networks."""
-        return [tensor for network in self.meter.networks for tensor in (*network.parameters(), *network.buffers())]
+        networks = {*self.meter.networks, self.kept}
+        return [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
 
     def about(self, number: int) -> dict[str, str]:
         """Where a step that was taken stands, what it attacked, and its images' indices in their source's split."""
@@ -231,6 +252,7 @@ class Trainer:
             "loss": round(self.total.item() / self.steps_per_epoch, 6),
             "learning_rate": round(self._rate((epoch + 1) * self.steps_per_epoch - 1), 8),
             **self._monitor(epoch),
+            **self._selected(epoch + 1),
             **{name: round(value, 6) for name, value in self.method.diagnostics().items()},
             "timing": {"images_per_second": round(images / max(spent, 1e-9), 1)},
         }
@@ -245,13 +267,22 @@ class Trainer:
         with self.execution.autocast(), plain(self.classifier):
             self.method.watch(self.classifier)
         self.optimizer.step(rate)
+        if self.average is not None:
+            self.average.update_parameters(self.classifier)
         self.first_bad.note(number, loss.detach())
         return loss.detach()
 
     def _monitor(self, epoch: int) -> dict[str, float]:
         generators = {name: stream(self.seed, "monitor", epoch, device=self.device) for name in self.attacks}
-        with self.execution.autocast(), plain(self.classifier):
-            return look(self.classifier, self.watched, self.attacks, self.training.monitor.steps, generators)
+        with self.execution.autocast(), plain(self.kept):
+            return look(self.kept, self.watched, self.attacks, self.training.monitor.steps, generators)
+
+    def _selected(self, done: int) -> dict[str, float]:
+        """The union that an epoch is selected by, where it is due."""
+        if self.selection is None or not self.training.select.due(done, self.training.epochs):
+            return {}
+        with plain(self.kept):
+            return {"selection_union": round(self.selection.look(self.kept, done), 2)}
 
     def _say(self, line: dict[str, Any]) -> None:
         share = line["epoch"] / self.training.epochs
@@ -275,6 +306,8 @@ class Trainer:
         return {
             "classifier": self.classifier.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "selection": self.selection.state_dict() if self.selection else None,
             "method": self.method.state_dict(),
             "meter": self.meter.state_dict(),
             "progress": asdict(self.progress),
@@ -300,6 +333,9 @@ class Trainer:
         """Goes on from what `_state` gave."""
         self.classifier.load_state_dict(state["classifier"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for part, name in ((self.average, "average"), (self.selection, "selection")):
+            if part is not None:
+                part.load_state_dict(state[name])
         self.method.load_state_dict(state["method"])
         self.meter.load_state_dict(state["meter"])
         self.progress, self.total = Progress(**state["progress"]), state["total"]
@@ -313,7 +349,9 @@ class Trainer:
         Args:
             outputs: the path of each.
         """
-        save_classifier(outputs["classifier.safetensors"], self.classifier, self.architecture)
+        if self.selection is not None:
+            self.selection.put(self.kept)
+        save_classifier(outputs["classifier.safetensors"], self.kept, self.architecture)
         tensors.write(outputs["generator.safetensors"], self.method.artifact())
         write_text(outputs["train.jsonl"], "".join(json.dumps(line) + "\n" for line in self.progress.lines))
         write_text(outputs["train.json"], json.dumps(self.summary(), indent=1) + "\n")
@@ -325,6 +363,7 @@ class Trainer:
             "schema": 1,
             "images_seen": seen,
             "epochs": self.progress.epoch,
+            "selected_epoch": self.selection.epoch if self.selection else self.progress.epoch,
             "model": self.architecture.model,
             "device": device_name(self.device),
             "attacked": self.meter.to_images if self.method.trains else None,

@@ -30,6 +30,7 @@ WORDS = (
     "elsewhere",
     "crown_ibp",
     "apgd",
+    "last",
 )
 
 
@@ -68,7 +69,7 @@ def stated(params, job_of):
     try:
         found = job(params, job_of.stage.name, **job_of.wildcards)
         return json.dumps([found.values, found.inputs, found.outputs], sort_keys=True)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         return str(error)
 
 
@@ -106,6 +107,8 @@ def moved():
     raw["run"]["attack_spaces"] = ["lp"]
     own = {"profile": "large_l1", "epochs": 29, "attack": {"kind": "pgd", "l1": {"kind": "pgd", "top": 5}}}
     raw["methods"]["mng_ac"]["training"] = own
+    raw["training"]["default"]["average"] = {"decay": 0.9}
+    raw["training"]["default"]["select"] = {"epoch": "best", "suite": "pgd", "every": 2}
     raw["figures"]["methods"].append("rst_linf")
     params = checks.parse(raw)
     ours = jobs(params)

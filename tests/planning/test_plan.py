@@ -370,3 +370,19 @@ def test_a_challenge_by_ones_own_attack_is_not_known(project):
     finally:
         sys.path.remove(str(project))
     assert [line.unknown for line in lines if line.found.job.stage.name == "challenge"] == ["the attack mine:attack"]
+
+
+# ---------------------------------------------------------------- epochs that are compared
+
+
+def test_comparing_epochs_takes_an_evaluation_on_validation_images_each_time(project):
+    raw = small(methods=("nat",), epochs=5)
+    last = works(parse(raw), "train")[0]
+    raw["training"]["digits"]["select"] = {"epoch": "best", "suite": "apgd", "every": 2}
+    best, looks = works(parse(raw), "train")[0], 3
+    passes = [at_most(attack, 10) for attack in parse(raw).evaluation["apgd"].attacks]
+    rounds = 20 * sum(1 + each.forward + each.backward for each in passes)
+    forward = best.forward
+    assert best.most - last.most == pytest.approx(looks * (20 + rounds) * forward)
+    assert best.flops - last.flops == pytest.approx(looks * (20 + ASSUMED * rounds) * forward)
+    assert best.counted == last.counted > 0

@@ -20,6 +20,7 @@ ROWS = [
     for row in run["rows"]
     if row["norm"] != "mean"
 ]
+BEST = {"epoch": "best", "suite": "quick", "every": 1}
 
 
 @pytest.mark.parametrize(("settings", "row"), ROWS)
@@ -57,6 +58,7 @@ def test_a_larger_batch_a_wider_model_and_more_views_take_more():
     least = memory("nat")
     assert least < memory("trades_linf") < memory("mng_ac")
     assert least < memory("nat", batch_size=128) and least < memory("nat", model="wrn_10_2")
+    assert least < memory("nat", average={"decay": 0.9}) < memory("nat", average={"decay": 0.9}, select=BEST)
 
 
 def test_stages_that_keep_little_are_not_counted():
