@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.sgd import sgd
 
 
@@ -20,24 +20,33 @@ class SGD:
         weights: those without a gradient stay as they are.
         momentum: share of the last step that is kept, in [0, 1).
         weight_decay: factor of the weight that is added to its gradient.
+        vectors_decay: whether that is so for weights of one dimension too: those of batch norms, and biases.
     """
 
-    def __init__(self, weights: Iterable[nn.Parameter], momentum: float, weight_decay: float):
+    def __init__(self, weights: Iterable[Tensor], momentum: float, weight_decay: float, vectors_decay: bool = True):
         self.weights, self.momentum, self.weight_decay = list(weights), momentum, weight_decay
         self.velocities: list[Tensor | None] = [None] * len(self.weights)
         """The running sum of each weight's gradients; None before its first step."""
+        alike = [vectors_decay or weight.dim() > 1 for weight in self.weights]
+        self.groups = [[k for k, decays in enumerate(alike) if decays is each] for each in (True, False)]
+        """Positions of the weights that decay, and of those that do not."""
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One step of this length."""
-        moved = [k for k, weight in enumerate(self.weights) if weight.grad is not None]
-        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        for group, decay in zip(self.groups, (self.weight_decay, 0.0), strict=True):
+            moved = [k for k in group if self.weights[k].grad is not None]
+            if moved:
+                self._move(moved, decay, learning_rate)
+
+    def _move(self, moved: list[int], weight_decay: float, learning_rate: float) -> None:
+        weights = [self.weights[k] for k in moved]
         velocities = [self.velocities[k] for k in moved]
         sgd(
-            [self.weights[k] for k in moved],
-            gradients,
+            weights,
+            [weight.grad for weight in weights if weight.grad is not None],
             velocities,
-            weight_decay=self.weight_decay,
+            weight_decay=weight_decay,
             momentum=self.momentum,
             lr=learning_rate,
             dampening=0.0,

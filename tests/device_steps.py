@@ -59,6 +59,7 @@ class Training:
     def __init__(self, trained: Base, network: nn.Module, images: Batch):
         self.method, self.classifier, self.batch = trained, network, images
         self.device = trained.setup.device
+        trained.initialise(network)
         self.optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=0.0005)
 
     def step(self, number: int) -> None:

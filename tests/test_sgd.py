@@ -37,6 +37,24 @@ def test_steps_are_torchs_to_the_bit_and_weights_without_gradient_stay(momentum,
     assert torch.equal(ours.unused, torch.ones(2))
 
 
+def test_batch_norms_and_biases_decay_only_where_that_is_said():
+    ours, theirs = networks()
+    optimizer = SGD(ours.parameters(), 0.9, 0.1, vectors_decay=False)
+    groups = [[w for w in theirs.parameters() if (w.dim() > 1) is decays] for decays in (True, False)]
+    reference = torch.optim.SGD(
+        [{"params": groups[0], "weight_decay": 0.1}, {"params": groups[1], "weight_decay": 0.0}], lr=0.1, momentum=0.9
+    )
+    for number in range(3):
+        descend(theirs, reference, number, reference.step)
+        descend(ours, optimizer, number, lambda: optimizer.step(0.1))
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    everywhere, _ = networks()
+    other = SGD(everywhere.parameters(), 0.9, 0.1)
+    descend(everywhere, other, 0, lambda: other.step(0.1))
+    descend(everywhere, other, 1, lambda: other.step(0.1))
+    assert not torch.equal(everywhere[0].bias, ours[0].bias)
+
+
 def test_a_resumed_optimizer_goes_on_where_it_was():
     ours, resumed = networks()
     first = SGD(ours.parameters(), 0.9, 0.01)

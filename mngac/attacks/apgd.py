@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from mngac.attacks.pgd import Classifier
 from mngac.l1_thresholds import nth_largest
 from mngac.norms import LP, l1_box_project
-from mngac.shapes import Images, Labels
+from mngac.shapes import Images, Labels, PerImage
 
 MOMENTUM = 0.75
 RISES = 0.75
@@ -244,10 +244,10 @@ def through_larger_balls(problem: Problem, x: Tensor, y: Tensor, aim: Tensor, no
 
 
 @torch.no_grad()
-def apgd(
+def apgd_with_losses(
     classifier: Classifier, x: Images, y: Labels, norm: str, radius: float, steps: int, generator: torch.Generator
-) -> Images:
-    """x_adv of the highest cross-entropy, for training.
+) -> tuple[Images, PerImage]:
+    """x_adv of the highest cross-entropy, for training, and what that is for each image.
 
     Args:
         classifier: [0, 1] images -> logits; its mode is the caller's.
@@ -260,4 +260,11 @@ def apgd(
     """
     ascent = from_noise(Problem(classifier, norm, radius, steps), x, y, y, draw(x, norm, generator))
     ascent.run()
-    return ascent.best.detach()
+    return ascent.best.detach(), ascent.best_loss
+
+
+def apgd(
+    classifier: Classifier, x: Images, y: Labels, norm: str, radius: float, steps: int, generator: torch.Generator
+) -> Images:
+    """The images that `apgd_with_losses` gives, of the same arguments."""
+    return apgd_with_losses(classifier, x, y, norm, radius, steps, generator)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from mngac.attacks.pgd import Attack
 from mngac.attacks.training import attacked
 from mngac.models.frozen import under_attack
 from mngac.params.sections import MethodConfig
+from mngac.sgd import SGD
 from mngac.streams import stream
 
 
@@ -57,6 +58,12 @@ class Setup:
     seed: int
     momentum: float
     weight_decay: float
+    vectors_decay: bool = True
+    """Whether weight decay is also on batch norms' weights and on biases."""
+
+    def optimizer(self, weights: Iterable[Tensor]) -> SGD:
+        """What moves weights as `training` says."""
+        return SGD(weights, self.momentum, self.weight_decay, self.vectors_decay)
 
 
 class Base:

@@ -12,7 +12,6 @@ from mngac.methods.generator_diagnostics import Diagnostics, MetaStep
 from mngac.models.frozen import frozen_statistics
 from mngac.models.noise_generator import NoiseGenerator
 from mngac.params.sections import MethodConfig
-from mngac.sgd import SGD
 from mngac.streams import stream_seed
 
 
@@ -25,7 +24,7 @@ class LearnedNoise(Base):
             torch.manual_seed(stream_seed(setup.seed, "generator weights"))
             self.generator = NoiseGenerator(setup.channels, input_dependent)
         self.generator.to(setup.device)
-        self.optimizer = SGD(self.generator.parameters(), setup.momentum, setup.weight_decay)
+        self.optimizer = setup.optimizer(self.generator.parameters())
         self.diagnosed = Diagnostics(self.generator, setup.weight_decay)
         self.last: MetaStep | None = None
 

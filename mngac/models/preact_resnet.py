@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from mngac.models.activations import Activation, named, relu
 from mngac.models.pooling import average_pool
 
-NAMES = "preact_resnet_18"
+NAMES = "preact_resnet_18(_softplus)?"
 EXAMPLE = "preact_resnet_18"
 
 
 class PreActBlock(nn.Module):
-    """Two 3x3 convolutions, each after batch norm and ReLU; a 1x1 shortcut where the shape changes."""
+    """Two 3x3 convolutions, each after batch norm and ReLU or softplus; a 1x1 shortcut where the shape changes."""
 
     normed = {"conv1": "bn2"}  # noqa: RUF012
     """Convolutions whose output goes to a batch norm alone, which takes it over where attacks ask in eval mode."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int):
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: Activation = relu):
         super().__init__()
+        self.activation = activation
         self.bn1 = nn.BatchNorm2d(inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
@@ -28,15 +29,15 @@ class PreActBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
-        active = F.relu(self.bn1(x), inplace=True)
-        out = self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True))
+        active = self.activation(self.bn1(x))
+        out = self.conv2(self.activation(self.bn2(self.conv1(active))))
         return out.add_(x if self.shortcut is None else self.shortcut(active))
 
 
 class PreActResNet(nn.Module):
     """Stages of 64, 128, 256 and 512 channels, `blocks` blocks each; global average pooling at any image size."""
 
-    def __init__(self, blocks: tuple[int, ...], classes: int, channels: int):
+    def __init__(self, blocks: tuple[int, ...], classes: int, channels: int, activation: Activation = relu):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 64, 3, 1, padding=1, bias=False)
         width = 64
@@ -45,7 +46,7 @@ class PreActResNet(nn.Module):
             strides = [1 if stage == 0 else 2] + [1] * (count - 1)
             layer = nn.Sequential()
             for stride in strides:
-                layer.append(PreActBlock(width, outputs, stride))
+                layer.append(PreActBlock(width, outputs, stride, activation))
                 width = outputs
             self.add_module(f"layer{stage + 1}", layer)
         self.stages = len(blocks)
@@ -57,9 +58,9 @@ class PreActResNet(nn.Module):
         out = self.conv1(x)
         for stage in range(self.stages):
             out = self.get_submodule(f"layer{stage + 1}")(out)
-        return self.linear(average_pool(F.relu(self.bn(out), inplace=True)))
+        return self.linear(average_pool(relu(self.bn(out))))
 
 
 def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
     """The model called `preact_resnet_18`: images (batch, channels, h, w) in [0, 1] -> logits (batch, classes)."""
-    return PreActResNet((2, 2, 2, 2), classes, channels)
+    return PreActResNet((2, 2, 2, 2), classes, channels, named(name)[1])

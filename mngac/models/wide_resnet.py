@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from mngac.models.activations import Activation, named, relu
 from mngac.models.pooling import average_pool
 from mngac.params.errors import ParamsError
 
-NAMES = r"wrn_\d{1,3}_\d{1,3}"
+NAMES = r"wrn_\d{1,3}_\d{1,3}(_softplus)?"
 EXAMPLE = "wrn_28_10"
 
 
@@ -18,8 +18,9 @@ class BasicBlock(nn.Module):
     normed = {"conv1": "bn2"}  # noqa: RUF012
     """Convolutions whose output goes to a batch norm alone, which takes it over where attacks ask in eval mode."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int):
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: Activation = relu):
         super().__init__()
+        self.activation = activation
         self.bn1 = nn.BatchNorm2d(inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
@@ -28,18 +29,18 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
-        active = F.relu(self.bn1(x), inplace=True)
-        out = self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True))
+        active = self.activation(self.bn1(x))
+        out = self.conv2(self.activation(self.bn2(self.conv1(active))))
         return out.add_(x if self.convShortcut is None else self.convShortcut(active))
 
 
 class NetworkBlock(nn.Module):
     """A stage of blocks of one width, the first with the stride."""
 
-    def __init__(self, blocks: int, inputs: int, outputs: int, stride: int):
+    def __init__(self, blocks: int, inputs: int, outputs: int, stride: int, activation: Activation):
         super().__init__()
         sizes = [(inputs, stride)] + [(outputs, 1)] * (blocks - 1)
-        self.layer = nn.Sequential(*[BasicBlock(i, outputs, s) for i, s in sizes])
+        self.layer = nn.Sequential(*[BasicBlock(i, outputs, s, activation) for i, s in sizes])
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
@@ -54,20 +55,21 @@ class WideResNet(nn.Module):
         width: widening factor; stages have 16, 32 and 64 times as many channels.
         classes: number of logits.
         channels: of the image, 1 or 3.
+        activation: in the blocks.
 
     Raises:
         ParamsError: for a depth that is not 6 n + 4.
     """
 
-    def __init__(self, depth: int, width: int, classes: int, channels: int = 3):
+    def __init__(self, depth: int, width: int, classes: int, channels: int = 3, activation: Activation = relu):
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
             raise ParamsError(f"WRN depth: found {depth}; allowed: 6 n + 4, such as 10, 16, 28")
         blocks = (depth - 4) // 6
         self.conv1 = nn.Conv2d(channels, 16, 3, 1, padding=1, bias=False)
-        self.block1 = NetworkBlock(blocks, 16, 16 * width, 1)
-        self.block2 = NetworkBlock(blocks, 16 * width, 32 * width, 2)
-        self.block3 = NetworkBlock(blocks, 32 * width, 64 * width, 2)
+        self.block1 = NetworkBlock(blocks, 16, 16 * width, 1, activation)
+        self.block2 = NetworkBlock(blocks, 16 * width, 32 * width, 2, activation)
+        self.block3 = NetworkBlock(blocks, 32 * width, 64 * width, 2, activation)
         self.bn1 = nn.BatchNorm2d(64 * width)
         self.fc = nn.Linear(64 * width, classes)
         for module in self.modules():
@@ -78,7 +80,7 @@ class WideResNet(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Penultimate features: (batch, 64 width)."""
         out = self.block3(self.block2(self.block1(self.conv1(x))))
-        return average_pool(F.relu(self.bn1(out), inplace=True))
+        return average_pool(relu(self.bn1(out)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images in [0, 1] (batch, channels, height, width) -> logits (batch, classes)."""
@@ -86,10 +88,11 @@ class WideResNet(nn.Module):
 
 
 def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
-    """The model called `wrn_<depth>_<width>`.
+    """The model called `wrn_<depth>_<width>`, or `wrn_<depth>_<width>_softplus`.
 
     Raises:
         ParamsError: for a depth that is not 6 n + 4.
     """
-    _, depth, width = name.split("_")
-    return WideResNet(int(depth), int(width), classes, channels)
+    base, activation = named(name)
+    _, depth, width = base.split("_")
+    return WideResNet(int(depth), int(width), classes, channels, activation)

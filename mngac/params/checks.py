@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -201,6 +202,15 @@ def _check_trainings(params: Params) -> None:
                 training.schedule.peak_epoch,
                 f"at most {path}.epochs, {training.epochs}; where either stands in another section, state it here",
             )
+            _check_drops(f"{path}.schedule.drops", training)
+
+
+def _check_drops(path: str, training: Training) -> None:
+    """Refuses drops of the learning rate in another order, or outside of what is trained at its peak and after."""
+    schedule, drops = training.schedule, training.schedule.drops or []
+    rising = all(before < after for before, after in pairwise([schedule.peak_epoch, *drops, training.epochs]))
+    between = f"{schedule.peak_epoch:g} (peak_epoch) and {training.epochs} (epochs)"
+    _demand(not drops or rising, path, drops, f"null, or epochs that rise, between {between}")
 
 
 def _check_select(path: str, training: Training, params: Params, dataset: str) -> None:

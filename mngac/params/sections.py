@@ -131,7 +131,9 @@ class MethodConfig(Heir):
     attack_mode: Literal["train", "eval"] | None = None
     """Batch norm during the attack: the batch's statistics or the running ones; the running ones never move."""
     beta: Annotated[float, Field(ge=0)] | None = None
-    """Weight of the consistency term."""
+    """Weight of the consistency term, or of another that is added to the cross-entropy."""
+    projection: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Weight of clean training in RAMP's gradient projection; 0: none."""
     noise: Literal["none", "gaussian"] | None = None
     """Third view of the consistency term: none, or Gaussian noise in the ball."""
     step_sizes: dict[Norm, Ratio] | None = None

@@ -61,12 +61,14 @@ class TrainingAttacks(Closed):
 
 
 class Schedule(Closed):
-    """Learning rate: 0 to `peak` linearly until `peak_epoch`, then linearly to 0 at the last epoch, set per step."""
+    """Learning rate, set per step: linearly from 0 to `peak` until `peak_epoch`, then down to the last epoch."""
 
     peak: Annotated[float, Field(gt=0)]
     """Highest learning rate, of the classifier and of the noise generator."""
     peak_epoch: Annotated[float, Field(ge=0)]
-    """Epoch of the highest learning rate."""
+    """Epoch of the highest learning rate; 0: from the first step on."""
+    drops: list[Annotated[float, Field(gt=0)]] | None
+    """Epochs after each of which it is a tenth of what it was before; null: it falls linearly to 0 instead."""
 
 
 class Precision(Closed):
@@ -143,7 +145,9 @@ class Training(Closed):
     momentum: Annotated[float, Field(ge=0, lt=1)]
     """Momentum of SGD."""
     weight_decay: Annotated[float, Field(ge=0)]
-    """Weight decay of SGD, on every parameter."""
+    """Weight decay of SGD."""
+    weight_decay_on: Literal["all", "weights"]
+    """all: on every parameter; weights: on those of convolutions and matrices, not on batch norms and biases."""
     augment: list[Literal["crop", "flip"]]
     """crop: random crop after zero-padding by `pad`; flip: horizontal, with probability one half."""
     pad: Annotated[int, Field(ge=0)]

@@ -86,7 +86,7 @@ def _preactivated(first: int, widths: tuple[int, ...], blocks: int, classes: int
 
 
 def _wide_resnet(name: str, classes: int, channels: int, size: int) -> Network:
-    depth, width = map(int, name.split("_")[1:])
+    depth, width = map(int, name.split("_")[1:3])
     return _preactivated(16, (16 * width, 32 * width, 64 * width), (depth - 4) // 6, classes, channels, size)
 
 

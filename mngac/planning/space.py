@@ -37,8 +37,8 @@ class Space:
     """Of the device, at its peak; rough."""
 
 
-def _bytes(net: Network) -> float:
-    return NUMBER * (net.weights + net.statistics)
+def _bytes(net: Network | None) -> float:
+    return NUMBER * (net.weights + net.statistics) if net else 0.0
 
 
 def of(worker: Worker, job: Job) -> Space:
@@ -63,7 +63,8 @@ def of(worker: Worker, job: Job) -> Space:
 
 def _training(worker: Worker, job: Job) -> Space:
     step, training, images = worker.step(job), worker.training(job), worker.images_of(job)
-    learned = _bytes(step.classifier) + (_bytes(step.generator) if step.config.kind == "mng_ac" else 0)
+    beside = {"mng_ac": step.generator, "ramp": step.classifier if step.config.projection else None}
+    learned = _bytes(step.classifier) + _bytes(beside.get(step.config.kind))
     number = 2 if training.precision.on(worker.device) == "bfloat16" else NUMBER
     passes = number * KEPT * training.batch_size * step.classifier.activations * _views(step)
     held = images.train * images.channels * images.size**2
@@ -93,4 +94,4 @@ def _views(step: Step) -> int:
     """Passes whose activations a loss keeps at once."""
     if step.config.kind == "stochastic":
         return 1 + bool(step.config.beta) * (1 + (step.config.noise == "gaussian"))
-    return {"trades": 2, "average": len(step.norms), "mng_ac": 3}.get(step.config.kind, 1)
+    return {"trades": 2, "average": len(step.norms), "mng_ac": 3, "ramp": 4}.get(step.config.kind, 1)

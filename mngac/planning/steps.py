@@ -93,6 +93,11 @@ def _eat(s: Step) -> float:
     return s.attack(s.norms, "apgd") / len(s.norms) + s.to_weights
 
 
+def _ramp(s: Step) -> float:
+    """APGD in both norms; three passes of the loss, and the copy's on clean images."""
+    return s.attack(s.norms, "apgd") + (3 + bool(s.config.projection)) * s.to_weights
+
+
 def _mng_ac(s: Step) -> float:
     """A look ahead, differentiated twice; three views.
 
@@ -119,6 +124,7 @@ KINDS: dict[str, Callable[[Step], float]] = {
     "msd": _msd,
     "stochastic": _stochastic,
     "eat": _eat,
+    "ramp": _ramp,
     "mng_ac": _mng_ac,
     "imported": _imported,
 }

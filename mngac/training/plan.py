@@ -51,7 +51,9 @@ def steps_of_an_epoch(training: Training, images: int, semi: bool) -> int:
 
 
 def learning_rate(schedule: Schedule, epoch: float, epochs: int) -> float:
-    """The rate at a fractional epoch: 0 -> peak at `peak_epoch` -> 0 at the end."""
+    """The rate at a fractional epoch: 0 -> peak at `peak_epoch`, then -> 0 at the end, or a tenth at each drop."""
     if epoch < schedule.peak_epoch:
         return schedule.peak * epoch / schedule.peak_epoch
+    if schedule.drops is not None:
+        return schedule.peak / 10 ** sum(drop <= epoch for drop in schedule.drops)
     return schedule.peak * (epochs - epoch) / max(epochs - schedule.peak_epoch, 1e-9)

@@ -28,7 +28,6 @@ from mngac.params.registry import find
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.progress import Log
 from mngac.pipeline.stopping import Stopped, gently, wanted
-from mngac.sgd import SGD
 from mngac.streams import stream, stream_seed
 from mngac.training.average import averaged
 from mngac.training.bad_steps import BadStepError, FirstBad
@@ -89,8 +88,8 @@ class Trainer:
         self.batches = self._batches(data, pseudo_labels)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
-        self.optimizer = SGD(self.classifier.parameters(), self.training.momentum, self.training.weight_decay)
         self.method = self._method(channels)
+        self.optimizer = self.method.setup.optimizer(self.classifier.parameters())
         self.method.initialise(self.classifier)
         lay_out(self.classifier, self.training.layout)
         self.average = averaged(self.classifier, self.training.average.decay) if self.training.average else None
@@ -137,6 +136,7 @@ class Trainer:
             seed=self.seed,
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
+            vectors_decay=self.training.weight_decay_on == "all",
         )
         config = self.plan.method
         return find("methods", config.kind).load()(config, setup)

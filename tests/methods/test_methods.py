@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from helpers import attacks, entry, raw_params, setup
+from literal import ce, js, kl, mean, posterior
 from torch import nn
 
 from mngac.methods.base import Batch, Step
@@ -32,7 +33,10 @@ def build(name, channels=1, **changes):
     import importlib
 
     params = entry(name, **changes)
-    return importlib.import_module(f"mngac.methods.{params.kind}").Method(params, setup(channels))
+    method = importlib.import_module(f"mngac.methods.{params.kind}").Method(params, setup(channels))
+    if params.kind != "imported":
+        method.initialise(net(channels))
+    return method
 
 
 STEP = Step(5, 0.05, 0, "cpu")
@@ -89,6 +93,7 @@ def test_the_loss_is_deterministic_and_leaves_the_global_generator_alone(name):
 def test_only_the_passes_of_the_loss_move_batch_norm(name):
     """A method's passes are few; its attack's are many and leave num_batches_tracked where it was."""
     passes = {"natural": 1, "adversarial": 1, "trades": 2, "average": 3, "maximum": 1, "msd": 1, "mng_ac": 3, "eat": 1}
+    passes["ramp"] = 3
     params = entry(name)
     expected = passes.get(params.kind, 1 if not params.beta else 2 + (params.noise == "gaussian"))
     classifier = net()
@@ -127,31 +132,6 @@ def test_state_that_is_kept_comes_back(name):
 
 
 # ---------------------------------------------------------------- literal transcriptions, image by image
-
-
-def posterior(row):
-    top = max(row)
-    weights = [math.exp(v - top) for v in row]
-    return [w / sum(weights) for w in weights]
-
-
-def ce(row, label):
-    return -math.log(posterior(row)[label])
-
-
-def kl(p, q):
-    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
-
-
-def js(rows):
-    ps = [posterior(row) for row in rows]
-    mixture = [sum(c) / len(ps) for c in zip(*ps, strict=True)]
-    return sum(kl(p, mixture) for p in ps) / len(ps)
-
-
-def mean(values):
-    values = list(values)
-    return sum(values) / len(values)
 
 
 def recorded(name, **changes):

@@ -36,9 +36,10 @@ def gradient(net, x):
     return torch.autograd.grad(net(x).square().sum(), x)[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "left"), [("wrn_10_2", 4), ("wrn_16_1", 7), ("preact_resnet_18", 9), ("resnet_50", 0)]
-)
+LEFT = [("wrn_10_2", 4), ("wrn_10_2_softplus", 4), ("wrn_16_1", 7), ("preact_resnet_18", 9), ("resnet_50", 0)]
+
+
+@pytest.mark.parametrize(("name", "left"), LEFT)
 def test_a_copy_has_fewer_norms_all_fixed_and_the_same_logits_and_gradients(name, left):
     net, x = classifier(name), images()
     before = copy.deepcopy(net.state_dict())

@@ -16,6 +16,7 @@ from mngac.models.noise_generator import NoiseGenerator
 from mngac.models.opened import open_classifier
 from mngac.models.wide_resnet import WideResNet
 from mngac.params.errors import UserError
+from mngac.params.registry import find
 
 
 def official_wrn():
@@ -178,3 +179,20 @@ def test_a_file_of_another_schema_is_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "c", metadata={"mngac": '{"schema": 9}'})
     with pytest.raises(ValueError, match="schema 9"):
         load_classifier(tmp_path / "c", "cpu")
+
+
+@pytest.mark.parametrize("name", ["wrn_10_1", "preact_resnet_18"])
+def test_softplus_stands_in_the_blocks_and_relu_before_pooling(name):
+    """With softplus made ReLU it is the plain model; and its own activations are log(1 + exp(x))."""
+    plain = find("models", name).load()(name, 10, 1, 8).eval()
+    smooth = find("models", f"{name}_softplus").load()(f"{name}_softplus", 10, 1, 8).eval()
+    smooth.load_state_dict(plain.state_dict())
+    x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert not torch.allclose(smooth(x), plain(x))
+    blocks = [module for module in smooth.modules() if hasattr(module, "activation")]
+    values = torch.linspace(-5, 5, 11)
+    assert len(blocks) == (3 if name == "wrn_10_1" else 8)
+    for block in blocks:
+        assert torch.allclose(block.activation(values.clone()), (1 + values.exp()).log(), atol=1e-6)
+        block.activation = torch.relu
+    assert torch.equal(smooth(x), plain(x))

@@ -56,7 +56,7 @@ def test_batch_norm_after_batch_norm(memory):
     same_as_torch(network, (3 + 2 * draws(4, 3, 5, 6)).contiguous(memory_format=memory))
 
 
-@pytest.mark.parametrize("name", ["wrn_10_2", "preact_resnet_18", "resnet_50"])
+@pytest.mark.parametrize("name", ["wrn_10_2", "wrn_10_1_softplus", "preact_resnet_18", "resnet_50"])
 def test_whole_models(name):
     torch.manual_seed(0)
     network = find("models", name).load()(name, 4, 3, 16)

@@ -15,6 +15,8 @@ REAL = [
     ("wrn_16_4", (3, 15)),
     ("wrn_28_10", CIFAR),
     ("preact_resnet_18", DIGITS),
+    ("preact_resnet_18_softplus", DIGITS),
+    ("wrn_10_2_softplus", DIGITS),
     ("preact_resnet_18", CIFAR),
     ("resnet_50", CIFAR),
     ("resnet_50", TINY),

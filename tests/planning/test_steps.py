@@ -19,7 +19,7 @@ from mngac.training.monitor import look
 from mngac.training.plan import steps_of_an_epoch as real_steps_of_an_epoch
 
 PARAMS = parse(raw_params())
-METHODS = ["nat", "adv_linf", "adv_l1", "trades_linf", "adv_avg", "adv_max", "msd"]
+METHODS = ["nat", "adv_linf", "adv_l1", "trades_linf", "adv_avg", "adv_max", "msd", "ramp"]
 DRAWING = ["sat", "sat_ac", "sat_ac_noise", "eat", "mng_ac"]
 MODELS = [("wrn_10_1", "digits", 1, 8), ("wrn_10_1", "cifar10", 3, 9)]
 OTHER_MODELS = [("preact_resnet_18", "digits", 3, 8), ("resnet_50", "digits", 3, 8)]
@@ -37,6 +37,7 @@ class Real:
         self.classifier = find("models", model).load()(model, 10, channels, size).train()
         method = importlib.import_module(f"mngac.methods.{self.config.kind}").Method
         self.method = method(self.config, setup(attacks=self.attacks, channels=channels))
+        self.method.initialise(self.classifier)
         self.batch = Batch(torch.rand(IMAGES, channels, size, size), torch.tensor([0, 1]))
         self.foretold = Step(
             self.config, attack, network(model, 10, channels, size), noise_generator(channels, size, True)

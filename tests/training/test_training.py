@@ -31,12 +31,20 @@ from mngac.training.trainer import Trainer
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero():
-    schedule = Schedule(peak=0.21, peak_epoch=12)
+    schedule = Schedule(peak=0.21, peak_epoch=12, drops=None)
     assert learning_rate(schedule, 0, 30) == 0
     assert learning_rate(schedule, 6, 30) == pytest.approx(0.105)
     assert learning_rate(schedule, 12, 30) == pytest.approx(0.21)
     assert learning_rate(schedule, 21, 30) == pytest.approx(0.105)
     assert learning_rate(schedule, 30, 30) == 0
+
+
+def test_the_rate_is_a_tenth_after_each_drop():
+    schedule = Schedule(peak=0.05, peak_epoch=0, drops=[1, 2])
+    rates = [learning_rate(schedule, epoch, 3) for epoch in (0, 0.99, 1, 1.99, 2, 2.99)]
+    assert rates == pytest.approx([0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005])
+    rising = Schedule(peak=0.2, peak_epoch=2, drops=[4])
+    assert [learning_rate(rising, epoch, 6) for epoch in (1, 2, 3.9, 5)] == pytest.approx([0.1, 0.2, 0.2, 0.02])
 
 
 def prepared(tmp_path, monkeypatch, **kwargs):
@@ -93,7 +101,7 @@ def results(outputs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["mng_ac", "eat", "sat_ac", "adv_max"])
+@pytest.mark.parametrize("method", ["mng_ac", "eat", "sat_ac", "adv_max", "ramp"])
 def test_a_training_resumed_at_any_step_equals_an_uninterrupted_one(tmp_path, monkeypatch, method):
     params = prepared(tmp_path, monkeypatch, methods=(method,), epochs=2)
     whole = train(params, method)
