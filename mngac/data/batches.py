@@ -64,8 +64,8 @@ class Batches:
     """An endless row of full batches over one split, each a pure function of (seed, step).
 
     The order is the concatenation of one permutation a pass, so that every image is seen once a pass whatever the
-    batch size. Images that would fill more than half of the device's free memory stay in the host's, pinned, and
-    each batch is copied.
+    batch size. Images that would fill more than half of the device's free memory stay in the host's, pinned, or in
+    their file, and each batch is copied.
     """
 
     split: Split
@@ -77,13 +77,16 @@ class Batches:
     pad: int = 0
     free: int | None = None
     """Bytes free on the device; None: asked of it."""
+    mapped: bool = False
+    """Whether the images stand in a file that is mapped into memory: pinned, all of them would have to be read."""
 
     def __post_init__(self) -> None:
         self.home = self._home()
         self.images = self.split.images.to(self.home).contiguous(memory_format=torch.channels_last)
         self.labels = self.split.labels.to(self.home)
         if self.home != self.device and torch.cuda.is_available():
-            self.images, self.labels = self.images.pin_memory(), self.labels.pin_memory()
+            self.images = self.images if self.mapped else self.images.pin_memory()
+            self.labels = self.labels.pin_memory()
         self._orders: dict[int, Tensor] = {}
 
     def _home(self) -> str:

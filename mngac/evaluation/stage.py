@@ -15,7 +15,7 @@ from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
 from mngac.results.records import SCHEMA, Record, read_cost
 
-REPEATS = ("attacked", "collapses", "selected_epoch")
+REPEATS = ("attacked", "collapses", "selected_epoch", "additional_images")
 """Of train.json, what a record states of the training beside its cost: equal for equal trainings, and no timing."""
 
 

@@ -203,6 +203,16 @@ def _check_trainings(params: Params) -> None:
                 f"at most {path}.epochs, {training.epochs}; where either stands in another section, state it here",
             )
             _check_drops(f"{path}.schedule.drops", training)
+            semi = method in params.run.semi_methods
+            _check_additional(f"{path}.additional_share", training, params, dataset, semi=semi)
+
+
+def _check_additional(path: str, training: Training, params: Params, dataset: str, *, semi: bool) -> None:
+    """Refuses a share of additional images where there are none, or that leaves no image of the data set's own."""
+    share, there = training.additional_share, params.data[dataset].additional
+    _demand(not share or there is not None, path, share, f"0, or a file as data.{dataset}.additional")
+    own = training.parts(semi=semi)["train"]
+    _demand(own > 0, path, share, f"less: of a batch of {training.batch_size} it leaves {own} labelled images")
 
 
 def _check_drops(path: str, training: Training) -> None:

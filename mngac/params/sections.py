@@ -73,6 +73,9 @@ class DataConfig(Heir):
     unlabelled: Pool
     """Images whose labels the semi-supervised methods do not see: a share of the training images, `extra` (those that
     svhn brings along), or the path of a folder, archive or .npy file of further images."""
+    additional: Place | None = None
+    """An .npz file of further training images with labels, as `image` uint8 (n, height, width, channels) and `label`
+    integers (n,): a method sees them where its training's `additional_share` says so; null: none."""
     classes: Positive | None = None
     """Number of classes that the source must have; null: as many as are found."""
     size: Annotated[int, Field(gt=0, le=8192)] | None = None

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mngac.params.inheritance import Heir, merged
 from mngac.params.partial import partial
-from mngac.params.types import NORMS, Closed, Name, Norm, Positive, Ratio
+from mngac.params.types import NORMS, Closed, Name, Norm, Positive, Ratio, Share
 
 AttackKind = Literal["pgd", "apgd"]
 OF_PGD = {"step_size", "top"}
@@ -148,6 +148,8 @@ class Training(Closed):
     """Weight decay of SGD."""
     weight_decay_on: Literal["all", "weights"]
     """all: on every parameter; weights: on those of convolutions and matrices, not on batch norms and biases."""
+    additional_share: Share
+    """Share of a batch that comes from `data.<data set>.additional`, the rest from its own images; 0: none."""
     augment: list[Literal["crop", "flip"]]
     """crop: random crop after zero-padding by `pad`; flip: horizontal, with probability one half."""
     pad: Annotated[int, Field(ge=0)]
@@ -170,6 +172,12 @@ class Training(Closed):
     """What the log of each epoch measures."""
     semi: Semi
     """Batches of `run.semi_methods`; not read by the others."""
+
+    def parts(self, *, semi: bool) -> dict[str, int]:
+        """Images of a batch by their source: `train`, and those beside it, `unlabelled` where `semi`, `additional`."""
+        beside = {"unlabelled": self.semi.fraction if semi else 0.0, "additional": self.additional_share}
+        counts = {name: round(self.batch_size * share) for name, share in beside.items()}
+        return {"train": self.batch_size - sum(counts.values()), **counts}
 
     def read_on(self, device: str) -> dict[str, Any]:
         """The values that a training reads: of precisions the device's own alone, but where that is still `auto`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import stat
 from collections.abc import Iterator
@@ -44,8 +45,15 @@ def identity(path: str | Path) -> Any:
     path = demand(path)
     if path.is_file():
         with explained(path):
-            return file_digest(path)
+            status = path.stat()
+            return _digest(path, status.st_size, status.st_mtime_ns)
     return [[str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns] for f in files(path)]
+
+
+@functools.cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """A file's SHA-256, once in a process for a size and time: many jobs ask, and files can be large."""
+    return file_digest(path)
 
 
 def demand(path: str | Path) -> Path:

@@ -89,7 +89,7 @@ TRAIN = Stage(
     "train a classifier",
     TRAINING,
     methods="methods",
-    watches=(*RESOLVED, "evaluation", *MACHINE),
+    watches=("data", *RESOLVED, "evaluation", *MACHINE),
     values=values.train,
     code=code.train,
     inputs=lambda p, w: {"data": paths.data_path(w["dataset"])},

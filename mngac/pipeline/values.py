@@ -24,7 +24,8 @@ NOT_OF_ROWS = {
 def data(p: Params, w: Wildcards) -> dict[str, Any]:
     """The data set's entry, and which files it points to."""
     source = p.data[w["dataset"]]
-    values: dict[str, Any] = {"data": source.model_dump(exclude_none=True)}
+    # `additional` is no part of the data set's tensor file: trainings read it.
+    values: dict[str, Any] = {"data": source.model_dump(exclude_none=True, exclude={"additional"})}
     files = {"source": source.source, "unlabelled": source.unlabelled}
     for key, path in files.items():
         if isinstance(path, str) and path != "extra":
@@ -48,6 +49,9 @@ def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
         "radii": p.radii_for(training.profile, w["dataset"]).model_dump(),
         "method": entry.model_dump(exclude_none=True, exclude={"training"}),  # `training` holds it
     }
+    additional = p.data[w["dataset"]].additional
+    if training.additional_share and additional:
+        values["additional"] = _identity(f"data.{w['dataset']}.additional", additional)
     if training.select.best:
         values["selection"] = _attacks(p.evaluation[training.select.suite])
     if entry.checkpoint:

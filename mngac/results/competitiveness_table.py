@@ -17,7 +17,7 @@ from mngac.results.intervals import wilson
 from mngac.results.printed import DASH, Printed
 from mngac.results.records import Record
 from mngac.results.red_flags import Suspect
-from mngac.results.rows import UNATTACKED, flags_told
+from mngac.results.rows import flags_told, marks_told
 
 ENDS = ("", "_low", "_high")
 HEADER = (
@@ -91,8 +91,7 @@ def caption(found: Competitiveness) -> str:
         lines.append(
             f"0.0 to 0.0: no image is held, of which a bootstrap has no width; Wilson's limit is {most:.1f} % of them."
         )
-    if any(row.attacked is False for row in found.rows[found.space.profiles[0]]):
-        lines.append(f"{UNATTACKED}: trained without any attack.")
+    lines += marks_told(found.rows[found.space.profiles[0]])
     flags = _flags(found)
     return " ".join([*lines, *([f"Red flags: {'; '.join(flags)}."] if flags else [])])
 

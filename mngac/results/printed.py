@@ -14,7 +14,7 @@ from mngac.results import wording
 
 DASH = "–"
 """Of what is missing: never a zero."""
-SIGNS = {"±": "$\\pm$", DASH: "--", "†": "$\\dagger$", "≤": "$\\leq$"}
+SIGNS = {"±": "$\\pm$", DASH: "--", "†": "$\\dagger$", "‡": "$\\ddagger$", "≤": "$\\leq$"}
 """Characters that LaTeX has commands for."""
 
 

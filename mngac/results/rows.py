@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -28,6 +28,8 @@ from mngac.results.together import check_alike
 
 UNATTACKED = "†"
 """Mark of a row whose training asked for no attack."""
+ADDITIONAL = "‡"
+"""Mark of a row that was trained on additional images too."""
 COLUMNS = ("clean", *NORMS, "union", "avg")
 PAPER = Path(__file__).with_name("paper_tables.yaml")
 SPREAD = Path(__file__).with_name("seed_spread.yaml")
@@ -74,14 +76,28 @@ class Row:
         return all(said) if said else None
 
     @property
+    def additional(self) -> int:
+        """Additional images that its trainings had, at most; 0 where none says so."""
+        return max((r.training.get("additional_images", 0) for r in self.records), default=0)
+
+    @property
     def label(self) -> str:
-        """The method, marked where it trains without any attack."""
-        return f"{self.method} {UNATTACKED}" if self.attacked is False else self.method
+        """The method, marked where it trains without any attack, or on additional images."""
+        marks = UNATTACKED * (self.attacked is False) + ADDITIONAL * bool(self.additional)
+        return f"{self.method} {marks}" if marks else self.method
 
     def training(self, key: str) -> float | None:
         """A number of the trainings' timing, mean over seeds."""
         values = [r.timing.get("training", {}).get(key) for r in self.records]
         return None if not values or None in values else sum(values) / len(values)
+
+
+def marks_told(rows: Iterable[Row]) -> list[str]:
+    """What the marks of some rows mean, a sentence each."""
+    rows = list(rows)
+    told = [f"{UNATTACKED}: trained without any attack."] if any(row.attacked is False for row in rows) else []
+    more = ", ".join(f"{row.method} {row.additional:,}" for row in rows if row.additional)
+    return [*told, *([f"{ADDITIONAL}: trained on additional images too ({more})."] if more else [])]
 
 
 def _half_width_of_average(record: Record) -> float:

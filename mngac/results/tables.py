@@ -21,10 +21,10 @@ from mngac.results import wording
 from mngac.results.printed import DASH, Printed, latex, markdown
 from mngac.results.rows import (
     COLUMNS,
-    UNATTACKED,
     Row,
     collect,
     flags_of,
+    marks_told,
     metrics,
     of_seeds,
     p_values,
@@ -116,8 +116,7 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
         lines.append("Attacked by different code (run.mixed).")
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
-    if any(row.attacked is False for row in rows):
-        lines.append(f"{UNATTACKED}: trained without any attack.")
+    lines += marks_told(rows)
     flags = flags_of(params, dataset, rows)
     if flags:
         lines.append(f"Red flags: {'; '.join(flags)}.")

@@ -25,13 +25,13 @@ class Plan:
     device: str = "cpu"
     selection: Suite | None = None
 
-    def identity(self, data: str, pseudo_labels: list[int]) -> str:
-        """A digest of the plan on data of this digest, with these pseudo-labels: which checkpoint is its own."""
+    def identity(self, data: str, pseudo_labels: list[int], additional: list[int]) -> str:
+        """Which checkpoint is its own: a digest of the plan on data of this digest, with these further labels."""
         read = {"training": self.training.read_on(self.device), "device": self.device, "seed": self.seed}
         stated = {"radii": self.radii.model_dump(), "method": self.method.model_dump(exclude={"training"})}
         if self.selection is not None:
             stated["selection"] = self.selection.model_dump()
-        return key_of({**read, **stated, "data": data, "pseudo_labels": pseudo_labels})
+        return key_of({**read, **stated, "data": data, "pseudo_labels": pseudo_labels, "additional": additional})
 
 
 def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from mngac.data import store
+from mngac.data.additional import read_additional
 from mngac.data.pseudo_labels import load_pseudo_labels
 from mngac.params.errors import UserError
 from mngac.pipeline.jobs import Context, Job
@@ -34,7 +35,11 @@ def trainer_of(job: Job, device: str, folder: Path, log: Log, kind: type[T]) -> 
     data = store.load(job.inputs["data"])
     path = job.inputs.get("pseudo_labels")
     labels = load_pseudo_labels(path, data) if path else None
-    return kind(data, plan_of(job, device), folder, labels, log)
+    plan, source = plan_of(job, device), job.params.data[job.wildcards["dataset"]].additional
+    additional = None
+    if plan.training.additional_share and source:
+        additional = read_additional(source, data.shape, len(data.classes), folder)
+    return kind(data, plan, folder, labels, additional, log)
 
 
 def run(context: Context) -> None:

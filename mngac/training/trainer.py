@@ -68,16 +68,24 @@ class Trainer:
         plan: what is trained.
         folder: where a checkpoint is kept and looked for.
         pseudo_labels: labels int64 (n,) of the unlabelled images, which are then mixed into every batch.
+        additional: images with labels that have a share of every batch, `training.additional_share`.
         log: where progress is shown.
     """
 
     def __init__(
-        self, data: store.DataSet, plan: Plan, folder: Path, pseudo_labels: Tensor | None = None, log: Log | None = None
+        self,
+        data: store.DataSet,
+        plan: Plan,
+        folder: Path,
+        pseudo_labels: Tensor | None = None,
+        additional: store.Split | None = None,
+        log: Log | None = None,
     ):
         self.plan, self.log = plan, log or Log()
         self.training, self.seed, self.device = plan.training, plan.seed, plan.device
         torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
-        self.identity = plan.identity(data.digest, [] if pseudo_labels is None else pseudo_labels.tolist())
+        further = (pseudo_labels, None if additional is None else additional.labels)
+        self.identity = plan.identity(data.digest, *([] if each is None else each.tolist() for each in further))
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, plan.radii)
@@ -85,7 +93,7 @@ class Trainer:
         validation, count = data.split("validation"), self.training.monitor.images
         x = to_unit(validation.images[:count].to(self.device))
         self.watched = Batch(self.execution.laid_out(x), validation.labels[:count].to(self.device))
-        self.batches = self._batches(data, pseudo_labels)
+        self.batches = self._batches(data, pseudo_labels, additional)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
         self.method = self._method(channels)
@@ -103,16 +111,22 @@ class Trainer:
         self.first_bad = FirstBad(self.device)
         self.checkpoints = Checkpoints(folder, self.log)
 
-    def _batches(self, data: store.DataSet, pseudo_labels: Tensor | None) -> list[Batches]:
-        """The sources that a batch is put together from: labelled images, and pseudo-labelled ones where given."""
-        t = self.training
-        augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
-        extra = 0 if pseudo_labels is None else round(t.batch_size * t.semi.fraction)
-        sources = [Batches(data.split("train"), t.batch_size - extra, name="train", **augment)]
-        self.steps_per_epoch = steps_of_an_epoch(t, len(data.split("train")), semi=pseudo_labels is not None)
+    def _batches(
+        self, data: store.DataSet, pseudo_labels: Tensor | None, additional: store.Split | None
+    ) -> list[Batches]:
+        """The sources that a batch is put together from: labelled images, and those beside them where given."""
+        t, semi = self.training, pseudo_labels is not None
+        self.steps_per_epoch = steps_of_an_epoch(t, len(data.split("train")), semi=semi)
+        splits = {"additional": additional}
         if pseudo_labels is not None:
-            unlabelled = replace(data.split("unlabelled"), labels=pseudo_labels)
-            sources.append(Batches(unlabelled, extra, name="unlabelled", **augment))
+            splits["unlabelled"] = replace(data.split("unlabelled"), labels=pseudo_labels)
+        beside = {name: n for name, n in t.parts(semi=semi).items() if splits.get(name) is not None and n}
+        augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
+        sources = [Batches(data.split("train"), t.batch_size - sum(beside.values()), name="train", **augment)]
+        for name, count in beside.items():
+            split = splits[name]
+            assert split is not None
+            sources.append(Batches(split, count, name=name, mapped=split is additional, **augment))
         return sources
 
     def _selection(self, validation: store.Split) -> Best | None:
@@ -368,6 +382,7 @@ class Trainer:
             "device": device_name(self.device),
             "attacked": self.meter.to_images if self.method.trains else None,
             "collapses": collapses(self.progress.lines),
+            "additional_images": sum(len(s.split) for s in self.batches if s.name == "additional"),
             "seconds": round(self.progress.seconds, 3) if self.method.trains else None,
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),
             **self._cost(),

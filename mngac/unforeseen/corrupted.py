@@ -13,14 +13,13 @@ from typing import IO
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from torch import Tensor
 
 from mngac.data.archives import entries
+from mngac.data.arrays import header
 from mngac.params.errors import DataError
 
 SEVERITIES = 5
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 class Corrupted:
@@ -58,7 +57,7 @@ class Corrupted:
         channels, height, width = self.shape
         wanted = (len(self.labels), height, width, channels)
         with self._opened(name) as (file, place):
-            shape, dtype = _header(file, place)
+            shape, dtype = header(file, place)
             if (shape, dtype) != (wanted, np.uint8):
                 allowed = f"uint8 {wanted}, as many as labels, of the data set's size"
                 raise DataError(f"{place}: found {dtype} {shape}; allowed: {allowed}")
@@ -66,7 +65,7 @@ class Corrupted:
 
     def _labels(self, classes: int) -> Tensor:
         with self._opened("labels") as (file, place):
-            shape, dtype = _header(file, place)
+            shape, dtype = header(file, place)
             if len(shape) != 1 or dtype.kind not in "iu" or not shape[0] or shape[0] % SEVERITIES:
                 allowed = f"integers (5 m,), for m images at {SEVERITIES} severities"
                 raise DataError(f"{place}: found {dtype} {shape}; allowed: {allowed}")
@@ -85,21 +84,6 @@ class Corrupted:
                     yield file, entry.place
                 return
         raise DataError(f"{self.source}: found no {name}.npy; allowed: an archive of CIFAR-10-C's form that has it")
-
-
-def _header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array in C order.
-
-    Raises:
-        DataError: for a file that is no such array.
-    """
-    try:
-        shape, fortran, dtype = HEADERS[npy.read_magic(file)](file)
-    except (ValueError, KeyError) as error:
-        raise DataError(f"{place}: found no array of numpy's ({error}); allowed: a .npy file") from None
-    if fortran or dtype.hasobject:
-        raise DataError(f"{place}: found {dtype} in {'Fortran' if fortran else 'C'} order; allowed: numbers in C order")
-    return shape, dtype
 
 
 def _rows(file: IO[bytes], place: str, first: int, count: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

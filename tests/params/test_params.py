@@ -38,6 +38,8 @@ WRONG = [
     ("training.digits.schedule", {"drops": [20, 15]}, ["training.digits.schedule.drops", "rise", "12 (peak_epoch)"]),
     ("training.digits.schedule", {"drops": [5]}, ["training.digits.schedule.drops", "between 12 (peak_epoch) and 30"]),
     ("training.digits.weight_decay_on", "biases", ["training.digits.weight_decay_on", "biases", "'weights'"]),
+    ("training.digits.additional_share", 0.5, ["training.digits.additional_share", "0.5", "data.digits.additional"]),
+    ("training.digits.additional_share", 1, ["training.digits.additional_share", "1", "less than 1"]),
     ("methods.ramp.projection", 2, ["methods.ramp.projection", "2", "less than or equal to 1"]),
     ("radii.standard.digits.linf", -0.1, ["radii.standard.digits.linf", "-0.1", "8/255"]),
     ("radii.standard.digits.linf", "0.15", ["radii.standard.digits.linf", "0.15", "8/255"]),

@@ -107,7 +107,10 @@ def moved():
     raw["run"]["attack_spaces"] = ["lp"]
     own = {"profile": "large_l1", "epochs": 29, "attack": {"kind": "pgd", "l1": {"kind": "pgd", "top": 5}}}
     raw["methods"]["mng_ac"]["training"] = own
-    raw["training"]["default"]["average"] = {"decay": 0.9}
+    raw["training"]["default"] |= {"average": {"decay": 0.9}, "additional_share": 0.25}
+    raw["training"]["default"]["schedule"]["drops"] = [20, 25]
+    for name in ("digits", "cifar10"):
+        raw["data"][name]["additional"] = __file__
     raw["training"]["default"]["select"] = {"epoch": "best", "suite": "pgd", "every": 2}
     raw["figures"]["methods"].append("rst_linf")
     params = checks.parse(raw)

@@ -295,6 +295,16 @@ def test_a_method_that_trains_without_any_attack_says_so_in_its_row_in_every_for
     assert [lines[m] for m in ("nat", "mng_ac", "adv_linf", "sat", "msd")] == ["no", "yes", "", "", ""]
 
 
+def test_a_row_that_was_trained_on_additional_images_is_marked(written):
+    more = {**MNG, "provenance": {**told(True), "training": {"attacked": True, "additional_images": 1_000_000}}}
+    params = written(more, ADV)
+    parts = [s for s in tables.sections(params, "all") if s.where["dataset"] == "digits"]
+    assert [line["method"] for line in parts[0].printed if "‡" in line["method"]] == ["mng_ac ‡"]
+    assert "‡: trained on additional images too (mng_ac 1,000,000)." in parts[0].caption
+    latex = tables.latex(parts)
+    assert "mng\\_ac $\\ddagger$ " in latex and "‡" not in latex
+
+
 def test_a_table_of_methods_that_attack_has_no_such_note(written):
     assert "†" not in rows(written({**MNG, "provenance": told(True)}, ADV))[1].caption
 
