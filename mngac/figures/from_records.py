@@ -9,7 +9,7 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from mngac.figures import clean_and_union, components, generator, learning_curves, motivation
+from mngac.figures import clean_and_union, components, generator, learning_curves, motivation, union_and_cost
 from mngac.figures.style import STYLE, save
 from mngac.params.sections import Params
 from mngac.params.types import NORMS
@@ -21,6 +21,7 @@ DRAW: dict[str, Callable[[Params], Figure]] = {
     "motivation": motivation.draw,
     "learning_curves": learning_curves.draw,
     "clean_and_union": clean_and_union.draw,
+    "union_and_cost": union_and_cost.draw,
     "components": components.draw,
     "generator": generator.draw,
 }

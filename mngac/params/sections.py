@@ -274,6 +274,8 @@ class TableParams(Closed):
     """Components of MNG-AC, one added at a time; the figure of that name shows the same."""
     motivation: Shown
     """Trained on one norm, attacked in all."""
+    beyond: Shown
+    """Newer than the paper, and what they are held against; those of the run alone are shown."""
 
 
 class Params(Closed):
@@ -322,7 +324,10 @@ class Params(Closed):
 
     def shown_in(self, table: str) -> list[str]:
         """The methods of a table, in its order."""
-        return self.run.all_methods if table == "all" else getattr(self.tables, table)
+        if table == "all":
+            return self.run.all_methods
+        shown: list[str] = getattr(self.tables, table)
+        return [method for method in shown if method in self.run.all_methods] if table == "beyond" else shown
 
     def radii_for(self, profile: str, dataset: str) -> Radii:
         """Radii of a profile on a data set."""

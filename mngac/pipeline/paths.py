@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from mngac.params.sections import Params
 
 Wildcards = Mapping[str, str]
-TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation")
+TABLES = ("all", "single_perturbation", "multi_perturbation", "semi_supervised", "components", "motivation", "beyond")
 FORMATS = ("md", "csv", "tex")
-FIGURES = ("motivation", "learning_curves", "clean_and_union", "components", "generator")
+FIGURES = ("motivation", "learning_curves", "clean_and_union", "union_and_cost", "components", "generator")
 MODEL_FIGURES = ("over_radius", "decision_boundary", "features", "loss_landscape", "perturbations")
 IMAGES = ("png", "svg")
 

@@ -42,6 +42,7 @@ TITLES = {
     "semi_supervised": "With pseudo-labelled images",
     "components": "Components of MNG-AC",
     "motivation": "Motivation: trained on (rows), attacked with (columns)",
+    "beyond": "Newer methods beside the paper's",
 }
 
 

@@ -395,7 +395,8 @@ class Trainer:
             cost["process_seconds"] = round(self.progress.process_seconds, 3)
             cost["flops"] = flops = self.meter.total()
             with frozen_statistics(self.classifier, "eval"), plain(self.classifier):
-                forward = flops_of_a_forward(self.classifier, self.batch(0).x)
+                x = self.batch(0).x
+                forward = flops_of_a_forward(self.classifier, x) / len(x)
             cost["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
         return cost
 

@@ -24,6 +24,7 @@ from mngac.figures import (
     motivation,
     over_radius,
     subjects,
+    union_and_cost,
 )
 from mngac.figures.style import NORM_LOOKS, OTHERS, STYLE, apart, method_looks, seeds, spread
 from mngac.pipeline.jobs import job
@@ -202,7 +203,7 @@ def note_of(figure):
     return " ".join(figure._supxlabel.get_text().split())
 
 
-@pytest.mark.parametrize("module", [motivation, clean_and_union, components])
+@pytest.mark.parametrize("module", [motivation, clean_and_union, union_and_cost, components])
 def test_footnotes_say_what_the_records_hold_and_not_what_params_do(tmp_path, monkeypatch, module):
     """The records were measured at radius 0.1; the parameters say 0.15, 1.5 and 0.55, and seeds 0 and 1."""
     monkeypatch.chdir(tmp_path)
@@ -214,7 +215,7 @@ def test_footnotes_say_what_the_records_hold_and_not_what_params_do(tmp_path, mo
     plt.close("all")
 
 
-@pytest.mark.parametrize("module", [motivation, clean_and_union, components])
+@pytest.mark.parametrize("module", [motivation, clean_and_union, union_and_cost, components])
 @pytest.mark.parametrize(("what", "change"), [("radii", {}), ("images", {"indices": list(range(1, 21))})])
 def test_figures_refuse_records_of_different_radii_or_images(tmp_path, monkeypatch, module, what, change):
     monkeypatch.chdir(tmp_path)
