@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from mngac.params.challenge import TRANSFER
-from mngac.params.errors import ParamsError, listed, shown
+from mngac.params.errors import ParamsError, demand, listed, shown
 from mngac.params.inheritance import OVER, resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
-from mngac.params.sections import DataConfig, MethodConfig, Params
-from mngac.params.training import Training
-from mngac.params.types import LONGEST_NAME, NAME, NORMS, Closed, number
+from mngac.params.sections import DataConfig, Params
+from mngac.params.training_checks import check_own_attack, check_trainings
+from mngac.params.types import LONGEST_NAME, NAME, Closed, number
 from mngac.params.yaml_file import key_path, read
 
 Section = TypeVar("Section", bound=Closed)
@@ -80,7 +79,7 @@ def check_name(path: str, name: str) -> None:
         ParamsError: one line, under the path of who says it.
     """
     fits = re.match(NAME, name) and name.isprintable() and len(name) <= LONGEST_NAME
-    _demand(bool(fits), path, name, f"at most {LONGEST_NAME} of a-z, 0-9 and _, a letter first")
+    demand(bool(fits), path, name, f"at most {LONGEST_NAME} of a-z, 0-9 and _, a letter first")
 
 
 def _explain(error: ValidationError, model: type[Closed], base: str = "") -> str:
@@ -119,11 +118,6 @@ def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     return schema["$defs"][node["$ref"].split("/")[-1]] if "$ref" in node else node
 
 
-def _demand(condition: bool, path: str, found: object, allowed: str) -> None:
-    if not condition:
-        raise ParamsError(f"{path}: found {shown(found)}; allowed: {allowed}")
-
-
 def _check_names(params: Params) -> None:
     run = params.run
     defined: dict[str, dict[str, Any]] = {
@@ -136,22 +130,22 @@ def _check_names(params: Params) -> None:
     defined |= {"certificates": params.certificates}
     for key, known in defined.items():
         for i, name in enumerate(getattr(run, key)):
-            _demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}" if known else "[]")
-        _demand(len(set(getattr(run, key))) == len(getattr(run, key)), f"run.{key}", getattr(run, key), "no name twice")
-    _demand(len(set(run.seeds)) == len(run.seeds), "run.seeds", run.seeds, "no seed twice")
+            demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}" if known else "[]")
+        demand(len(set(getattr(run, key))) == len(getattr(run, key)), f"run.{key}", getattr(run, key), "no name twice")
+    demand(len(set(run.seeds)) == len(run.seeds), "run.seeds", run.seeds, "no seed twice")
     for i, name in enumerate(run.semi_methods):
-        _demand(name not in run.methods, f"run.semi_methods.{i}", name, "a method that is not in run.methods too")
+        demand(name not in run.methods, f"run.semi_methods.{i}", name, "a method that is not in run.methods too")
     for name, source in params.data.items():
         _check_source(f"data.{name}", source)
-    _check_trainings(params)
+    check_trainings(params)
     if run.semi_methods:
-        _demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {listed(run.methods)}")
+        demand(bool(run.teachers), "run.teachers", run.teachers, f"one of {listed(run.methods)}")
     for teacher in run.teachers:
         allowed = f"one of {listed(run.methods, teacher)}, or [] without run.semi_methods"
-        _demand(teacher in run.methods, "run.teachers", teacher, allowed)
+        demand(teacher in run.methods, "run.teachers", teacher, allowed)
     for name, method in params.methods.items():
         check_entry(f"methods.{name}", "methods", "kind", method)
-        _check_own_attack(f"methods.{name}", method)
+        check_own_attack(f"methods.{name}", method)
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
     _check_challenges(params)
@@ -161,9 +155,9 @@ def _check_names(params: Params) -> None:
         check_certificate(params, name)
     _check_tables(params)
     for i, name in enumerate(params.figures.methods):
-        _demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
+        demand(name in params.methods, f"figures.methods.{i}", name, f"one of {listed(params.methods, name)}")
     for suite, config in params.evaluation.items():
-        _demand(
+        demand(
             config.shards == 1 or config.block is not None,
             f"evaluation.{suite}.shards",
             config.shards,
@@ -176,95 +170,16 @@ def _check_names(params: Params) -> None:
             check_entry(f"unforeseen.{name}.attacks.{i}", "unforeseen/attacks", "attack", one)
 
 
-def _check_trainings(params: Params) -> None:
-    """Refuses models that nothing builds, and radii and schedules of the run's trainings that do not fit."""
-    overrides: dict[str, Any] = params.training.__pydantic_extra__ or {}
-    known = ["default", *params.data]
-    for name in overrides:
-        _demand(name in known, "training", name, f"sections named {listed(known, name)}")
-    stated: dict[str, Any] = {"training.default": params.training.default}
-    stated |= {f"training.{name}": override for name, override in overrides.items()}
-    stated |= {f"methods.{name}.training": method.training for name, method in params.methods.items()}
-    for path, training in stated.items():
-        _check_training(path, training, params)
-    for dataset in params.run.datasets:
-        for profile in params.run.profiles:
-            params.radii_for(profile, dataset)
-        for method in (None, *params.run.all_methods):
-            training = params.training_for(dataset, method)
-            params.radii_for(training.profile, dataset)
-            own = method is not None and params.methods[method].training is not None
-            path = f"methods.{method}.training" if own else f"training.{dataset}"
-            _check_select(f"{path}.select", training, params, dataset)
-            _demand(
-                training.schedule.peak_epoch <= training.epochs,
-                f"{path}.schedule.peak_epoch",
-                training.schedule.peak_epoch,
-                f"at most {path}.epochs, {training.epochs}; where either stands in another section, state it here",
-            )
-            _check_drops(f"{path}.schedule.drops", training)
-            semi = method in params.run.semi_methods
-            _check_additional(f"{path}.additional_share", training, params, dataset, semi=semi)
-
-
-def _check_additional(path: str, training: Training, params: Params, dataset: str, *, semi: bool) -> None:
-    """Refuses a share of additional images where there are none, or that leaves no image of the data set's own."""
-    share, there = training.additional_share, params.data[dataset].additional
-    _demand(not share or there is not None, path, share, f"0, or a file as data.{dataset}.additional")
-    own = training.parts(semi=semi)["train"]
-    _demand(own > 0, path, share, f"less: of a batch of {training.batch_size} it leaves {own} labelled images")
-
-
-def _check_drops(path: str, training: Training) -> None:
-    """Refuses drops of the learning rate in another order, or outside of what is trained at its peak and after."""
-    schedule, drops = training.schedule, training.schedule.drops or []
-    rising = all(before < after for before, after in pairwise([schedule.peak_epoch, *drops, training.epochs]))
-    between = f"{schedule.peak_epoch:g} (peak_epoch) and {training.epochs} (epochs)"
-    _demand(not drops or rising, path, drops, f"null, or epochs that rise, between {between}")
-
-
-def _check_select(path: str, training: Training, params: Params, dataset: str) -> None:
-    """Refuses to compare epochs by a suite that is not there, or without images to do it on."""
-    select = training.select
-    if select.best:
-        known = params.evaluation
-        _demand(select.suite in known, f"{path}.suite", select.suite, f"one of {listed(known, select.suite)}")
-        held = params.data[dataset].validation
-        _demand(held > 0, f"{path}.epoch", select.epoch, f"last, since data.{dataset}.validation is {held:g}")
-
-
-def _check_training(path: str, stated: Any, params: Params) -> None:
-    """Refuses a model and a profile that are not there, of a whole training or a part of one."""
-    if stated is None:
-        return
-    if stated.model is not None:
-        find("models", stated.model, f"{path}.model")
-    if stated.profile is not None:
-        allowed = f"one of {listed(params.radii, stated.profile)}"
-        _demand(stated.profile in params.radii, f"{path}.profile", stated.profile, allowed)
-
-
-def _check_own_attack(path: str, method: MethodConfig) -> None:
-    """Refuses another kind of training attack for a method whose attack is a part of it."""
-    own: Any = method.training
-    if method.step_sizes is None or own is None or own.attack is None:
-        return
-    for where, attack in [("", own.attack), *((f".{norm}", getattr(own.attack, norm)) for norm in NORMS)]:
-        stated = getattr(attack, "kind", None)
-        allowed = f"nothing, since {method.kind} brings its own attack, with step_sizes"
-        _demand(stated is None, f"{path}.training.attack{where}.kind", stated, allowed)
-
-
 def _check_challenges(params: Params) -> None:
     run, opinions = params.run, params.challenge.opinions
-    _demand(TRANSFER not in params.evaluation, "evaluation", TRANSFER, "another name: a challenge has a round of it")
+    demand(TRANSFER not in params.evaluation, "evaluation", TRANSFER, "another name: a challenge has a round of it")
     for i, name in enumerate(run.challenges):
-        _demand(name in run.suites, f"run.challenges.{i}", name, f"one of {listed(run.suites, name)}, run.suites")
-    _demand(len(set(run.challenges)) == len(run.challenges), "run.challenges", run.challenges, "no name twice")
+        demand(name in run.suites, f"run.challenges.{i}", name, f"one of {listed(run.suites, name)}, run.suites")
+    demand(len(set(run.challenges)) == len(run.challenges), "run.challenges", run.challenges, "no name twice")
     for i, name in enumerate(opinions):
         known = params.evaluation
-        _demand(name in known, f"challenge.opinions.{i}", name, f"one of {listed(known, name)}")
-    _demand(len(set(opinions)) == len(opinions), "challenge.opinions", opinions, "no name twice")
+        demand(name in known, f"challenge.opinions.{i}", name, f"one of {listed(known, name)}")
+    demand(len(set(opinions)) == len(opinions), "challenge.opinions", opinions, "no name twice")
 
 
 def check_attack_space(params: Params, name: str) -> None:
@@ -274,22 +189,22 @@ def check_attack_space(params: Params, name: str) -> None:
         ParamsError: one line on the first thing that is wrong.
     """
     run, space, path = params.run, params.attack_spaces[name], f"attack_spaces.{name}"
-    _demand(space.suite in run.suites, f"{path}.suite", space.suite, f"one of run.suites: {listed(run.suites)}")
+    demand(space.suite in run.suites, f"{path}.suite", space.suite, f"one of run.suites: {listed(run.suites)}")
     for i, profile in enumerate(space.profiles):
         allowed = f"one of run.profiles: {listed(run.profiles, profile)}"
-        _demand(profile in run.profiles, f"{path}.profiles.{i}", profile, allowed)
+        demand(profile in run.profiles, f"{path}.profiles.{i}", profile, allowed)
     for where, method in space.methods.items():
         allowed = f"a method of the run: {listed(run.all_methods, method)}"
-        _demand(method in run.all_methods, f"{path}.{where}", method, allowed)
+        demand(method in run.all_methods, f"{path}.{where}", method, allowed)
     attacked = params.evaluation[space.suite].norms
     for norm, methods in space.specialists.items():
         here = f"{path}.specialists.{norm}"
-        _demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(attacked)}")
-        _demand(len(methods) == len(space.profiles), here, methods, f"one for each of {listed(space.profiles)}")
+        demand(norm in attacked, here, norm, f"norms that {space.suite} attacks: {listed(attacked)}")
+        demand(len(methods) == len(space.profiles), here, methods, f"one for each of {listed(space.profiles)}")
         for dataset in run.datasets:
             radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
             rising = radii == sorted(set(radii))
-            _demand(rising, f"{path}.profiles", radii, f"{norm} radii that rise on {dataset}")
+            demand(rising, f"{path}.profiles", radii, f"{norm} radii that rise on {dataset}")
 
 
 def check_certificate(params: Params, name: str) -> None:
@@ -302,15 +217,15 @@ def check_certificate(params: Params, name: str) -> None:
     attacked = params.evaluation[suite].norms
     for i, norm in enumerate(params.certificates[name].norms):
         allowed = f"norms that {suite}, the first of run.suites, attacks: {listed(attacked, norm)}"
-        _demand(norm in attacked, f"certificates.{name}.norms.{i}", norm, allowed)
+        demand(norm in attacked, f"certificates.{name}.norms.{i}", norm, allowed)
 
 
 def _check_tables(params: Params) -> None:
     for key, value in params.tables.model_dump().items():
         names = {key: value} if isinstance(value, str) else {f"{key}.{i}": name for i, name in enumerate(value)}
         for path, name in names.items():
-            _demand(name in params.methods, f"tables.{path}", name, f"one of {listed(params.methods, name)}")
-        _demand(isinstance(value, str) or len(set(value)) == len(value), f"tables.{key}", value, "no name twice")
+            demand(name in params.methods, f"tables.{path}", name, f"one of {listed(params.methods, name)}")
+        demand(isinstance(value, str) or len(set(value)) == len(value), f"tables.{key}", value, "no name twice")
 
 
 def _check_source(path: str, source: DataConfig) -> None:
@@ -321,7 +236,7 @@ def _check_source(path: str, source: DataConfig) -> None:
         if getattr(source, key) is not None and key not in read:
             raise ParamsError(f"{path}.{key}: not read by {source.loader}; allowed: null")
     extra = source.unlabelled == "extra"
-    _demand(not extra or "unlabelled" in read, f"{path}.unlabelled", "extra", "a share or a path; svhn alone has extra")
+    demand(not extra or "unlabelled" in read, f"{path}.unlabelled", "extra", "a share or a path; svhn alone has extra")
 
 
 def check_entry(path: str, folder: str, selector: str, entry: Closed) -> None:

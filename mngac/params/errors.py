@@ -44,6 +44,16 @@ class DataError(UserError):
     """One line on what is wrong with a data set: the file, what was found, what to do."""
 
 
+def demand(condition: bool, path: str, found: object, allowed: str) -> None:
+    """Refuses a value of params.yaml.
+
+    Raises:
+        ParamsError: where the condition does not hold: key path, what was found, what is allowed.
+    """
+    if not condition:
+        raise ParamsError(f"{path}: found {shown(found)}; allowed: {allowed}")
+
+
 def shown(value: object) -> str:
     """A value as a line shows it: JSON, or its type where it has no such form; cut short."""
     try:

@@ -1,0 +1,91 @@
+"""What the trainings of a run must be, over `training` and the methods' entries: models, radii, rates, batches."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from mngac.params.errors import demand, listed
+from mngac.params.registry import find
+from mngac.params.sections import MethodConfig, Params
+from mngac.params.training import Training
+from mngac.params.types import NORMS
+
+
+def check_trainings(params: Params) -> None:
+    """Refuses models that nothing builds, and radii and schedules of the run's trainings that do not fit."""
+    overrides: dict[str, Any] = params.training.__pydantic_extra__ or {}
+    known = ["default", *params.data]
+    for name in overrides:
+        demand(name in known, "training", name, f"sections named {listed(known, name)}")
+    stated: dict[str, Any] = {"training.default": params.training.default}
+    stated |= {f"training.{name}": override for name, override in overrides.items()}
+    stated |= {f"methods.{name}.training": method.training for name, method in params.methods.items()}
+    for path, training in stated.items():
+        _check_training(path, training, params)
+    for dataset in params.run.datasets:
+        for profile in params.run.profiles:
+            params.radii_for(profile, dataset)
+        for method in (None, *params.run.all_methods):
+            training = params.training_for(dataset, method)
+            params.radii_for(training.profile, dataset)
+            own = method is not None and params.methods[method].training is not None
+            path = f"methods.{method}.training" if own else f"training.{dataset}"
+            _check_select(f"{path}.select", training, params, dataset)
+            demand(
+                training.schedule.peak_epoch <= training.epochs,
+                f"{path}.schedule.peak_epoch",
+                training.schedule.peak_epoch,
+                f"at most {path}.epochs, {training.epochs}; where either stands in another section, state it here",
+            )
+            _check_drops(f"{path}.schedule.drops", training)
+            semi = method in params.run.semi_methods
+            _check_additional(f"{path}.additional_share", training, params, dataset, semi=semi)
+
+
+def _check_additional(path: str, training: Training, params: Params, dataset: str, *, semi: bool) -> None:
+    """Refuses a share of additional images where there are none, or that leaves no image of the data set's own."""
+    share, there = training.additional_share, params.data[dataset].additional
+    demand(not share or there is not None, path, share, f"0, or a file as data.{dataset}.additional")
+    own = training.parts(semi=semi)["train"]
+    demand(own > 0, path, share, f"less: of a batch of {training.batch_size} it leaves {own} labelled images")
+
+
+def _check_drops(path: str, training: Training) -> None:
+    """Refuses drops of the learning rate in another order, or outside of what is trained at its peak and after."""
+    schedule, drops = training.schedule, training.schedule.drops or []
+    rising = all(before < after for before, after in pairwise([schedule.peak_epoch, *drops, training.epochs]))
+    between = f"{schedule.peak_epoch:g} (peak_epoch) and {training.epochs} (epochs)"
+    demand(not drops or rising, path, drops, f"null, or epochs that rise, between {between}")
+
+
+def _check_select(path: str, training: Training, params: Params, dataset: str) -> None:
+    """Refuses to compare epochs by a suite that is not there, or without images to do it on."""
+    select = training.select
+    if select.best:
+        known = params.evaluation
+        demand(select.suite in known, f"{path}.suite", select.suite, f"one of {listed(known, select.suite)}")
+        held = params.data[dataset].validation
+        demand(held > 0, f"{path}.epoch", select.epoch, f"last, since data.{dataset}.validation is {held:g}")
+
+
+def _check_training(path: str, stated: Any, params: Params) -> None:
+    """Refuses a model and a profile that are not there, of a whole training or a part of one."""
+    if stated is None:
+        return
+    if stated.model is not None:
+        find("models", stated.model, f"{path}.model")
+    if stated.profile is not None:
+        allowed = f"one of {listed(params.radii, stated.profile)}"
+        demand(stated.profile in params.radii, f"{path}.profile", stated.profile, allowed)
+
+
+def check_own_attack(path: str, method: MethodConfig) -> None:
+    """Refuses another kind of training attack for a method whose attack is a part of it."""
+    own: Any = method.training
+    if method.step_sizes is None or own is None or own.attack is None:
+        return
+    for where, attack in [("", own.attack), *((f".{norm}", getattr(own.attack, norm)) for norm in NORMS)]:
+        stated = getattr(attack, "kind", None)
+        allowed = f"nothing, since {method.kind} brings its own attack, with step_sizes"
+        demand(stated is None, f"{path}.training.attack{where}.kind", stated, allowed)
