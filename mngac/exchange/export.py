@@ -141,6 +141,11 @@ def _training_params(checkpoint: str) -> dict[str, Any] | None:
     return None
 
 
+def _saw_additional_data(training: dict[str, Any]) -> bool:
+    """Whether a training saw other images than its data set's labelled ones."""
+    return training.get("stage") == "train_semi" or bool(training.get("training", {}).get("additional_share"))
+
+
 def _robustbench(what: Export) -> bytes:
     """The state dict under `state_dict`: for a WRN, RobustBench's WideResNet loads it strictly."""
     weights = load_classifier(what.checkpoint, "cpu").state_dict()
@@ -173,7 +178,7 @@ def model_info(what: Export) -> dict[str, Any]:
         "link": None,
         "name": f"{record.method} trained on {record.dataset}",
         "authors": "",
-        "additional_data": (what.training or {}).get("stage") == "train_semi",
+        "additional_data": _saw_additional_data(what.training or {}),
         "number_forward_passes": 1,
         "dataset": record.dataset,
         "venue": "",

@@ -84,6 +84,21 @@ def test_model_info_has_robustbench_fields_and_the_added_ones(tmp_path, checkpoi
     assert info["gpu_seconds"] == {"training": 30.0, "evaluation": 4.0}
 
 
+@pytest.mark.parametrize(
+    ("training", "additional"),
+    [
+        (None, False),
+        ({"stage": "train", "training": {"additional_share": 0.0}}, False),
+        ({"stage": "train", "training": {"additional_share": 0.7}}, True),
+        ({"stage": "train_semi", "training": {"additional_share": 0.0}}, True),
+    ],
+)
+def test_model_info_says_whether_other_images_were_seen(tmp_path, checkpoint, monkeypatch, training, additional):
+    monkeypatch.setattr("mngac.exchange.export._training_params", lambda path: training)
+    export(str(checkpoint), [write(tmp_path)], str(tmp_path / "out"))
+    assert json.loads((tmp_path / "out" / "model_info.json").read_text())["additional_data"] is additional
+
+
 def test_autoattack_accuracy_is_null_where_the_standard_version_did_not_run(tmp_path, checkpoint):
     flags = ["apgd_t linf is not standard: 5 target classes in place of 9"]
     for changes in ({"suite": "apgd"}, {"flags": flags}):
