@@ -363,7 +363,7 @@ class Trainer:
         Args:
             outputs: the path of each.
         """
-        if self.selection is not None:
+        if self.selection is not None and self.method.trains:
             self.selection.put(self.kept)
         save_classifier(outputs["classifier.safetensors"], self.kept, self.architecture)
         tensors.write(outputs["generator.safetensors"], self.method.artifact())

@@ -12,6 +12,7 @@ from torch import nn
 
 from mngac.data.store import Split
 from mngac.evaluation.loop import Evaluation
+from mngac.models.files import load_classifier
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
 from mngac.params.sections import Radii
@@ -126,6 +127,24 @@ def test_a_training_resumed_at_any_step_keeps_the_same_epoch(trained, tmp_path, 
     assert json.loads(Path(outputs["train.json"]).read_text())["selected_epoch"] == summary["selected_epoch"]
     theirs = folder / "trained/digits/sat/seed0/classifier.safetensors"
     assert Path(outputs["classifier.safetensors"]).read_bytes() == theirs.read_bytes()
+
+
+def test_a_classifier_that_is_not_trained_is_kept_as_it_is(trained, tmp_path, monkeypatch):
+    folder, _, _ = trained
+    file = folder / "trained/digits/sat/seed0/classifier.safetensors"
+    raw = copy.deepcopy(small(methods=("nat", "theirs")))
+    raw["training"]["digits"] |= {"select": SELECT, "average": {"decay": 0.9}}
+    raw["methods"]["theirs"] = {"kind": "imported", "checkpoint": str(file), "model": "wrn_10_1"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNGAC_CACHE", str(tmp_path / "cache"))
+    given = parse(raw)
+    job(given, "data", dataset="digits").run()
+    found = job(given, "train", dataset="digits", method="theirs", seed="0")
+    assert found.run() == "made"
+    ours, theirs = (
+        load_classifier(path, "cpu").state_dict() for path in (found.outputs["classifier.safetensors"], file)
+    )
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
 
 def test_only_who_compares_epochs_has_the_suite_and_its_code_in_the_key():
