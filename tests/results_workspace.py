@@ -25,7 +25,7 @@ def record(method, share, seconds, flags=()):
         for norm, flags_ in columns.items()
     ]
     about = {"key": "a" * 64, "code": "c" * 64, "commit": "0123456789ab", "versions": {"torch": "2"}, "device": "cpu"}
-    counted = {"flops": 3000 * seconds, "forward_equivalents": 30 * seconds}
+    counted = {"flops": 3000 * seconds, "forward_passes": 30 * seconds}
     training = {"seconds": seconds + 8, "process_seconds": seconds, "images_seen": 1000, "device": "cpu", **counted}
     return {
         "schema": 1, "dataset": "digits", "split": "test", "method": method, "seed": 0, "suite": "apgd",

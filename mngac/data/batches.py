@@ -97,7 +97,7 @@ class Batches:
             return self.device
         warnings.warn(
             f"{self.name}: {needed / 1e9:.2f} GB of images, {free / 1e9:.2f} GB free on {self.device}; they stay in "
-            "pinned host memory and each batch is copied, which is slower",
+            f"{'their file' if self.mapped else 'pinned host memory'} and each batch is copied, which is slower",
             stacklevel=3,
         )
         return "cpu"

@@ -106,7 +106,7 @@ def _code(name: str) -> str:
 
 
 def _files(what: Export) -> str:
-    wide = what.architecture.model.startswith("wrn_")
+    wide = re.fullmatch(r"wrn_\d+_\d+", what.architecture.model) is not None  # with softplus it is another class
     fits = wide and (what.architecture.channels, what.architecture.size) == (3, 32)
     loads = (
         "loads strictly into RobustBench's WideResNet" if wide else "not a WideResNet: RobustBench has no such model"

@@ -12,7 +12,7 @@ from mngac.params.sections import Params, TableParams
 from mngac.results.frontier import frontier
 from mngac.results.rows import Row
 
-COST = "forward_equivalents"
+COST = "forward_passes"
 
 
 def draw(params: Params) -> Figure:

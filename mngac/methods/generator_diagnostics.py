@@ -76,8 +76,9 @@ def reference_views(classifier: nn.Module, seen: MetaStep) -> dict[str, Tensor]:
 class Diagnostics:
     """Means, by norm, of what is noted of a generator on every eighth step of that norm."""
 
-    def __init__(self, generator: NoiseGenerator, weight_decay: float):
+    def __init__(self, generator: NoiseGenerator, weight_decay: float, vectors_decay: bool = True):
         self.generator, self.weight_decay = generator, weight_decay
+        self.decaying = [weight for weight in generator.parameters() if vectors_decay or weight.dim() > 1]
         self.initial = flat(list(generator.parameters())).clone()
         self.steps: dict[str, int] = {}
         """Steps of each norm so far."""
@@ -93,7 +94,7 @@ class Diagnostics:
     def note(self, classifier: nn.Module, seen: MetaStep, worth: Callable[[Tensor], Tensor]) -> None:
         """Adds up, on the device, one step's numbers; `worth` gives the meta loss of a view, to first order."""
         losses = {name: worth(view) for name, view in reference_views(classifier, seen).items()}
-        decay = self.weight_decay * flat(list(self.generator.parameters())).norm()
+        decay = self.weight_decay * flat(self.decaying).norm()
         noted = {
             "meta_loss": seen.meta_loss,
             "over_gaussian": seen.meta_loss - losses["gaussian"],

@@ -25,7 +25,7 @@ class LearnedNoise(Base):
             self.generator = NoiseGenerator(setup.channels, input_dependent)
         self.generator.to(setup.device)
         self.optimizer = setup.optimizer(self.generator.parameters())
-        self.diagnosed = Diagnostics(self.generator, setup.weight_decay)
+        self.diagnosed = Diagnostics(self.generator, setup.weight_decay, setup.vectors_decay)
         self.last: MetaStep | None = None
 
     def looked_ahead(

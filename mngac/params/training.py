@@ -11,8 +11,6 @@ from mngac.params.partial import partial
 from mngac.params.types import NORMS, Closed, Name, Norm, Positive, Ratio, Share
 
 AttackKind = Literal["pgd", "apgd"]
-OF_PGD = {"step_size", "top"}
-"""Keys of a training attack that apgd does not read."""
 
 
 class TrainingAttack(Closed):
@@ -54,10 +52,9 @@ class TrainingAttacks(Closed):
         """A norm's attack."""
         return getattr(self, norm)
 
-    def read(self) -> dict[str, Any]:
-        """By norm the values that its attack reads: apgd neither step size nor coordinates."""
-        unread = {norm: OF_PGD if self.kind_in(norm) == "apgd" else set[str]() for norm in NORMS}
-        return {n: {**self.of(n).model_dump(exclude=unread[n]), "kind": self.kind_in(n)} for n in NORMS}
+    def resolved(self) -> dict[str, Any]:
+        """By norm its values, with its kind."""
+        return {norm: {**self.of(norm).model_dump(), "kind": self.kind_in(norm)} for norm in NORMS}
 
 
 class Schedule(Closed):
@@ -67,7 +64,7 @@ class Schedule(Closed):
     """Highest learning rate, of the classifier and of the noise generator."""
     peak_epoch: Annotated[float, Field(ge=0)]
     """Epoch of the highest learning rate; 0: from the first step on."""
-    drops: list[Annotated[float, Field(gt=0)]] | None
+    drops: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] | None
     """Epochs after each of which it is a tenth of what it was before; null: it falls linearly to 0 instead."""
 
 
@@ -181,7 +178,7 @@ class Training(Closed):
 
     def read_on(self, device: str) -> dict[str, Any]:
         """The values that a training reads: of precisions the device's own alone, but where that is still `auto`."""
-        stated = {**self.model_dump(), "attack": self.attack.read()}
+        stated = {**self.model_dump(), "attack": self.attack.resolved()}
         if not self.select.best:
             del stated["select"]
         return stated if device == "auto" else {**stated, "precision": self.precision.on(device)}

@@ -11,6 +11,11 @@ from mngac.params.sections import MethodConfig, Params
 from mngac.params.training import Training
 from mngac.params.types import NORMS
 
+OWN_ATTACK = {"eat", "msd", "natural", "ramp", "trades"}
+"""Kinds of method that do not attack as `training.attack.kind` says: by APGD, in a way of their own, or not at all."""
+NUMBER_OF_NORMS = {"adversarial": 1, "ramp": 2, "trades": 1}
+"""Of kinds that take so many and no other number."""
+
 
 def check_trainings(params: Params) -> None:
     """Refuses models that nothing builds, and radii and schedules of the run's trainings that do not fit."""
@@ -47,8 +52,9 @@ def _check_additional(path: str, training: Training, params: Params, dataset: st
     """Refuses a share of additional images where there are none, or that leaves no image of the data set's own."""
     share, there = training.additional_share, params.data[dataset].additional
     demand(not share or there is not None, path, share, f"0, or a file as data.{dataset}.additional")
-    own = training.parts(semi=semi)["train"]
-    demand(own > 0, path, share, f"less: of a batch of {training.batch_size} it leaves {own} labelled images")
+    place, found = (path, share) if share else (f"training.{dataset}.semi.fraction", training.semi.fraction)
+    allowed = f"less, so that a batch of {training.batch_size} holds images of the data set's own"
+    demand(training.parts(semi=semi)["train"] > 0, place, found, allowed)
 
 
 def _check_drops(path: str, training: Training) -> None:
@@ -81,11 +87,15 @@ def _check_training(path: str, stated: Any, params: Params) -> None:
 
 
 def check_own_attack(path: str, method: MethodConfig) -> None:
-    """Refuses another kind of training attack for a method whose attack is a part of it."""
+    """Refuses another kind of training attack for a method that does not attack by it, and norms that do not fit."""
+    norms = method.norms or []
+    demand(len(set(norms)) == len(norms), f"{path}.norms", norms, "no norm twice")
+    wanted = NUMBER_OF_NORMS.get(method.kind, len(norms))
+    demand(len(norms) == wanted, f"{path}.norms", norms, f"{'one norm' if wanted == 1 else f'{wanted} norms'}")
     own: Any = method.training
-    if method.step_sizes is None or own is None or own.attack is None:
+    if method.kind not in OWN_ATTACK or own is None or own.attack is None:
         return
     for where, attack in [("", own.attack), *((f".{norm}", getattr(own.attack, norm)) for norm in NORMS)]:
         stated = getattr(attack, "kind", None)
-        allowed = f"nothing, since {method.kind} brings its own attack, with step_sizes"
+        allowed = f"nothing, since {method.kind} does not attack by it"
         demand(stated is None, f"{path}.training.attack{where}.kind", stated, allowed)

@@ -11,7 +11,7 @@ from mngac.pipeline.fingerprint import ROOT, file_digest
 from mngac.pipeline.paths import Wildcards
 
 if TYPE_CHECKING:
-    from mngac.params.sections import Params, Suite
+    from mngac.params.sections import MethodConfig, Params, Suite
 
 
 NOT_OF_ROWS = {
@@ -177,11 +177,18 @@ def printed(p: Params) -> dict[str, Any]:
         shown[f"data.{d}"] = p.data[d].model_dump()
         shown[f"training.{d}"] = p.training_for(d).model_dump()
         shown[f"radii, {d}"] = {profile: p.radii_for(profile, d).model_dump() for profile in run.profiles}
-    shown["methods"] = {m: p.methods[m].model_dump(exclude_none=True) for m in run.all_methods}
+    shown["methods"] = {m: _entry(p.methods[m]) for m in run.all_methods}
     if run.semi_methods:
         shown["pseudo_label"] = p.pseudo_label.model_dump()
     shown["evaluation"] = {s: _attacks(p.evaluation[s]) for s in run.suites}
     return {**shown, "tables": p.tables.model_dump(), "figures": p.figures.model_dump()}
+
+
+def _entry(method: MethodConfig) -> dict[str, Any]:
+    """What a method's entry states; in its training a null is a statement, too."""
+    stated = method.model_dump(exclude_none=True, exclude={"training"})
+    own: Any = method.training
+    return stated if own is None else {**stated, "training": own.model_dump(exclude_unset=True)}
 
 
 def report(p: Params, w: Wildcards) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def _training(worker: Worker, job: Job) -> Space:
     number = 2 if training.precision.on(worker.device) == "bfloat16" else NUMBER
     passes = number * KEPT * training.batch_size * step.classifier.activations * _views(step)
     held = images.train * images.channels * images.size**2
-    copies = (training.average is not None) + training.select.best
+    began = step.config.kind == "ramp" and bool(step.config.projection)  # the weights at the epoch's beginning
+    copies = (training.average is not None) + training.select.best + began
     return Space(learned, CHECKPOINTS * (2 + copies) * learned, (3 + copies) * learned + passes + held)
 
 
@@ -94,4 +95,4 @@ def _views(step: Step) -> int:
     """Passes whose activations a loss keeps at once."""
     if step.config.kind == "stochastic":
         return 1 + bool(step.config.beta) * (1 + (step.config.noise == "gaussian"))
-    return {"trades": 2, "average": len(step.norms), "mng_ac": 3, "ramp": 4}.get(step.config.kind, 1)
+    return {"trades": 2, "average": len(step.norms), "mng_ac": 3, "ramp": 3}.get(step.config.kind, 1)

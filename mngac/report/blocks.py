@@ -73,7 +73,7 @@ def cost_blocks(params: Params) -> list[Block]:
         ranked = sorted(rows, key=lambda row: -(_per_hour(row) or -1.0))
         records = [record for row in rows for record in row.records]
         note = (
-            "Passes: forward passes of a batch that cost as much as the training, counted exactly. Processor: "
+            "Passes: forward passes of one image that cost as much as the training, counted exactly. Processor: "
             "CPU time, or a GPU's time between events; clock: as waited for, under whatever else ran. Union "
             f"({wording.suites(records)}, radii {wording.profiles(records)}) an hour: its points divided by hours of "
             f"the processor. Means over seeds; trained on {wording.trained_on(records)}. Hours of different machines "
@@ -91,7 +91,7 @@ def _per_hour(row: Row) -> float | None:
 
 
 def _cost_line(row: Row) -> dict[str, str]:
-    union, passes, rate = row.shares("union"), row.training("forward_equivalents"), _per_hour(row)
+    union, passes, rate = row.shares("union"), row.training("forward_passes"), _per_hour(row)
     return {
         "method": row.method,
         "union": f"{sum(union) / len(union):.1f}" if union else DASH,

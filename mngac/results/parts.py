@@ -62,7 +62,7 @@ class Cost(Training):
     images_seen: int | None = None
     epochs: Number | None = None
     flops: Number | None = None
-    forward_equivalents: Number | None = None
+    forward_passes: Number | None = None
     device: Text = ""
 
 

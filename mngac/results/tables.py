@@ -32,7 +32,7 @@ from mngac.results.rows import (
     seed_spread,
 )
 
-COSTS = ("seconds", "process_seconds", "flops", "forward_equivalents", "images_seen")
+COSTS = ("seconds", "process_seconds", "flops", "forward_passes", "images_seen")
 """Keys of train.json that the CSV carries."""
 PAPER_DATASETS = ("cifar10", "svhn", "tiny_imagenet")
 TITLES = {

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+
+from torch import Tensor
 
 from mngac.attacks.pgd import Attack
 from mngac.params.sections import MethodConfig, Radii, Suite
@@ -25,13 +29,21 @@ class Plan:
     device: str = "cpu"
     selection: Suite | None = None
 
-    def identity(self, data: str, pseudo_labels: list[int], additional: list[int]) -> str:
-        """Which checkpoint is its own: a digest of the plan on data of this digest, with these further labels."""
-        read = {"training": self.training.read_on(self.device), "device": self.device, "seed": self.seed}
+    def identity(self, data: str, labels: Mapping[str, Tensor]) -> str:
+        """Which checkpoint is its own: a digest of what the plan reads, on data of this digest.
+
+        Args:
+            data: the data set's digest.
+            labels: int64 (n,) of the images beside the labelled ones, by their split.
+        """
+        training = self.training.read_on(self.device)
+        if "unlabelled" not in labels:
+            del training["semi"]
         stated = {"radii": self.radii.model_dump(), "method": self.method.model_dump(exclude={"training"})}
         if self.selection is not None:
-            stated["selection"] = self.selection.model_dump()
-        return key_of({**read, **stated, "data": data, "pseudo_labels": pseudo_labels, "additional": additional})
+            stated["selection"] = self.selection.model_dump(exclude={"processes", "shards"})
+        told = {name: sha256(each.numpy().tobytes()).hexdigest() for name, each in labels.items()}
+        return key_of({"training": training, "device": self.device, "seed": self.seed, **stated, "data": data, **told})
 
 
 def training_attacks(training: Training, radii: Radii) -> dict[str, Attack]:

@@ -29,7 +29,7 @@ from mngac.pipeline.atomic import write_text
 from mngac.pipeline.progress import Log
 from mngac.pipeline.stopping import Stopped, gently, wanted
 from mngac.streams import stream, stream_seed
-from mngac.training.average import averaged
+from mngac.training.average import Average
 from mngac.training.bad_steps import BadStepError, FirstBad
 from mngac.training.checkpoints import Checkpoints
 from mngac.training.collapse import collapses
@@ -84,8 +84,8 @@ class Trainer:
         self.plan, self.log = plan, log or Log()
         self.training, self.seed, self.device = plan.training, plan.seed, plan.device
         torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
-        further = (pseudo_labels, None if additional is None else additional.labels)
-        self.identity = plan.identity(data.digest, *([] if each is None else each.tolist() for each in further))
+        further = {"unlabelled": pseudo_labels, "additional": None if additional is None else additional.labels}
+        self.identity = plan.identity(data.digest, {k: labels for k, labels in further.items() if labels is not None})
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, plan.radii)
@@ -96,11 +96,12 @@ class Trainer:
         self.batches = self._batches(data, pseudo_labels, additional)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
-        self.method = self._method(channels)
-        self.optimizer = self.method.setup.optimizer(self.classifier.parameters())
+        setup = self._setup(channels)
+        self.method: Base = find("methods", plan.method.kind).load()(plan.method, setup)
+        self.optimizer = setup.optimizer(self.classifier.parameters())
         self.method.initialise(self.classifier)
         lay_out(self.classifier, self.training.layout)
-        self.average = averaged(self.classifier, self.training.average.decay) if self.training.average else None
+        self.average = Average(self.classifier, self.training.average.decay) if self.training.average else None
         self.selection = self._selection(validation)
         if self.training.compile:
             self.execution.compile(self.classifier)
@@ -131,7 +132,7 @@ class Trainer:
 
     def _selection(self, validation: store.Split) -> Best | None:
         """What compares epochs; None where the last one is kept."""
-        if self.plan.selection is None:
+        if self.plan.selection is None or not self.method.trains:
             return None
         # By its name, as a registry's files are: what evaluates is in the keys of those trainings alone that do.
         best: type[Best] = importlib.import_module("mngac.training.selection").Best
@@ -140,10 +141,10 @@ class Trainer:
     @property
     def kept(self) -> nn.Module:
         """The classifier that is monitored and kept: the average where there is one."""
-        return self.classifier if self.average is None else self.average.module
+        return self.classifier if self.average is None else self.average.classifier
 
-    def _method(self, channels: int) -> Base:
-        setup = Setup(
+    def _setup(self, channels: int) -> Setup:
+        return Setup(
             attacks=self.attacks,
             channels=channels,
             device=self.device,
@@ -152,8 +153,6 @@ class Trainer:
             weight_decay=self.training.weight_decay,
             vectors_decay=self.training.weight_decay_on == "all",
         )
-        config = self.plan.method
-        return find("methods", config.kind).load()(config, setup)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
@@ -230,9 +229,10 @@ class Trainer:
         raise BadStepError("; ".join([f"{step}: {what}", *others]))
 
     def _tensors(self) -> list[Tensor]:
-        """Weights and running statistics of all networks."""
+        """Weights and running statistics of all networks, and what else the method keeps."""
         networks = {*self.meter.networks, self.kept}
-        return [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+        kept = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+        return [*kept, *_tensors_in(self.method.state_dict())]
 
     def about(self, number: int) -> dict[str, str]:
         """Where a step that was taken stands, what it attacked, and its images' indices in their source's split."""
@@ -282,7 +282,7 @@ class Trainer:
             self.method.watch(self.classifier)
         self.optimizer.step(rate)
         if self.average is not None:
-            self.average.update_parameters(self.classifier)
+            self.average.update(self.classifier)
         self.first_bad.note(number, loss.detach())
         return loss.detach()
 
@@ -363,7 +363,7 @@ class Trainer:
         Args:
             outputs: the path of each.
         """
-        if self.selection is not None and self.method.trains:
+        if self.selection is not None:
             self.selection.put(self.kept)
         save_classifier(outputs["classifier.safetensors"], self.kept, self.architecture)
         tensors.write(outputs["generator.safetensors"], self.method.artifact())
@@ -390,15 +390,23 @@ class Trainer:
 
     def _cost(self) -> dict[str, float | None]:
         """What repeats of the cost; None for what was not trained, or could not be counted."""
-        cost: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_equivalents"))
+        cost: dict[str, float | None] = dict.fromkeys(("process_seconds", "flops", "forward_passes"))
         if self.method.trains:
             cost["process_seconds"] = round(self.progress.process_seconds, 3)
             cost["flops"] = flops = self.meter.total()
             with frozen_statistics(self.classifier, "eval"), plain(self.classifier):
                 x = self.batch(0).x
                 forward = flops_of_a_forward(self.classifier, x) / len(x)
-            cost["forward_equivalents"] = None if flops is None else round(flops / forward, 3)
+            cost["forward_passes"] = None if flops is None else round(flops / forward, 3)
         return cost
+
+
+def _tensors_in(state: Any) -> list[Tensor]:
+    """All tensors of a state: of dictionaries and lists, and in these."""
+    if isinstance(state, Tensor):
+        return [state]
+    inner = state.values() if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
+    return [tensor for each in inner for tensor in _tensors_in(each)]
 
 
 class Clock:

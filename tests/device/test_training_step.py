@@ -5,6 +5,7 @@ from card import FakeCard, card
 from device_steps import PARAMS, TRAINED, Training, batch, classifier, method
 
 from mngac.params.types import NORMS
+from mngac.training.average import Average
 
 READS = {"eat": 1}
 """Kinds whose step reads numbers back, and how many: E-AT draws the next norm by what it reads."""
@@ -38,6 +39,16 @@ def test_a_step_never_waits_for_the_card_but_for_what_the_method_must_read(fake_
 @pytest.mark.parametrize("norm", NORMS)
 def test_mng_ac_neither_learns_nor_watches_with_a_wait_in_any_norm(fake_card, norm):
     assert waits_of_steps(fake_card, PARAMS.methods["mng_ac"], norms=[norm]) == [[]]
+
+
+def test_an_average_of_weights_waits_for_nothing(fake_card, monkeypatch):
+    monkeypatch.setattr("mngac.training.average.copy.deepcopy", lambda network: classifier(MODEL, "lazy"))
+    network = classifier(MODEL, "lazy")
+    average = Average(network, 0.9)
+    fake_card.waits.clear()
+    for _ in range(3):
+        average.update(network)
+    assert average.steps == 3 and fake_card.waits == []
 
 
 def test_later_steps_wait_no_more_than_the_first(fake_card):

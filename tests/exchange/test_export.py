@@ -85,6 +85,18 @@ def test_model_info_has_robustbench_fields_and_the_added_ones(tmp_path, checkpoi
 
 
 @pytest.mark.parametrize(
+    ("model", "said"),
+    [("wrn_16_2", "loads strictly into RobustBench's WideResNet"), ("wrn_16_2_softplus", "not a WideResNet")],
+)
+def test_a_card_says_whether_robustbenchs_class_is_the_same_classifier(tmp_path, checkpoint, model, said):
+    architecture = Architecture(model, 10, 3, 32)
+    save_classifier(checkpoint, architecture.build(), architecture)
+    what = export(str(checkpoint), [write(tmp_path)], str(tmp_path / "out"))
+    assert said in model_card.text(what, model_info(what))
+    assert model_info(what)["architecture"] == ("WideResNet-16-2" if model == "wrn_16_2" else model)
+
+
+@pytest.mark.parametrize(
     ("training", "additional"),
     [
         (None, False),

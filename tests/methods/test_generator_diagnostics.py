@@ -124,3 +124,9 @@ def test_a_step_that_is_not_due_runs_no_pass_of_the_classifier():
     assert set(passes) == {0}
     m.watch(classifier)
     assert set(passes) == {0}
+
+
+def test_what_does_not_decay_is_not_held_against_the_gradient():
+    generator = NoiseGenerator(1)
+    everywhere, weights = Diagnostics(generator, 0.0005), Diagnostics(generator, 0.0005, vectors_decay=False)
+    assert len(everywhere.decaying) == 8 and [weight.dim() for weight in weights.decaying] == [4, 4, 4, 4]

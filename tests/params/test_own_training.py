@@ -7,9 +7,11 @@ from helpers import raw_params
 
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
-from mngac.params.registry import find
+from mngac.params.registry import find, kinds
 from mngac.params.training import Training
+from mngac.params.training_checks import OWN_ATTACK
 from mngac.pipeline.jobs import job
+from mngac.pipeline.values import printed
 
 
 def params(**training):
@@ -63,12 +65,19 @@ def test_its_model_is_the_one_that_an_evaluation_watches():
     assert find("models", "preact_resnet_18").module in roots and find("models", "wrn_10_1").module not in roots
 
 
-def test_apgds_key_holds_what_apgd_reads():
-    digits = {"l1": {"step_size": 0.5, "top": 9}}
-    assert values(params(attack={"kind": "apgd", **digits})) == values(params(attack={"kind": "apgd"}))
-    assert values(params(attack=digits)) != values(params())
-    assert values(params(attack={"l1": {"kind": "apgd"}})) == values(params(attack={"l1": {"kind": "apgd", "top": 9}}))
+def test_a_key_holds_what_the_attack_does_not_read_but_others_may():
+    """Under apgd: MNG-AC's diagnostics and msd move `top` coordinates; a method of one's own may call pgd."""
+    apgd = {"attack": {"kind": "apgd"}}
+    assert values(params(**apgd)) != values(params())
+    for method in ("mng_ac", "msd"):
+        raw = copy.deepcopy(raw_params())
+        raw["training"]["digits"]["attack"]["kind"] = "apgd"
+        before = values(parse(raw), method)
+        raw["training"]["digits"]["attack"]["l1"]["top"] = 9
+        assert values(parse(raw), method) != before
     assert values(params(attack={"kind": "pgd"})) == values(params())
+    by_norm = {norm: {"kind": "apgd"} for norm in ("linf", "l1", "l2")}
+    assert values(params(attack=by_norm)) == values(params(**apgd))
 
 
 def test_a_norms_kind_wins_over_all_of_them():
@@ -91,3 +100,15 @@ def test_a_classifier_that_brings_its_model_has_none():
     raw["methods"]["theirs"] = {**theirs, "training": {"epochs": 3}}
     with pytest.raises(ParamsError, match=r"^methods.theirs.training: not read by imported; allowed: checkpoint, mod"):
         parse(raw)
+
+
+def test_the_kinds_that_do_not_attack_as_training_says_are_those_that_do_not_ask_for_it():
+    """From their source: who calls `self.attack` attacks by the kind that `training.attack` states."""
+    asks = {kind for kind in kinds("methods") if "self.attack(" in find("methods", kind).path.read_text()}
+    assert set(kinds("methods")) - asks - {"imported"} == OWN_ATTACK and asks
+
+
+def test_the_report_shows_a_null_of_an_own_training_and_no_other():
+    shown = printed(params(steps_per_epoch=None))["methods"]["mng_ac"]
+    assert shown["training"] == {"steps_per_epoch": None} and "noise" not in shown
+    assert "training" not in printed(parse(raw_params()))["methods"]["mng_ac"]

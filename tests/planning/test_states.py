@@ -159,7 +159,7 @@ def check_operations(before, found):
         if stage == "train":
             counted = json.loads((found[name].found.entry.folder / "train.json").read_text())
             assert line.work.counted == counted["flops"]
-            assert line.work.counted / line.work.forward == pytest.approx(counted["forward_equivalents"], abs=1e-3)
+            assert line.work.counted / line.work.forward == pytest.approx(counted["forward_passes"], abs=1e-3)
             classifier = found[name].found.entry.folder / "classifier.safetensors"
             assert line.space.disk < classifier.stat().st_size < 1.1 * line.space.disk + 10_000
         elif stage == "evaluate":

@@ -22,7 +22,7 @@ COST = "cost (x adv_linf)"
 def cost(seconds):
     """What a training says that took so long: nothing repeats like its operations, here a thousand a second."""
     return {
-        "seconds": seconds, "process_seconds": seconds - 1, "flops": 1000 * seconds, "forward_equivalents": 3 * seconds,
+        "seconds": seconds, "process_seconds": seconds - 1, "flops": 1000 * seconds, "forward_passes": 3 * seconds,
     }  # fmt: skip
 
 
@@ -255,7 +255,7 @@ def test_csv_carries_exact_bounds_and_latex_compiles_its_signs(written):
     lines = list(csv.DictReader(io.StringIO(tables.comma_separated(parts))))
     mng = next(line for line in lines if line["method"] == "mng_ac")
     assert (float(mng["union_low"]), float(mng["union_high"])) == (pytest.approx(23.6593), pytest.approx(76.3407))
-    assert [mng[key] for key in ("seconds", "process_seconds", "flops", "forward_equivalents")] == [
+    assert [mng[key] for key in ("seconds", "process_seconds", "flops", "forward_passes")] == [
         *("40.0", "39.0", "40000.0", "120.0"),
     ]
     assert next(line for line in lines if line["method"] == "nat")["union"] == ""

@@ -11,7 +11,7 @@ from mngac.models.files import load_classifier
 from mngac.params.training import Average
 from mngac.pipeline.jobs import job
 from mngac.training import trainer as training
-from mngac.training.average import averaged
+from mngac.training.average import Average as Averaged
 from mngac.training.plan import Plan
 from mngac.training.trainer import Trainer
 
@@ -40,15 +40,15 @@ def close(ours, theirs):
 def test_it_is_the_literal_average_of_weights_and_running_statistics(decay):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
-    average, states = averaged(network, decay), []
+    average, states = Averaged(network, decay), []
     for _ in range(30):
         with torch.no_grad():
             network(torch.randn(5, 1, 6, 6))
             for weight in network.parameters():
                 weight.add_(torch.randn(weight.shape))
-        average.update_parameters(network)
+        average.update(network)
         states.append(moving(network))
-    ours = average.module.state_dict()
+    ours = average.classifier.state_dict()
     assert {"1.running_mean", "1.running_var", "0.weight"} <= set(states[0])
     assert close(ours, literal(states, decay)) and not close(ours, literal(states, decay / 2))
     assert ours["1.num_batches_tracked"] == 30
@@ -114,7 +114,7 @@ def test_a_training_resumed_at_any_step_keeps_the_same_average(tmp_path, monkeyp
         Trainer(data, plan("sat"), tmp_path / "stopped").run()
     resumed = Trainer(data, plan("sat"), tmp_path / "stopped")
     resumed.run()
-    assert resumed.average is not None and int(resumed.average.n_averaged) == 18
+    assert resumed.average is not None and resumed.average.steps == 18
     for name, value in whole.kept.state_dict().items():
         assert torch.equal(resumed.kept.state_dict()[name], value)
     ours, theirs = ([{**line, "timing": None} for line in trainer.progress.lines] for trainer in (resumed, whole))
@@ -125,7 +125,7 @@ def test_a_lost_average_is_no_classifier(tmp_path, monkeypatch):
     trainer = Trainer(data_of(tmp_path, monkeypatch), plan(epochs=1), tmp_path / "work")
     assert trainer.average is not None
     with torch.no_grad():
-        next(trainer.average.module.parameters()).fill_(float("nan"))
-    trainer.average.n_averaged += 1
+        next(trainer.average.classifier.parameters()).fill_(float("nan"))
+    trainer.average.steps += 1
     with pytest.raises(training.BadStepError, match="the weights are not finite after it"):
         trainer.run()

@@ -108,6 +108,18 @@ def test_no_checkpoint_is_written_of_what_is_not_finite(params, tmp_path, bad_lo
         assert (progress["epoch"], progress["step"]) == (1, 3)
 
 
+def test_no_checkpoint_is_written_of_what_a_method_keeps_that_is_not_finite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = small_params(methods=("ramp",))
+    job(given, "data", dataset="digits").run()
+    found = trainer(given, "ramp", tmp_path / "work")
+    found._check()
+    with torch.no_grad():
+        found.method.natural["fc.weight"][0, 0] = float("nan")
+    with pytest.raises(BadStepError, match="the weights are not finite"):
+        found._check()
+
+
 def test_pseudo_labelled_images_are_named_beside_the_labelled_ones(params, tmp_path):
     labels = store.load("data/digits.safetensors").split("unlabelled").labels
     made = trainer(params, "rst_linf", tmp_path / "work", labels)

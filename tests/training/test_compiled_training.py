@@ -95,7 +95,7 @@ def fresh(params, method):
 def costs(outputs):
     """What a training cost in operations."""
     summary = json.loads(outputs["train.json"].read_text())
-    return summary["flops"], summary["forward_equivalents"]
+    return summary["flops"], summary["forward_passes"]
 
 
 @pytest.mark.slow

@@ -265,8 +265,8 @@ def params(tmp_path, monkeypatch):
 def test_a_training_says_its_operations_its_passes_and_its_processor_time(params):
     """nat on the digits: 3 epochs of 9 steps; the first layer of wrn_10_1 has 1.2 % of a pass."""
     found = summary(params, "nat")
-    assert 27 * 64 * 2.98 < found["forward_equivalents"] < 27 * 64 * 3
-    assert found["flops"] / found["forward_equivalents"] == pytest.approx(97_728_000 / 64, rel=1e-3)
+    assert 27 * 64 * 2.98 < found["forward_passes"] < 27 * 64 * 3
+    assert found["flops"] / found["forward_passes"] == pytest.approx(97_728_000 / 64, rel=1e-3)
     assert found["process_seconds"] > 0
 
 
@@ -277,7 +277,7 @@ def test_a_resumed_training_counts_what_an_uninterrupted_one_does(params, tmp_pa
     with stopped_at(monkeypatch, 2, 5), pytest.raises(KeyboardInterrupt):
         summary(params, "mng_ac")
     resumed = summary(params, "mng_ac")
-    for key in ("flops", "forward_equivalents"):
+    for key in ("flops", "forward_passes"):
         assert resumed[key] == whole[key] and whole[key] > 0
     assert resumed["process_seconds"] > whole["process_seconds"] / 3
 

@@ -327,12 +327,40 @@ def test_a_checkpoint_is_that_of_a_training_with_its_devices_precision_whatever_
         ours = plan("nat")
         stated = ours.training.precision.model_copy(update=precision)
         training = ours.training.model_copy(update={"precision": stated})
-        return replace(ours, training=training, device=device).identity("digest", [])
+        return replace(ours, training=training, device=device).identity("digest", {})
 
     for device, other in (("cpu", "cuda"), ("cuda", "cpu")):
         own = identity(device, cpu="float32", cuda="float32")
         assert own == identity(device, **{device: "float32", other: "bfloat16"})
         assert own != identity(device, **{device: "bfloat16", other: "float32"})
+
+
+@pytest.mark.parametrize(("on", "biases"), [("all", 0), ("weights", 4)])
+def test_weight_decay_is_on_what_training_says_of_classifier_and_generator(tmp_path, monkeypatch, on, biases):
+    prepared(tmp_path, monkeypatch)
+    ours = replace(plan("mng_ac"), training=plan("mng_ac").training.model_copy(update={"weight_decay_on": on}))
+    trainer = Trainer(store.load("data/digits.safetensors"), ours, tmp_path / "work")
+    _, undecayed = trainer.method.optimizer.groups
+    assert len(undecayed) == biases
+    kept = {
+        name for k, (name, _) in enumerate(trainer.classifier.named_parameters()) if k in trainer.optimizer.groups[1]
+    }
+    expected = {name for name, weight in trainer.classifier.named_parameters() if weight.dim() == 1}
+    assert kept == (expected if on == "weights" else set()) and {"fc.bias", "bn1.weight"} <= expected
+
+
+def test_what_no_key_holds_is_no_part_of_whose_checkpoint_it_is():
+    ours, suite = plan("nat"), small_params().evaluation["apgd"]
+    labels = torch.zeros(3, dtype=torch.int64)
+    for change in ({"processes": 2}, {"block": 10, "shards": 1}):
+        other = replace(ours, selection=suite.model_copy(update=change))
+        same = "block" not in change
+        assert (other.identity("d", {}) == replace(ours, selection=suite).identity("d", {})) is same
+    mixed = ours.training.semi.model_copy(update={"fraction": 0.3})
+    other = replace(ours, training=ours.training.model_copy(update={"semi": mixed}))
+    assert other.identity("d", {}) == ours.identity("d", {})
+    assert other.identity("d", {"unlabelled": labels}) != ours.identity("d", {"unlabelled": labels})
+    assert ours.identity("d", {"additional": labels}) != ours.identity("d", {"additional": labels + 1})
 
 
 def test_the_checkpoint_of_another_training_is_refused(tmp_path, monkeypatch):
