@@ -93,6 +93,8 @@ def test_its_record_and_every_table_say_so(collapsing):
     assert record.training == {
         "attacked": False,
         "collapses": [{"epoch": 2, "norm": "l1", "before": 60.0, "after": 5.0}],
+        "selected_epoch": 3,
+        "additional_images": 0,
     }
     assert not record.training.keys() & record.timing["training"].keys() and record.timing["training"]["flops"] > 0
     (section,) = tables.sections(collapsing, "all")
