@@ -36,7 +36,7 @@ class TrainingAttacks(Closed):
 
     kind: AttackKind
     """pgd: projected gradient ascent (Madry et al. 2018); apgd: Auto-PGD (Croce and Hein 2020; l_1: 2021), at its point
-    of highest loss. A kind of method that states `step_sizes`, and eat, bring their own attack."""
+    of highest loss. msd, trades, eat and ramp bring their own attack."""
     linf: TrainingAttack
     """Steps along the gradient's sign."""
     l1: TrainingAttackL1
