@@ -15,7 +15,7 @@ def with_a_space():
     """Two specialists of l_2, one of them in half the ball."""
     raw = small(methods=("nat", "adv_l2", "adv_l2_half"), profiles=["standard", "half"], attack_spaces=["l2_alone"])
     raw["radii"]["half"] = {"digits": HALF}
-    raw["methods"]["adv_l2_half"] = {"like": "adv_l2", "profile": "half"}
+    raw["methods"]["adv_l2_half"] = {"like": "adv_l2", "training": {"profile": "half"}}
     specialists = {"l2": ["adv_l2_half", "adv_l2"]}
     raw["attack_spaces"] = {"l2_alone": {"suite": "apgd", "profiles": ["half", "standard"], "specialists": specialists}}
     raw["evaluation"]["apgd"]["attacks"] = [a for a in raw["evaluation"]["apgd"]["attacks"] if a["norm"] == "l2"]
