@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mngac.params.errors import UserError
+from benchmarks.errors import status_of
 
 HELP = {
     "loading": "batches made on the device against a DataLoader",
@@ -79,12 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
         argv = ["train", *argv]
     arguments = build_parser().parse_args(argv)
-    try:
-        run(arguments, " ".join(["python -m benchmarks", *argv]))
-    except (UserError, OSError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(lambda: run(arguments, " ".join(["python -m benchmarks", *argv])))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from benchmarks.errors import status_of
 from mngac import tensors
 from mngac.attacks.pgd import Attack
 from mngac.attacks.training import attacked
@@ -35,7 +36,7 @@ from mngac.models.files import load_classifier
 from mngac.models.frozen import frozen_statistics, under_attack
 from mngac.models.noise_generator import NoiseGenerator
 from mngac.params.checks import load
-from mngac.params.errors import ParamsError, UserError, listed
+from mngac.params.errors import ParamsError, listed
 from mngac.params.sections import Params
 from mngac.pipeline.paths import data_path, trained
 from mngac.results.statistics import paired_t
@@ -66,7 +67,12 @@ def gradient_of(classifier: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, ..
 
 
 def probe(
-    classifier: nn.Module, view: Tensor | None, batch: Batch, attacked_batches: Sequence[Batch], rate: float
+    classifier: nn.Module,
+    view: Tensor | None,
+    batch: Batch,
+    attacked_batches: Sequence[Batch],
+    rate: float,
+    toward: Tensor,
 ) -> Probe:
     """A virtual step on a view of a batch, or none, and the losses on attacked images.
 
@@ -76,16 +82,17 @@ def probe(
         batch: whose labels the view has.
         attacked_batches: x_adv of that batch, and of another one.
         rate: alpha of the virtual step.
+        toward: gradient of the attacked images' own loss, in one row.
     """
-    weights, own = dict(classifier.named_parameters()), attacked_batches[0]
+    weights = dict(classifier.named_parameters())
     gradient = None if view is None else gradient_of(classifier, view, batch.y)
     moved: dict[str, Tensor] = {**weights} if gradient is None else virtual_step(weights, gradient, rate)
     with frozen_statistics(classifier, "train"), torch.no_grad():
         losses = [F.cross_entropy(functional_call(classifier, moved, (each.x,)), each.y) for each in attacked_batches]
     if gradient is None:
         return Probe(losses[0].item(), losses[1].item(), 0.0, 0.0)
-    step, wanted = flat(gradient), flat(gradient_of(classifier, own.x, own.y))
-    return Probe(losses[0].item(), losses[1].item(), step.norm().item(), F.cosine_similarity(step, wanted, 0).item())
+    step = flat(gradient)
+    return Probe(losses[0].item(), losses[1].item(), step.norm().item(), F.cosine_similarity(step, toward, 0).item())
 
 
 def optimised(classifier: nn.Module, start: Tensor, seen: MetaStep, steps: int) -> Tensor:
@@ -131,11 +138,9 @@ def probes(
     start = views[GAUSSIAN]
     assert start is not None
     views["optimised"] = optimised(classifier, start, seen, k)
-    return {
-        name: probe(classifier, views[name], batch, attacked_batches, step.learning_rate)
-        for name in VIEWS
-        if name in views
-    }
+    toward = flat(gradient_of(classifier, found[0], batch.y))
+    given = (batch, attacked_batches, step.learning_rate, toward)
+    return {name: probe(classifier, views[name], *given) for name in VIEWS if name in views}
 
 
 def rows(params: Params, a: argparse.Namespace) -> list[dict[str, str]]:
@@ -203,14 +208,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=8, help="by which noise is optimised")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
-    try:
+
+    def run() -> None:
         if arguments.batches < 2:
             raise ParamsError(f"--batches: found {arguments.batches}; allowed: two or more")
         print(tabulate(rows(load(), arguments), headers="keys", tablefmt="github", disable_numparse=True))
-    except (UserError, OSError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return status_of(run)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks import generator as probing
-from benchmarks.generator import VIEWS, main, probe, probes
+from benchmarks.generator import VIEWS, gradient_of, main, probe, probes
 from mngac.cli import main as mngac
 from mngac.methods.base import Batch, Step
+from mngac.methods.generator_diagnostics import flat
 from mngac.models.noise_generator import NoiseGenerator
 
 STEP = Step(3, 0.5, 0, "cpu")
@@ -29,7 +30,8 @@ def batch(seed, n=12):
 def test_a_virtual_step_is_a_step_of_descent_and_leaves_the_classifier_as_it_was():
     classifier, seen, own, other = net(), batch(0), batch(1), batch(2)
     before = {name: value.clone() for name, value in classifier.state_dict().items()}
-    found = probe(classifier, seen.x, seen, [own, other], 0.5)
+    toward = flat(gradient_of(classifier, own.x, own.y))
+    found = probe(classifier, seen.x, seen, [own, other], 0.5, toward)
     assert all(torch.equal(classifier.state_dict()[name], value) for name, value in before.items())
     stepped = net()
     F.cross_entropy(stepped(seen.x), seen.y).backward()
@@ -39,7 +41,7 @@ def test_a_virtual_step_is_a_step_of_descent_and_leaves_the_classifier_as_it_was
     length = torch.cat([weight.grad.flatten() for weight in stepped.parameters()]).norm().item()
     expected = [F.cross_entropy(stepped(each.x), each.y).item() for each in (own, other)]
     assert [found.same, found.other, found.length] == pytest.approx([*expected, length], rel=1e-5)
-    still = probe(classifier, None, seen, [own, other], 0.5)
+    still = probe(classifier, None, seen, [own, other], 0.5, toward)
     assert still.same == pytest.approx(F.cross_entropy(net()(own.x), own.y).item(), rel=1e-6) and still.length == 0
 
 
