@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from mngac.data import store
 from mngac.data.pixels import to_unit
 from mngac.evaluation.acceptance import is_correct
 from mngac.exchange import model_card
-from mngac.exchange.exported import Export
+from mngac.exchange.exported import WIDE_RESNET, Export
 from mngac.models.files import architecture_of, load_classifier
 from mngac.models.opened import open_classifier, refuse_code
 from mngac.params.errors import ParamsError, listed, shown
@@ -199,7 +198,7 @@ def model_info(what: Export) -> dict[str, Any]:
 
 
 def _architecture(model: str) -> str:
-    match = re.fullmatch(r"wrn_(\d+)_(\d+)", model)
+    match = WIDE_RESNET.fullmatch(model)
     return f"WideResNet-{match[1]}-{match[2]}" if match else model
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mngac.models.files import Architecture
 from mngac.results.records import Record
+
+WIDE_RESNET = re.compile(r"wrn_(\d+)_(\d+)")
+"""Models that RobustBench's WideResNet is, by depth and width; with softplus they are another class."""
 
 
 @dataclass(frozen=True)

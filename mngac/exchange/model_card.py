@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-from mngac.exchange.exported import Export
+from mngac.exchange.exported import WIDE_RESNET, Export
 from mngac.results import red_flags
 from mngac.results.intervals import wilson
 from mngac.results.records import Record
@@ -106,7 +106,7 @@ def _code(name: str) -> str:
 
 
 def _files(what: Export) -> str:
-    wide = re.fullmatch(r"wrn_\d+_\d+", what.architecture.model) is not None  # with softplus it is another class
+    wide = WIDE_RESNET.fullmatch(what.architecture.model) is not None
     fits = wide and (what.architecture.channels, what.architecture.size) == (3, 32)
     loads = (
         "loads strictly into RobustBench's WideResNet" if wide else "not a WideResNet: RobustBench has no such model"

@@ -73,13 +73,8 @@ class Method(Base):
         if self.config.projection:
             found = projected(self.before, classifier.state_dict(), self.natural, self.config.projection)
             classifier.load_state_dict(found)
-            self._put(self.natural, found)
-            self._put(self.before, found)
-
-    @torch.no_grad()
-    def _put(self, into: dict[str, Tensor], values: dict[str, Tensor]) -> None:
-        for name, value in values.items():
-            into[name].copy_(value)
+            _put(self.natural, found)
+            _put(self.before, found)
 
     def state_dict(self) -> dict[str, Any]:
         """The second classifier, its optimizer, and both at the epoch's beginning."""
@@ -91,8 +86,8 @@ class Method(Base):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes them back."""
         if self.config.projection:
-            self._put(self.natural, state["natural"])
-            self._put(self.before, state["before"])
+            _put(self.natural, state["natural"])
+            _put(self.before, state["before"])
             self.optimizer.load_state_dict(state["optimizer"])
 
 
@@ -112,3 +107,9 @@ def logit_pairing(logits_source: Tensor, logits_target: Tensor, y: Tensor) -> Te
 
 def _state(classifier: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in classifier.state_dict().items()}
+
+
+@torch.no_grad()
+def _put(into: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    for name, value in values.items():
+        into[name].copy_(value)

@@ -118,16 +118,16 @@ class Trainer:
         """The sources that a batch is put together from: labelled images, and those beside them where given."""
         t, semi = self.training, pseudo_labels is not None
         self.steps_per_epoch = steps_of_an_epoch(t, len(data.split("train")), semi=semi)
-        splits = {"additional": additional}
+        splits: dict[str, store.Split] = {}
         if pseudo_labels is not None:
             splits["unlabelled"] = replace(data.split("unlabelled"), labels=pseudo_labels)
-        beside = {name: n for name, n in t.parts(semi=semi).items() if splits.get(name) is not None and n}
+        if additional is not None:
+            splits["additional"] = additional
+        beside = {name: count for name, count in t.parts(semi=semi).items() if name in splits and count}
         augment: dict[str, Any] = dict(seed=self.seed, device=self.device, augment=tuple(t.augment), pad=t.pad)
         sources = [Batches(data.split("train"), t.batch_size - sum(beside.values()), name="train", **augment)]
         for name, count in beside.items():
-            split = splits[name]
-            assert split is not None
-            sources.append(Batches(split, count, name=name, mapped=split is additional, **augment))
+            sources.append(Batches(splits[name], count, name=name, mapped=name == "additional", **augment))
         return sources
 
     def _selection(self, validation: store.Split) -> Best | None:
