@@ -25,8 +25,9 @@ from mngac.pipeline.paths import (
     logs_of,
     models_of,
     records_of,
-    unforeseen_of,
     records_of_space,
+    start_of,
+    unforeseen_of,
 )
 
 try:

@@ -31,6 +31,14 @@ class SGD:
         self.groups = [[k for k, decays in enumerate(alike) if decays is each] for each in (True, False)]
         """Positions of the weights that decay, and of those that do not."""
 
+    def descend(self, loss: Tensor, learning_rate: float) -> None:
+        """One step against a loss's gradients, beside the step that a training itself takes."""
+        for weight, gradient in zip(self.weights, torch.autograd.grad(loss, self.weights), strict=True):
+            weight.grad = gradient
+        self.step(learning_rate)
+        self.zero_grad()
+        torch.clear_autocast_cache()  # or the next step's pass has the weights that autocast cast before this one
+
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One step of this length."""

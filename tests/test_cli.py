@@ -148,9 +148,23 @@ def test_records_that_can_not_share_a_table_are_the_users_to_mend(project, capsy
 
 
 @pytest.mark.parametrize(
-    ("stage", "method", "other"), [("train", "rst_linf", "train_semi"), ("train_semi", "nat", "train")]
+    ("stage", "method", "other"),
+    [
+        ("train", "rst_linf", "train_semi"),
+        ("train_semi", "nat", "train"),
+        ("train", "eat_ft", "train_tuned"),
+        ("train_semi", "eat_ft", "train_tuned"),
+    ],
 )
 def test_a_method_is_trained_by_the_stage_that_the_run_trains_it_with(project, capsys, stage, method, other):
-    write_params(project, small(methods=("nat",), semi=("rst_linf",)))
+    tuned = [{"method": "eat_ft", "start": "nat"}]
+    write_params(project, small(methods=("nat",), semi=("rst_linf",), tuned=tuned))
     assert main([stage, "--dataset", "digits", "--method", method, "--seed", "0"]) == 2
     assert capsys.readouterr().err.endswith(f"; allowed: mngac {other} for it\n")
+
+
+def test_only_what_the_run_says_a_start_of_is_fine_tuned(project, capsys):
+    write_params(project, small(methods=("nat",), tuned=[{"method": "eat_ft", "start": "nat"}]))
+    assert main(["train_tuned", "--dataset", "digits", "--method", "soup", "--seed", "0"]) == 2
+    said = '--method: found "soup"; allowed: methods of run.tuned, which says where they start: eat_ft\n'
+    assert capsys.readouterr().err.endswith(said)

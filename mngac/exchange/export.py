@@ -59,7 +59,7 @@ def export(checkpoint: str, record_paths: Sequence[str], out: str, model: str | 
         Path(checkpoint),
         architecture,
         evaluated,
-        _training_params(checkpoint),
+        _training_params(file_digest(checkpoint)),
         records.read_cost(beside) if beside.exists() else {},
         _verify(checkpoint, evaluated),
     )
@@ -131,18 +131,22 @@ def _verify(checkpoint: str, evaluated: Sequence[Record]) -> bool:
     return True
 
 
-def _training_params(checkpoint: str) -> dict[str, Any] | None:
-    """The parameters under which the cache holds a file of these bytes."""
-    digest = file_digest(checkpoint)
+def _training_params(digest: str) -> dict[str, Any] | None:
+    """The parameters under which the cache holds a classifier file of this digest, those of its start among them."""
     for entry in Cache().entries():
         if digest in entry.about["outputs"].values():
-            return {"stage": entry.about["parts"]["stage"], **entry.about["parts"].get("params", {})}
+            parts = entry.about["parts"]
+            start = parts.get("inputs", {}).get("start")
+            before = {"start": _training_params(start)} if start else {}
+            return {"stage": parts["stage"], **parts.get("params", {}), **before}
     return None
 
 
 def _saw_additional_data(training: dict[str, Any]) -> bool:
-    """Whether a training saw other images than its data set's labelled ones."""
-    return training.get("stage") == "train_semi" or bool(training.get("training", {}).get("additional_share"))
+    """Whether a training, or that of the classifier it started from, saw other images than its data set's labelled."""
+    own = training.get("stage") == "train_semi" or bool(training.get("training", {}).get("additional_share"))
+    start = training.get("start")
+    return own or (start is not None and _saw_additional_data(start))
 
 
 def _robustbench(what: Export) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,10 @@ class Step:
         return choices[int(torch.randint(len(choices), (1,), generator=self.host_stream(name)))]
 
 
+def _nothing_to_compare_on(classifier: nn.Module, suite: str) -> float:
+    raise ValueError(f"{suite}: no validation images to compare classifiers on")
+
+
 @dataclass(frozen=True)
 class Setup:
     """What the training section and the data give to a method."""
@@ -60,6 +64,10 @@ class Setup:
     weight_decay: float
     vectors_decay: bool = True
     """Whether weight decay is also on batch norms' weights and on biases."""
+    epochs: int = 1
+    """Of the training."""
+    union_of: Callable[[nn.Module, str], float] = _nothing_to_compare_on
+    """Union in percent of a classifier on validation images under a suite, which is the entry's `suite`."""
 
     def optimizer(self, weights: Iterable[Tensor]) -> SGD:
         """What moves weights as `training` says."""

@@ -33,8 +33,7 @@ class Method(Base):
             self.before = _state(classifier)
             weights = dict(classifier.named_parameters())
             self.natural = {name: value.clone() for name, value in self.before.items()}
-            self.trained = [self.natural[name].requires_grad_() for name in weights]
-            self.optimizer = self.setup.optimizer(self.trained)
+            self.optimizer = self.setup.optimizer(self.natural[name].requires_grad_() for name in weights)
 
     def loss(self, classifier: nn.Module, batch: Batch, step: Step) -> Tensor:
         """The loss on attacked images; the second classifier takes its own step on clean ones."""
@@ -61,12 +60,7 @@ class Method(Base):
     def _step_on_clean(self, classifier: nn.Module, batch: Batch, step: Step) -> None:
         with plain(classifier):
             logits = functional_call(classifier, self.natural, (batch.x,))
-        gradients = torch.autograd.grad(F.cross_entropy(logits, batch.y), self.trained)
-        for weight, gradient in zip(self.trained, gradients, strict=True):
-            weight.grad = gradient
-        self.optimizer.step(step.learning_rate)
-        self.optimizer.zero_grad()
-        torch.clear_autocast_cache()  # or the next step's pass has the weights that autocast cast before this one
+        self.optimizer.descend(F.cross_entropy(logits, batch.y), step.learning_rate)
 
     def after_epoch(self, classifier: nn.Module, epoch: int) -> None:
         """Both classifiers go on from the projection; the momentum of each stays its own."""

@@ -17,7 +17,7 @@ from mngac.params.inheritance import OVER, resolved
 from mngac.params.keys import keys_read
 from mngac.params.registry import find
 from mngac.params.sections import DataConfig, Params
-from mngac.params.training_checks import check_own_attack, check_trainings
+from mngac.params.training_checks import check_own_attack, check_trainings, check_tuned
 from mngac.params.types import LONGEST_NAME, NAME, Closed, number
 from mngac.params.yaml_file import key_path, read
 
@@ -135,6 +135,7 @@ def _check_names(params: Params) -> None:
     demand(len(set(run.seeds)) == len(run.seeds), "run.seeds", run.seeds, "no seed twice")
     for i, name in enumerate(run.semi_methods):
         demand(name not in run.methods, f"run.semi_methods.{i}", name, "a method that is not in run.methods too")
+    check_tuned(params)
     for name, source in params.data.items():
         _check_source(f"data.{name}", source)
     check_trainings(params)
@@ -148,6 +149,9 @@ def _check_names(params: Params) -> None:
         check_own_attack(f"methods.{name}", method)
         if method.model is not None:
             find("models", method.model, f"methods.{name}.model")
+        if method.suite is not None:
+            allowed = f"one of {listed(params.evaluation, method.suite)}"
+            demand(method.suite in params.evaluation, f"methods.{name}.suite", method.suite, allowed)
     _check_challenges(params)
     for name in run.attack_spaces:
         check_attack_space(params, name)

@@ -17,6 +17,15 @@ from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positi
 from mngac.params.unforeseen import Unforeseen
 
 
+class Tuned(Closed):
+    """A method that goes on from the classifier of another, of the same data set and seed."""
+
+    method: Name
+    """What is trained, with its own budget: a name of `methods`."""
+    start: Name
+    """Whose classifier it starts from: a method of `run.methods` or `run.semi_methods`."""
+
+
 class Run(Closed):
     """What one run covers, and on what machine."""
 
@@ -26,6 +35,8 @@ class Run(Closed):
     """Methods trained on labelled images alone: names of `methods`. At least one, since a teacher is one of them."""
     semi_methods: list[Name]
     """Methods trained on labelled and pseudo-labelled images: names of `methods`."""
+    tuned: list[Tuned]
+    """Methods that fine-tune the classifier of another row."""
     teachers: Annotated[list[Name], Field(max_length=1)]
     """The method that labels the unlabelled images; empty without semi_methods."""
     seeds: Annotated[list[Seed], Field(min_length=1)]
@@ -57,8 +68,17 @@ class Run(Closed):
 
     @property
     def all_methods(self) -> list[str]:
-        """`methods` and `semi_methods` together: every method that is evaluated."""
-        return [*self.methods, *self.semi_methods]
+        """`methods`, `semi_methods` and those of `tuned` together: every method that is evaluated."""
+        return [*self.methods, *self.semi_methods, *self.tuned_methods]
+
+    @property
+    def tuned_methods(self) -> list[str]:
+        """The methods of `tuned`."""
+        return [tuned.method for tuned in self.tuned]
+
+    def start_of(self, method: str) -> str | None:
+        """Whose classifier a method starts from; None for one that starts from random weights."""
+        return next((tuned.start for tuned in self.tuned if tuned.method == method), None)
 
 
 class DataConfig(Heir):
@@ -151,6 +171,10 @@ class MethodConfig(Heir):
     """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None
     """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
+    grid: Annotated[int, Field(gt=0, le=100)] | None = None
+    """Steps in which the weight of each classifier of a soup runs from 0 to 1."""
+    suite: Name | None = None
+    """Suite of `evaluation` under which it compares classifiers on validation images."""
     training: OwnTraining | None = None  # type: ignore[valid-type]
     """What holds for its training in place of the data set's `training`: any of its keys, on every data set."""
     options: dict[Name, Scalar] | None = None
@@ -311,6 +335,10 @@ class Params(Closed):
     def training_for(self, dataset: str, method: str | None = None) -> Training:
         """The training of a data set, or that of a method on it, whose entry may state values of its own."""
         return self.training.of(dataset, self.methods[method].training if method else None)
+
+    def model_for(self, dataset: str, method: str) -> str:
+        """The model that a method trains on a data set: its entry's own, or `training`'s."""
+        return self.methods[method].model or self.training_for(dataset, method).model
 
     def rounds(self, name: str) -> Rounds:
         """What challenges the union of a suite: itself with further seeds, then the opinions.

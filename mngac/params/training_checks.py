@@ -44,8 +44,23 @@ def check_trainings(params: Params) -> None:
                 f"at most {path}.epochs, {training.epochs}; where either stands in another section, state it here",
             )
             _check_drops(f"{path}.schedule.drops", training)
+            if method is not None:
+                _check_start(params, dataset, method)
+                _check_comparison(path, training, params, dataset, method)
             semi = method in params.run.semi_methods
             _check_additional(f"{path}.additional_share", training, params, dataset, semi=semi)
+
+
+def check_tuned(params: Params) -> None:
+    """Refuses to fine-tune what is not there, what trains nothing, and what the run trains otherwise or twice."""
+    run, starts = params.run, [*params.run.methods, *params.run.semi_methods]
+    for i, (method, start) in enumerate((tuned.method, tuned.start) for tuned in run.tuned):
+        path = f"run.tuned.{i}.method"
+        demand(method in params.methods, path, method, f"one of {listed(params.methods, method)}")
+        demand(method not in starts, path, method, "a method that the run does not train otherwise")
+        demand(method not in run.tuned_methods[:i], path, method, "no name twice; another entry may be `like` it")
+        demand(params.methods[method].kind != "imported", path, method, "a method that trains something")
+        demand(start in starts, f"run.tuned.{i}.start", start, f"one that the run trains: {listed(starts, start)}")
 
 
 def _check_additional(path: str, training: Training, params: Params, dataset: str, *, semi: bool) -> None:
@@ -73,6 +88,28 @@ def _check_select(path: str, training: Training, params: Params, dataset: str) -
         demand(select.suite in known, f"{path}.suite", select.suite, f"one of {listed(known, select.suite)}")
         held = params.data[dataset].validation
         demand(held > 0, f"{path}.epoch", select.epoch, f"last, since data.{dataset}.validation is {held:g}")
+
+
+def _check_start(params: Params, dataset: str, method: str) -> None:
+    """Refuses to go on from a classifier of another model."""
+    start = params.run.start_of(method)
+    if start is not None:
+        model, own = params.model_for(dataset, start), params.model_for(dataset, method)
+        i = params.run.tuned_methods.index(method)
+        allowed = f"a method of the same model as {method} on {dataset}, {own}; found {model}"
+        demand(model == own, f"run.tuned.{i}.start", start, allowed)
+
+
+def _check_comparison(path: str, training: Training, params: Params, dataset: str, method: str) -> None:
+    """Refuses what does not go with a method that itself compares classifiers on validation images."""
+    suite = params.methods[method].suite
+    if suite is None:
+        return
+    held = params.data[dataset].validation
+    demand(held > 0, f"methods.{method}.suite", suite, f"nothing, since data.{dataset}.validation is {held:g}")
+    chosen = f"{method} itself chooses what is kept"
+    demand(training.average is None, f"{path}.average", training.average, f"null, since {chosen}")
+    demand(not training.select.best, f"{path}.select.epoch", training.select.epoch, f"last, since {chosen}")
 
 
 def _check_training(path: str, stated: Any, params: Params) -> None:

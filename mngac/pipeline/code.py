@@ -18,10 +18,17 @@ def data(p: Params, w: Wildcards) -> list[str]:
 
 
 def train(p: Params, w: Wildcards) -> list[str]:
-    """The method and its model; where epochs are compared, what compares them, and its attacks."""
-    select = p.training_for(w["dataset"], w["method"]).select
-    selection = ["mngac.training.selection", *measuring(p.evaluation[select.suite])] if select.best else []
-    return ["mngac.training.stage", find("methods", p.methods[w["method"]].kind).root, _model(p, w), *selection]
+    """The method and its model; where classifiers are compared on validation images, what does it, and its attacks."""
+    select, entry = p.training_for(w["dataset"], w["method"]).select, p.methods[w["method"]]
+    compared = {"selection": select.suite if select.best else None, "validation": entry.suite}
+    suites = {f"mngac.training.{module}": p.evaluation[suite] for module, suite in compared.items() if suite}
+    attacks = {root for suite in suites.values() for root in measuring(suite)}
+    return ["mngac.training.stage", find("methods", entry.kind).root, _model(p, w), *suites, *sorted(attacks)]
+
+
+def train_tuned(p: Params, w: Wildcards) -> list[str]:
+    """The same, and what puts the start in."""
+    return [*train(p, w), "mngac.training.start"]
 
 
 def pseudo_label(p: Params, w: Wildcards) -> list[str]:
@@ -74,4 +81,4 @@ def model_figures(p: Params, w: Wildcards) -> list[str]:
 
 
 def _model(p: Params, w: Wildcards) -> str:
-    return find("models", p.methods[w["method"]].model or p.training_for(w["dataset"], w["method"]).model).root
+    return find("models", p.model_for(w["dataset"], w["method"])).root

@@ -300,8 +300,9 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     """A job, its wildcards checked.
 
     Raises:
-        ParamsError: for a data set, method, suite or profile that params.yaml does not define, a seed that is no plain
-            number, or an attack space or certificate that does not fit the run, whether the run names it or not.
+        ParamsError: for a data set, method, suite or profile that params.yaml does not define, a method to be tuned
+            that starts nowhere, a seed that is no plain number, or an attack space or certificate that does not fit the
+            run, whether the run names it or not.
     """
     known: dict[str, Any] = {
         "dataset": params.data,
@@ -319,10 +320,19 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
     for name, check in CHECKS.items():
         if name in STAGES[stage].wildcards:
             check(params, wildcards[name])
+    if stage == "train_tuned":
+        _check_tuned(params, wildcards["method"])
     if "shard" in STAGES[stage].wildcards:
         _check_shard(params, wildcards["suite"], wildcards["shard"])
     named = {name: str(wildcards[name]) for name in STAGES[stage].wildcards}
     return Job(STAGES[stage], named, params)
+
+
+def _check_tuned(params: Params, method: str) -> None:
+    tuned = params.run.tuned_methods
+    if method not in tuned:
+        allowed = f"methods of run.tuned, which says where they start: {listed(tuned, method) or 'none'}"
+        raise ParamsError(f"--method: found {shown(method)}; allowed: {allowed}")
 
 
 def _check_shard(params: Params, suite: str, shard: str) -> None:
@@ -332,22 +342,28 @@ def _check_shard(params: Params, suite: str, shard: str) -> None:
         raise ParamsError(f"--shard: found {shown(shard)}; allowed: {allowed}")
 
 
+TRAININGS = {"train": "methods", "train_semi": "semi_methods", "train_tuned": "tuned_methods"}
+"""The list of `run` whose methods each kind of training is for."""
+
+
 def check_kind_of_training(job: Job) -> None:
-    """Refuses to train without pseudo-labels what the run trains with them, and the reverse: one path for both.
+    """Refuses to train otherwise what the run trains with pseudo-labels, from a start, or without: one path for all.
 
     Raises:
         ParamsError: with the command that the run trains it with.
     """
-    others = {"train": ("semi_methods", "train_semi"), "train_semi": ("methods", "train")}
-    key, command = others.get(job.stage.name, ("", ""))
-    if key and job.wildcards["method"] in getattr(job.params.run, key):
-        found = f"{shown(job.wildcards['method'])}, a name of run.{key}"
+    if job.stage.name not in TRAININGS:
+        return
+    method, command = job.wildcards["method"], training_job(job.params, **job.wildcards).stage.name
+    if command != job.stage.name and method in job.params.run.all_methods:
+        found = f"{shown(method)}, which the run trains otherwise"
         raise ParamsError(f"--method: found {found}; allowed: mngac {command} for it")
 
 
 def training_job(params: Params, **wildcards: str) -> Job:
-    """The job that trains a method: with pseudo-labels where the run trains it with them."""
-    return job(params, "train_semi" if wildcards["method"] in params.run.semi_methods else "train", **wildcards)
+    """The job that trains a method: with pseudo-labels, or from another's classifier, where the run trains it so."""
+    of_run = (stage for stage, key in TRAININGS.items() if wildcards["method"] in getattr(params.run, key))
+    return job(params, next(of_run, "train"), **wildcards)
 
 
 def jobs(params: Params) -> list[Job]:

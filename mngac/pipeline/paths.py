@@ -93,6 +93,12 @@ def record_path(w: Wildcards) -> str:
     return RECORD.format_map(w)
 
 
+def start_of(params: Params, w: Wildcards) -> dict[str, str]:
+    """The classifier that a fine-tuned method starts from, and what tells of its training."""
+    start = {**w, "method": params.run.start_of(w["method"]) or ""}
+    return {"start": classifier(start), "start_training": f"{trained(start)}/train.json"}
+
+
 def shards_of(params: Params, suite: str) -> list[str]:
     """Names of the jobs that share an evaluation, such as `1-of-4`; none where one job does it all."""
     count = params.evaluation[suite].shards

@@ -69,9 +69,10 @@ TRAINING = ("dataset", "method", "seed")
 MACHINE = ("run.device", "run.threads", "run.deterministic")
 # Entries of these may say `like` another: what a job uses of one entry may stand in any other of its section.
 RESOLVED = ("training", "radii", "methods")
-OF_ROWS = ("datasets", "methods", "semi_methods", "seeds", "mixed")
-OF_UNFORESEEN_TABLE = ("datasets", "methods", "semi_methods", "seeds", "suites", "profiles", "mixed")
-OF_MODEL_FIGURES = ("methods", "semi_methods", "seeds", "profiles", "split")
+METHODS = ("methods", "semi_methods", "tuned")
+OF_ROWS = ("datasets", *METHODS, "seeds", "mixed")
+OF_UNFORESEEN_TABLE = ("datasets", *METHODS, "seeds", "suites", "profiles", "mixed")
+OF_MODEL_FIGURES = (*METHODS, "seeds", "profiles", "split")
 
 DATA = Stage(
     "data",
@@ -119,6 +120,16 @@ TRAIN_SEMI = replace(
     values=values.train_semi,
     inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), "pseudo_labels": paths.pseudo_labels(w)},
 )
+TRAIN_TUNED = replace(
+    TRAIN,
+    name="train_tuned",
+    help="fine-tune the classifier of another method",
+    methods="tuned_methods",
+    watches=(*TRAIN.watches, "run.tuned"),
+    code=code.train_tuned,
+    inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), **paths.start_of(p, w)},
+    notes=("start_training",),
+)
 EVALUATE = Stage(
     "evaluate",
     "attack a classifier and write its record",
@@ -152,7 +163,7 @@ EVALUATE_SHARD = replace(
     shares="evaluate",
     settled="mngac.pipeline.blocks:settled",
 )
-OF_CHALLENGES = ("run.methods", "run.semi_methods")
+OF_CHALLENGES = tuple(f"run.{key}" for key in METHODS)
 CRAFT = replace(
     EVALUATE,
     name="craft",
@@ -272,7 +283,7 @@ CERTIFIED_TABLE = Stage(
     "certified_table",
     "make the table of a certificate",
     ("certificate",),
-    watches=tuple(f"run.{key}" for key in ("datasets", "methods", "semi_methods", "seeds", "profiles")),
+    watches=tuple(f"run.{key}" for key in ("datasets", *METHODS, "seeds", "profiles")),
     values=values.certified_table,
     code=lambda p, w: ["mngac.results.certified_table"],
     inputs=lambda p, w: paths.certificates_of(p, w["certificate"]),
@@ -351,6 +362,7 @@ IN_ORDER = (
     TRAIN,
     PSEUDO_LABEL,
     TRAIN_SEMI,
+    TRAIN_TUNED,
     EVALUATE_SHARD,
     EVALUATE,
     CRAFT,

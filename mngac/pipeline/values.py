@@ -54,6 +54,8 @@ def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
         values["additional"] = _identity(f"data.{w['dataset']}.additional", additional)
     if training.select.best:
         values["selection"] = _attacks(p.evaluation[training.select.suite])
+    if entry.suite:
+        values["comparison"] = _attacks(p.evaluation[entry.suite])
     if entry.checkpoint:
         key = f"methods.{w['method']}.checkpoint"
         if Path(entry.checkpoint).is_dir():
@@ -114,7 +116,7 @@ def unforeseen(p: Params, w: Wildcards) -> dict[str, Any]:
 
 def unforeseen_table(p: Params, w: Wildcards) -> dict[str, Any]:
     """What a row says beside its records."""
-    run = p.run.model_dump(include={"datasets", "methods", "semi_methods", "seeds", "profiles", "mixed"})
+    run = p.run.model_dump(include={"datasets", "methods", "semi_methods", "tuned", "seeds", "profiles", "mixed"})
     return {"run": {**run, "suite": p.run.suites[0]}}
 
 
@@ -126,8 +128,7 @@ def certify(p: Params, w: Wildcards) -> dict[str, Any]:
 
 def certified_table(p: Params, w: Wildcards) -> dict[str, Any]:
     """The rows."""
-    names = ("datasets", "methods", "semi_methods", "seeds", "profiles")
-    return {"run": {name: getattr(p.run, name) for name in names}}
+    return {"run": p.run.model_dump(include={"datasets", "methods", "semi_methods", "tuned", "seeds", "profiles"})}
 
 
 def _known_numbers() -> dict[str, str]:
@@ -154,7 +155,7 @@ def competitiveness(p: Params, w: Wildcards) -> dict[str, Any]:
     """The attacks and their specialists, and the rows that are held against these."""
     return {
         "space": p.attack_spaces[w["space"]].model_dump(),
-        "run": p.run.model_dump(include={"datasets", "methods", "semi_methods", "seeds", "mixed"}),
+        "run": p.run.model_dump(include={"datasets", "methods", "semi_methods", "tuned", "seeds", "mixed"}),
         "reference": p.tables.reference,
     }
 

@@ -98,6 +98,11 @@ def _ramp(s: Step) -> float:
     return s.attack(s.norms, "apgd") + (3 + bool(s.config.projection)) * s.to_weights
 
 
+def _soup(s: Step) -> float:
+    """A classifier for each norm, attacked in it; comparing their mixtures is not counted."""
+    return s.attack(s.norms) + len(s.norms) * s.to_weights
+
+
 def _mng_ac(s: Step) -> float:
     """A look ahead, differentiated twice; three views.
 
@@ -125,6 +130,7 @@ KINDS: dict[str, Callable[[Step], float]] = {
     "stochastic": _stochastic,
     "eat": _eat,
     "ramp": _ramp,
+    "soup": _soup,
     "mng_ac": _mng_ac,
     "imported": _imported,
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import comb
 
-from mngac.params.sections import AttackConfig, Params
+from mngac.params.sections import AttackConfig, MethodConfig, Params
 from mngac.params.training import Training
 from mngac.pipeline.jobs import Job
 from mngac.planning.attacks import ON_THE_HOST, at_most
@@ -15,7 +16,7 @@ from mngac.planning.standing import ASSUMED, Known
 from mngac.planning.steps import Step, diagnostics, monitor, of_a_step
 from mngac.planning.unforeseen import SEARCHES, passes_of
 
-TRAININGS = ("train", "train_semi")
+TRAININGS = ("train", "train_semi", "train_tuned")
 EVALUATIONS = ("evaluate", "evaluate_shard", "craft", "challenge")
 TF32 = "tf32"
 """What attacks of evaluations run in on CUDA, by torch's default (docs/gpu.md)."""
@@ -62,6 +63,7 @@ class Worker:
         self._of: dict[str, Callable[[Job], Work]] = {
             "train": self._training,
             "train_semi": self._training,
+            "train_tuned": self._training,
             "pseudo_label": self._labels,
             "evaluate": self._evaluation,
             "evaluate_shard": self._attacks,
@@ -87,7 +89,7 @@ class Worker:
             Unknown: for a model of one's own, or images of unknown number or shape.
         """
         images = self.images_of(job)
-        model = self.params.methods[job.wildcards["method"]].model or self.training(job).model
+        model = self.params.model_for(job.wildcards["dataset"], job.wildcards["method"])
         found = network(model, images.classes, images.channels, images.size)
         if found is None:
             raise Unknown(f"the model {model}")
@@ -125,22 +127,25 @@ class Worker:
         counted = seen * one
         watched = min(training.monitor.images, images.validation) * training.epochs if one else 0
         looks = watched * monitor(step.classifier, training.attack, training.monitor.steps)
-        selected, most = self._selection(job) if one else (0.0, 0.0)
+        compared, most = self._comparisons(job, step.config) if one else (0.0, 0.0)
         total = counted + seen * diagnostics(step) + looks
         forward, precision = step.classifier.forward, training.precision.on(self.device)
-        return Work(total + selected, total + most, forward, precision, counted)
+        return Work(total + compared, total + most, forward, precision, counted)
 
-    def _selection(self, job: Job) -> tuple[float, float]:
-        """Operations of comparing a training's epochs, as expected and at most."""
-        training, images = self.training(job), self.images_of(job)
-        select = training.select
-        if not select.best:
-            return 0.0, 0.0
-        looks = sum(select.due(done, training.epochs) for done in range(1, training.epochs + 1))
-        n = min(self.params.evaluation[select.suite].n or images.validation, images.validation)
-        expected, most = self._attacked(job, select.suite, n)
-        forward = self.classifier(job).forward
-        return looks * expected * forward, looks * most * forward
+    def _comparisons(self, job: Job, config: MethodConfig) -> tuple[float, float]:
+        """Operations of comparing a training's epochs, or a soup's mixtures, as expected and at most."""
+        training, images, forward = self.training(job), self.images_of(job), self.classifier(job).forward
+        select, norms, grid = training.select, config.norms or [], config.grid or 0
+        epochs = sum(select.due(done, training.epochs) for done in range(1, training.epochs + 1)) if select.best else 0
+        compared = {select.suite: epochs} | (
+            {config.suite: comb(grid + len(norms), len(norms))} if config.suite else {}
+        )
+        expected = most = 0.0
+        for suite, times in ((suite, times) for suite, times in compared.items() if times):
+            n = min(self.params.evaluation[suite].n or images.validation, images.validation)
+            one, all_of_it = self._attacked(job, suite, n)
+            expected, most = expected + times * one * forward, most + times * all_of_it * forward
+        return expected, most
 
     def _attacked(self, job: Job, name: str, n: int) -> tuple[float, float]:
         """Passes of a suite on so many images, as expected and at most: every attack's, its judge's, the clean pass."""

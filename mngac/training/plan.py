@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from torch import Tensor
 
@@ -19,7 +20,8 @@ from mngac.pipeline.cache import key_of
 class Plan:
     """What is trained: the resolved section `training`, the radii of its attacks, the method's entry, seed, device.
 
-    `selection` is the suite that epochs are compared by, where the training keeps the best.
+    `selection` is the suite that epochs are compared by, where the training keeps the best; `comparison` the one by
+    which the method itself compares classifiers.
     """
 
     training: Training
@@ -28,20 +30,28 @@ class Plan:
     seed: int
     device: str = "cpu"
     selection: Suite | None = None
+    comparison: Suite | None = None
 
-    def identity(self, data: str, labels: Mapping[str, Tensor]) -> str:
+    def identity(self, data: str, labels: Mapping[str, Tensor], start: str | None = None) -> str:
         """Which checkpoint is its own: a digest of what the plan reads, on data of this digest.
 
         Args:
             data: the data set's digest.
             labels: int64 (n,) of the images beside the labelled ones, by their split.
+            start: the digest of the classifier that it goes on from, if any.
         """
         training = self.training.read_on(self.device)
         if "unlabelled" not in labels:
             del training["semi"]
-        stated = {"radii": self.radii.model_dump(), "method": self.method.model_dump(exclude={"training"})}
-        if self.selection is not None:
-            stated["selection"] = self.selection.model_dump(exclude={"processes", "shards"})
+        stated: dict[str, Any] = {
+            "radii": self.radii.model_dump(),
+            "method": self.method.model_dump(exclude={"training"}),
+        }
+        for name, suite in (("selection", self.selection), ("comparison", self.comparison)):
+            if suite is not None:
+                stated[name] = suite.model_dump(exclude={"processes", "shards"})
+        if start is not None:
+            stated["start"] = start
         told = {name: sha256(each.numpy().tobytes()).hexdigest() for name, each in labels.items()}
         return key_of({"training": training, "device": self.device, "seed": self.seed, **stated, "data": data, **told})
 

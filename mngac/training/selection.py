@@ -1,7 +1,6 @@
 """Which epoch's classifier a training keeps: the one with the best union on validation images, under a named suite.
 
 Robust accuracy falls again in long adversarial trainings: robust overfitting (Rice, Wong and Kolter, ICML 2020).
-Trainings that keep their last epoch do not load this file: what evaluates is in the keys of those alone that use it.
 """
 
 from __future__ import annotations
@@ -10,26 +9,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mngac.data.store import Split
-from mngac.evaluation.loop import evaluate
-from mngac.models.frozen import frozen_statistics
-from mngac.params.sections import Radii, Suite
+from mngac.training.validation import Validation
 
 
 class Best:
     """The best classifier so far: of several with an equal union the first.
 
     Args:
-        images: of the validation split, of which the suite's `n` first ones are looked at.
-        suite: attacks, with their seed: every epoch is attacked alike.
-        radii: of the training.
-        device: where batches are put.
+        validation: every epoch is attacked alike.
     """
 
-    def __init__(self, images: Split, suite: Suite, radii: Radii, device: str):
-        n = suite.n or len(images)
-        self.images, self.labels = images.images[:n], images.labels[:n]
-        self.suite, self.radii, self.device = suite, radii, device
+    def __init__(self, validation: Validation):
+        self.validation = validation
         self.epoch, self.union = 0, -1.0
         self.weights: dict[str, Tensor] = {}
 
@@ -40,9 +31,7 @@ class Best:
             classifier: its mode and running statistics stay as they are.
             epoch: 1 is the first.
         """
-        with frozen_statistics(classifier, "eval"):
-            found = evaluate(classifier, self.images, self.labels, self.suite, self.radii, device=self.device)
-        union = 100 * sum(found.union()) / len(self.labels)
+        union = self.validation.union_of(classifier)
         if union > self.union:
             self.epoch, self.union = epoch, union
             self.weights = {name: value.detach().clone() for name, value in classifier.state_dict().items()}

@@ -1,9 +1,10 @@
-"""The stages `train` and `train_semi`: a job's parameters and files around a training."""
+"""The stages `train`, `train_semi` and `train_tuned`: a job's parameters and files around a training."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -17,6 +18,9 @@ from mngac.training.bad_steps import BadStepError
 from mngac.training.plan import Plan
 from mngac.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from mngac.training.start import Start
+
 T = TypeVar("T", bound=Trainer)
 
 
@@ -25,8 +29,10 @@ def plan_of(job: Job, device: str) -> Plan:
     params, w = job.params, job.wildcards
     training = params.training_for(w["dataset"], w["method"])
     radii = params.radii_for(training.profile, w["dataset"])
-    suite = params.evaluation[training.select.suite] if training.select.best else None
-    return Plan(training, radii, params.methods[w["method"]], int(w["seed"]), device, suite)
+    entry, suites = params.methods[w["method"]], params.evaluation
+    selection = suites[training.select.suite] if training.select.best else None
+    comparison = suites[entry.suite] if entry.suite else None
+    return Plan(training, radii, entry, int(w["seed"]), device, selection, comparison)
 
 
 def trainer_of(job: Job, device: str, folder: Path, log: Log, kind: type[T]) -> T:
@@ -39,7 +45,16 @@ def trainer_of(job: Job, device: str, folder: Path, log: Log, kind: type[T]) -> 
     additional = None
     if plan.training.additional_share and source:
         additional = read_additional(source, data.shape, len(data.classes), folder)
-    return kind(data, plan, folder, labels, additional, log)
+    return kind(data, plan, folder, labels, additional, _start(job), log)
+
+
+def _start(job: Job) -> Start | None:
+    """The classifier that a job goes on from; None for one that begins with random weights."""
+    if "start" not in job.inputs:
+        return None
+    # By its name: what reads the other training's costs is in the keys of the fine-tuned alone.
+    kind: type[Start] = importlib.import_module("mngac.training.start").Start
+    return kind.of(job.inputs["start"], job.inputs["start_training"])
 
 
 def run(context: Context) -> None:

@@ -39,7 +39,10 @@ from mngac.training.monitor import look
 from mngac.training.plan import Plan, learning_rate, steps_of_an_epoch, training_attacks
 
 if TYPE_CHECKING:
+    from mngac.params.sections import Suite
     from mngac.training.selection import Best
+    from mngac.training.start import Start
+    from mngac.training.validation import Validation
 
 
 @dataclass
@@ -69,6 +72,7 @@ class Trainer:
         folder: where a checkpoint is kept and looked for.
         pseudo_labels: labels int64 (n,) of the unlabelled images, which are then mixed into every batch.
         additional: images with labels that have a share of every batch, `training.additional_share`.
+        start: another training's classifier, that this one goes on from; None: from random weights.
         log: where progress is shown.
     """
 
@@ -79,13 +83,15 @@ class Trainer:
         folder: Path,
         pseudo_labels: Tensor | None = None,
         additional: store.Split | None = None,
+        start: Start | None = None,
         log: Log | None = None,
     ):
-        self.plan, self.log = plan, log or Log()
+        self.plan, self.start, self.log = plan, start, log or Log()
         self.training, self.seed, self.device = plan.training, plan.seed, plan.device
         torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
         further = {"unlabelled": pseudo_labels, "additional": None if additional is None else additional.labels}
-        self.identity = plan.identity(data.digest, {k: labels for k, labels in further.items() if labels is not None})
+        labels = {name: each for name, each in further.items() if each is not None}
+        self.identity = plan.identity(data.digest, labels, start.digest if start else None)
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
         self.attacks = training_attacks(self.training, plan.radii)
@@ -96,11 +102,13 @@ class Trainer:
         self.batches = self._batches(data, pseudo_labels, additional)
         torch.manual_seed(stream_seed(self.seed, "weights"))
         self.classifier = self.architecture.build().to(self.device)
-        setup = self._setup(channels)
+        if start is not None:
+            start.put(self.classifier, self.architecture)
+        lay_out(self.classifier, self.training.layout)
+        setup = self._setup(channels, validation)
         self.method: Base = find("methods", plan.method.kind).load()(plan.method, setup)
         self.optimizer = setup.optimizer(self.classifier.parameters())
         self.method.initialise(self.classifier)
-        lay_out(self.classifier, self.training.layout)
         self.average = Average(self.classifier, self.training.average.decay) if self.training.average else None
         self.selection = self._selection(validation)
         if self.training.compile:
@@ -134,16 +142,27 @@ class Trainer:
         """What compares epochs; None where the last one is kept."""
         if self.plan.selection is None or not self.method.trains:
             return None
-        # By its name, as a registry's files are: what evaluates is in the keys of those trainings alone that do.
         best: type[Best] = importlib.import_module("mngac.training.selection").Best
-        return best(validation, self.plan.selection, self.plan.radii, self.device)
+        return best(self._validation(validation, self.plan.selection))
+
+    def _validation(self, images: store.Split, suite: Suite) -> Validation:
+        """What compares classifiers under a suite."""
+        # By its name, as a registry's files are: what evaluates is in the keys of those trainings alone that do.
+        kind: type[Validation] = importlib.import_module("mngac.training.validation").Validation
+        return kind(images, suite, self.plan.radii, self.device)
 
     @property
     def kept(self) -> nn.Module:
         """The classifier that is monitored and kept: the average where there is one."""
         return self.classifier if self.average is None else self.average.classifier
 
-    def _setup(self, channels: int) -> Setup:
+    def _setup(self, channels: int, validation: store.Split) -> Setup:
+        def union_of(classifier: nn.Module, suite: str) -> float:
+            given = self.plan.comparison
+            if given is None or suite != self.plan.method.suite:
+                raise ValueError(f"{suite}: found no such suite; allowed: the one that the method's entry states")
+            return self._validation(validation, given).union_of(classifier)
+
         return Setup(
             attacks=self.attacks,
             channels=channels,
@@ -152,6 +171,8 @@ class Trainer:
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
             vectors_decay=self.training.weight_decay_on == "all",
+            epochs=self.training.epochs,
+            union_of=union_of,
         )
 
     def batch(self, step: int) -> Batch:
@@ -371,9 +392,9 @@ class Trainer:
         write_text(outputs["train.json"], json.dumps(self.summary(), indent=1) + "\n")
 
     def summary(self) -> dict[str, Any]:
-        """What was trained, and what it cost."""
+        """What was trained, and what it cost, with what it started from."""
         seen = self._images_seen()
-        return {
+        own = {
             "schema": 1,
             "images_seen": seen,
             "epochs": self.progress.epoch,
@@ -387,6 +408,7 @@ class Trainer:
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),
             **self._cost(),
         }
+        return self.start.added_to(own) if self.start else own
 
     def _cost(self) -> dict[str, float | None]:
         """What repeats of the cost; None for what was not trained, or could not be counted."""

@@ -103,6 +103,9 @@ def test_a_card_says_whether_robustbenchs_class_is_the_same_classifier(tmp_path,
         ({"stage": "train", "training": {"additional_share": 0.0}}, False),
         ({"stage": "train", "training": {"additional_share": 0.7}}, True),
         ({"stage": "train_semi", "training": {"additional_share": 0.0}}, True),
+        ({"stage": "train_tuned", "training": {}, "start": {"stage": "train_semi", "training": {}}}, True),
+        ({"stage": "train_tuned", "training": {}, "start": {"stage": "train", "training": {}}}, False),
+        ({"stage": "train_tuned", "training": {}, "start": None}, False),
     ],
 )
 def test_model_info_says_whether_other_images_were_seen(tmp_path, checkpoint, monkeypatch, training, additional):

@@ -60,9 +60,10 @@ Path("expanded.json").write_text(json.dumps(found))
 
 
 def wide():
-    """Two data sets, seeds, suites and profiles, and methods of both lists."""
+    """Two data sets, seeds, suites and profiles, and methods of all lists."""
     raw = small(methods=("nat", "mng_ac"), semi=("rst_linf", "mng_ac_rst_linf"), datasets=["digits", "other"])
     raw["run"] |= {"seeds": [0, 3], "suites": ["apgd", "pgd"], "profiles": ["standard", "wider"], "threads": 2}
+    raw["run"]["tuned"] = [{"method": "eat_ft", "start": "nat"}, {"method": "soup", "start": "rst_linf"}]
     raw["run"]["challenges"] = ["apgd"]
     raw["challenge"]["opinions"] = ["pgd"]
     raw["run"]["unforeseen"] = ["digits", "more"]
@@ -127,10 +128,20 @@ def test_each_job_has_the_same_wildcards(expanded):
         # The teacher is no wildcard of its rule: pseudo-labels lie where only one method can have made them.
         known = {"method": job.wildcards["method"]} if rule["stage"] == "pseudo_label" else {}
         assert {**known, **rule["wildcards"]} == job.wildcards
-        twice = ("evaluate", "craft", "challenge", "unforeseen", "certify")
-        semi = job.stage.name in twice and job.wildcards["method"] in job.params.run.semi_methods
-        name = f"{job.stage.name}_semi" if semi else job.stage.name
-        assert job.stage.shares or stage["name"] == (f"{name}@{job.name}" if job.wildcards else name)
+        assert job.stage.shares or stage["name"] == dvc_name(job)
+
+
+def dvc_name(job):
+    """A stage that goes through all methods is three for DVC; of a list of entries it says the numbers."""
+    run, name, parts = job.params.run, job.stage.name, dict(job.wildcards)
+    of_all = name in ("evaluate", "craft", "challenge", "unforeseen", "certify")
+    if of_all and parts["method"] in run.semi_methods:
+        name += "_semi"
+    if of_all and parts["method"] in run.tuned_methods:
+        name += "_tuned"
+    if name.endswith("_tuned"):
+        parts["method"] = f"tuned{run.tuned_methods.index(parts['method'])}"
+    return "@".join(filter(None, [name, "-".join(parts.values())]))
 
 
 def test_each_job_has_the_same_outputs(expanded):

@@ -94,6 +94,7 @@ def moved():
     raw["run"] |= {"suites": ["apgd", "pgd"], "profiles": ["standard", "large_l1"], "unforeseen": ["digits", "cifar10"]}
     raw["unforeseen"]["cifar10"]["attacks"][-1]["sources"] = {"cifar10": __file__}
     raw["evaluation"]["pgd"] |= {"block": 100, "shards": 2}
+    raw["run"]["tuned"] = [{"method": "soup", "start": "nat"}]
     raw["run"]["challenges"] = ["apgd"]
     raw["challenge"]["opinions"] = ["pgd"]
     raw["run"]["certificates"] = ["crown"]
@@ -112,7 +113,7 @@ def moved():
     for name in ("digits", "cifar10"):
         raw["data"][name]["additional"] = __file__
     raw["training"]["default"]["select"] = {"epoch": "best", "suite": "pgd", "every": 2}
-    raw["figures"]["methods"].append("rst_linf")
+    raw["figures"]["methods"] += ["rst_linf", "soup"]
     params = checks.parse(raw)
     ours = jobs(params)
     before = [stated(params, each) for each in ours]

@@ -19,7 +19,7 @@ from mngac.training.monitor import look
 from mngac.training.plan import steps_of_an_epoch as real_steps_of_an_epoch
 
 PARAMS = parse(raw_params())
-METHODS = ["nat", "adv_linf", "adv_l1", "trades_linf", "adv_avg", "adv_max", "msd", "ramp"]
+METHODS = ["nat", "adv_linf", "adv_l1", "trades_linf", "adv_avg", "adv_max", "msd", "ramp", "soup"]
 DRAWING = ["sat", "sat_ac", "sat_ac_noise", "eat", "mng_ac"]
 MODELS = [("wrn_10_1", "digits", 1, 8), ("wrn_10_1", "cifar10", 3, 9)]
 OTHER_MODELS = [("preact_resnet_18", "digits", 3, 8), ("resnet_50", "digits", 3, 8)]
@@ -68,7 +68,7 @@ def test_a_step_in_a_norm_that_is_drawn_has_the_mean_over_norms(name, model):
     assert mean == pytest.approx(sum(real.counted() for real in each) / len(norms), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["adv_l1", "adv_max", "eat", "trades_linf", "msd"])
+@pytest.mark.parametrize("name", ["adv_l1", "adv_max", "eat", "trades_linf", "msd", "soup"])
 def test_so_it_is_where_training_attacks_by_apgd(name):
     drawn = {"norms": ["l2"]} if name == "eat" else {}
     real = Real(name, *MODELS[0], kind="apgd", **drawn)

@@ -19,8 +19,9 @@ from mngac.params.sections import Radii
 from mngac.params.suites import suite_of
 from mngac.pipeline.jobs import job
 from mngac.results.records import AttackRecord, read
-from mngac.training import selection
+from mngac.training import validation
 from mngac.training.selection import Best
+from mngac.training.validation import Validation
 
 SELECT = {"epoch": "best", "suite": "apgd", "every": 1}
 
@@ -54,15 +55,15 @@ def test_the_first_of_the_best_is_kept_and_given_back(monkeypatch):
         attacks = [AttackRecord(name="x", norm="linf", radius="1", correct=column, rejected=0, forwards=1)]
         return Evaluation("1" * len(labels), attacks, [], {})
 
-    monkeypatch.setattr(selection, "evaluate", evaluate)
+    monkeypatch.setattr(validation, "evaluate", evaluate)
     images = Split(torch.zeros(8, 1, 2, 2, dtype=torch.uint8), torch.zeros(8).long(), torch.arange(8))
-    given = (images, suite_of("apgd"), Radii(linf=1, l1=1, l2=1), "cpu")
-    best, network, unions = Best(*given), nn.Linear(1, 1), []
+    given = Validation(images, suite_of("apgd"), Radii(linf=1, l1=1, l2=1), "cpu")
+    best, network, unions = Best(given), nn.Linear(1, 1), []
     for epoch in range(1, 5):
         nn.init.constant_(network.weight, epoch)
         unions.append(best.look(network, epoch))
     assert unions == [37.5, 62.5, 62.5, 50.0]
-    resumed = Best(*given)
+    resumed = Best(given)
     resumed.load_state_dict(best.state_dict())
     resumed.put(network)
     assert network.weight.item() == 2 and (resumed.epoch, resumed.union) == (2, 62.5)

@@ -49,3 +49,17 @@ use rule train as train_semi with:
         method=one_of(RUN.semi_methods),
     params:
         values=values_of("train_semi"),
+
+
+use rule train as train_tuned with:
+    input:
+        stamp=".mngac/stamps/train_tuned/{dataset}-{method}-{seed}.json",
+        data="data/{dataset}.safetensors",
+        start=lambda w: start_of(PARAMS, w)["start"],
+        start_training=lambda w: start_of(PARAMS, w)["start_training"],
+    log:
+        "logs/train_tuned/{dataset}-{method}-{seed}.log",
+    wildcard_constraints:
+        method=one_of(RUN.tuned_methods),
+    params:
+        values=values_of("train_tuned"),
