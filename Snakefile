@@ -25,6 +25,7 @@ from mngac.pipeline.paths import (
     logs_of,
     models_of,
     records_of,
+    records_of_hypothesis,
     records_of_space,
     start_of,
     unforeseen_of,
@@ -77,6 +78,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/challenge.smk"
 include: "workflow/rules/unforeseen.smk"
 include: "workflow/rules/attack_spaces.smk"
+include: "workflow/rules/hypotheses.smk"
 include: "workflow/rules/certificates.smk"
 include: "workflow/rules/results.smk"
 

@@ -18,7 +18,7 @@ from mngac.params.keys import keys_read
 from mngac.params.registry import find
 from mngac.params.sections import DataConfig, Params
 from mngac.params.training_checks import check_own_attack, check_trainings, check_tuned
-from mngac.params.types import LONGEST_NAME, NAME, Closed, number
+from mngac.params.types import LONGEST_NAME, NAME, NORMS, Closed, number
 from mngac.params.yaml_file import key_path, read
 
 Section = TypeVar("Section", bound=Closed)
@@ -127,7 +127,7 @@ def _check_names(params: Params) -> None:
     }
     defined |= {"suites": params.evaluation, "profiles": params.radii}
     defined |= {"attack_spaces": params.attack_spaces, "unforeseen": params.unforeseen}
-    defined |= {"certificates": params.certificates}
+    defined |= {"hypotheses": params.hypotheses, "certificates": params.certificates}
     for key, known in defined.items():
         for i, name in enumerate(getattr(run, key)):
             demand(name in known, f"run.{key}.{i}", name, f"one of {listed(known, name)}" if known else "[]")
@@ -155,6 +155,8 @@ def _check_names(params: Params) -> None:
     _check_challenges(params)
     for name in run.attack_spaces:
         check_attack_space(params, name)
+    for name in run.hypotheses:
+        check_hypothesis(params, name)
     for name in run.certificates:
         check_certificate(params, name)
     _check_tables(params)
@@ -209,6 +211,26 @@ def check_attack_space(params: Params, name: str) -> None:
             radii = [number(getattr(params.radii_for(profile, dataset), norm)) for profile in space.profiles]
             rising = radii == sorted(set(radii))
             demand(rising, f"{path}.profiles", radii, f"{norm} radii that rise on {dataset}")
+
+
+def check_hypothesis(params: Params, name: str) -> None:
+    """Refuses a hypothesis about what the run does not have, or about a method and itself.
+
+    Raises:
+        ParamsError: one line on the first thing that is wrong.
+    """
+    run, entry, path = params.run, params.hypotheses[name], f"hypotheses.{name}"
+    demand(entry.suite in run.suites, f"{path}.suite", entry.suite, f"one of run.suites: {listed(run.suites)}")
+    allowed = f"one of run.profiles: {listed(run.profiles)}"
+    demand(entry.profile in run.profiles, f"{path}.profile", entry.profile, allowed)
+    attacked = params.evaluation[entry.suite].norms
+    demand(len(attacked) == len(NORMS), f"{path}.suite", entry.suite, f"one that attacks {listed(NORMS)}")
+    for i, pair in enumerate(entry.pairs):
+        for key, method in pair.model_dump().items():
+            allowed = f"a method of the run: {listed(run.all_methods, method)}"
+            demand(method in run.all_methods, f"{path}.pairs.{i}.{key}", method, allowed)
+        demand(pair.method != pair.against, f"{path}.pairs.{i}.against", pair.against, "another method")
+        demand(pair not in entry.pairs[:i], f"{path}.pairs.{i}", pair.method, "no pair twice")
 
 
 def check_certificate(params: Params, name: str) -> None:

@@ -11,6 +11,7 @@ from mngac.params.attack_spaces import AttackSpace
 from mngac.params.certificates import CertificateConfig
 from mngac.params.challenge import ChallengeParams
 from mngac.params.errors import ParamsError
+from mngac.params.hypotheses import Hypothesis
 from mngac.params.inheritance import Heir
 from mngac.params.training import OwnTraining, Training, Trainings
 from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
@@ -51,6 +52,8 @@ class Run(Closed):
     """Unforeseen attacks, in tables of their own: names of `unforeseen`."""
     attack_spaces: list[Name]
     """Attacks that competitiveness ratios are taken over: names of `attack_spaces`."""
+    hypotheses: list[Name]
+    """Pairs of methods that are tested against each other: names of `hypotheses`."""
     certificates: list[Name]
     """Certificates that bound each classifier from below: names of `certificates`."""
     split: Literal["validation", "test"]
@@ -325,6 +328,8 @@ class Params(Closed):
     """Sets of attacks that no method trains against, by a name of one's choice that names their records too."""
     attack_spaces: dict[Name, AttackSpace]
     """Attacks of a competitiveness ratio, by a name of one's choice that names its table and figure."""
+    hypotheses: dict[Name, Hypothesis]
+    """Pairs of methods that are tested, by a name of one's choice that names their table and figure."""
     certificates: dict[Name, CertificateConfig]
     """Lower bounds of robust accuracy, by a name of one's choice that names their files and tables too."""
     tables: TableParams

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from mngac.params.checks import check_attack_space, check_certificate
+from mngac.params.checks import check_attack_space, check_certificate, check_hypothesis
 from mngac.params.errors import ParamsError, UserError, listed, shown
 from mngac.params.sections import Params
 from mngac.pipeline import digests, progress
@@ -34,7 +34,11 @@ from mngac.pipeline.stages import STAGES, Stage
 SEED = re.compile(r"0|[1-9][0-9]{0,17}")
 """How a seed is written: one form for each of `params.Seed`, since it names paths and random streams."""
 
-CHECKS: dict[str, Callable[[Params, str], None]] = {"space": check_attack_space, "certificate": check_certificate}
+CHECKS: dict[str, Callable[[Params, str], None]] = {
+    "space": check_attack_space,
+    "hypothesis": check_hypothesis,
+    "certificate": check_certificate,
+}
 """By wildcard: whether its entry fits the run."""
 
 
@@ -301,8 +305,8 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
 
     Raises:
         ParamsError: for a data set, method, suite or profile that params.yaml does not define, a method to be tuned
-            that starts nowhere, a seed that is no plain number, or an attack space or certificate that does not fit the
-            run, whether the run names it or not.
+            that starts nowhere, a seed that is no plain number, or an attack space, hypothesis or certificate that does
+            not fit the run, whether the run names it or not.
     """
     known: dict[str, Any] = {
         "dataset": params.data,
@@ -311,6 +315,7 @@ def job(params: Params, stage: str, **wildcards: str) -> Job:
         "profile": params.radii,
         "unforeseen": params.unforeseen,
         "space": params.attack_spaces,
+        "hypothesis": params.hypotheses,
         "certificate": params.certificates,
     }
     for name, value in wildcards.items():
@@ -382,6 +387,7 @@ def _jobs_of(stage: Stage, params: Params) -> Iterator[Job]:
         "profile": run.profiles,
         "unforeseen": run.unforeseen,
         "space": run.attack_spaces,
+        "hypothesis": run.hypotheses,
         "certificate": run.certificates,
     }
     for values in itertools.product(*(lists[name] for name in names)):

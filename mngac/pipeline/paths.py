@@ -155,6 +155,15 @@ def records_of_space(params: Params, name: str) -> dict[str, str]:
     return {path: path for path in paths}
 
 
+def records_of_hypothesis(params: Params, name: str) -> dict[str, str]:
+    """Paths of the records that a hypothesis is about."""
+    entry = params.hypotheses[name]
+    methods = {method for pair in entry.pairs for method in (pair.method, pair.against)}
+    rows = [row for row in _rows(params) if row["method"] in methods]
+    paths = [record_path({**row, "suite": entry.suite, "profile": entry.profile}) for row in rows]
+    return {path: path for path in paths}
+
+
 def tightness_files(w: Wildcards) -> dict[str, str]:
     """Files of the table and the figure of a suite's tightness, by name."""
     return further_files("tightness", f"{w['suite']}-{w['profile']}")
@@ -163,6 +172,11 @@ def tightness_files(w: Wildcards) -> dict[str, str]:
 def competitiveness_files(w: Wildcards) -> dict[str, str]:
     """Files of the competitiveness ratios of an attack space, by name."""
     return further_files("competitiveness", w["space"])
+
+
+def hypothesis_files(w: Wildcards) -> dict[str, str]:
+    """Files of the table and the figure of a hypothesis, by name."""
+    return further_files("hypothesis", w["hypothesis"])
 
 
 def certificates_path(w: Wildcards) -> str:
@@ -215,6 +229,7 @@ def further_of(params: Params) -> dict[str, str]:
     """Paths of what the report shows of them: tables in JSON, and figures."""
     names = [f"tightness-{suite}-{profile}" for suite in params.run.challenges for profile in params.run.profiles]
     names += [f"competitiveness-{space}" for space in params.run.attack_spaces]
+    names += [f"hypothesis-{name}" for name in params.run.hypotheses]
     paths = [path for name in names for path in (f"results/tables/{name}.json", figure_path(name, "svg"))]
     paths += [f"results/tables/unforeseen-{name}.json" for name in params.run.unforeseen]
     paths += [f"results/tables/certified-{name}.json" for name in params.run.certificates]

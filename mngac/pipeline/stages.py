@@ -237,6 +237,20 @@ COMPETITIVENESS = Stage(
     collects=True,
     packages=("matplotlib", "numpy"),
 )
+HYPOTHESIS = Stage(
+    "hypothesis",
+    "test pairs of methods against each other, seed by seed",
+    ("hypothesis",),
+    watches=("hypotheses.{hypothesis}", *(f"run.{key}" for key in OF_ROWS)),
+    values=values.hypothesis,
+    code=lambda p, w: ["mngac.figures.hypothesis"],
+    inputs=lambda p, w: paths.records_of_hypothesis(p, w["hypothesis"]),
+    outputs=lambda p, w: paths.hypothesis_files(w),
+    digests=lambda w: {paths.further_digest("hypothesis", w["hypothesis"]): ("hypothesis.json", "hypothesis.svg")},
+    run="mngac.figures.hypothesis:run",
+    collects=True,
+    packages=("matplotlib",),
+)
 UNFORESEEN = Stage(
     "unforeseen",
     "attack a classifier as no method trains for",
@@ -369,6 +383,7 @@ IN_ORDER = (
     CHALLENGE,
     TIGHTNESS,
     COMPETITIVENESS,
+    HYPOTHESIS,
     UNFORESEEN,
     UNFORESEEN_TABLE,
     CERTIFY,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NOT_OF_ROWS = {
     *("device", "threads", "deterministic"),
-    *("challenges", "attack_spaces", "unforeseen", "certificates"),
+    *("challenges", "attack_spaces", "hypotheses", "unforeseen", "certificates"),
 }
 """Keys of `run` that no row of a table depends on."""
 
@@ -157,6 +157,14 @@ def competitiveness(p: Params, w: Wildcards) -> dict[str, Any]:
         "space": p.attack_spaces[w["space"]].model_dump(),
         "run": p.run.model_dump(include={"datasets", "methods", "semi_methods", "tuned", "seeds", "mixed"}),
         "reference": p.tables.reference,
+    }
+
+
+def hypothesis(p: Params, w: Wildcards) -> dict[str, Any]:
+    """What is tested, and the rows that there are."""
+    return {
+        "hypothesis": p.hypotheses[w["hypothesis"]].model_dump(),
+        "run": p.run.model_dump(include={"datasets", "methods", "semi_methods", "tuned", "seeds", "mixed"}),
     }
 
 

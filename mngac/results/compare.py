@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
+from mngac.results.intervals import LEVEL
 from mngac.results.records import Record, RecordError
 from mngac.results.red_flags import Suspect, collected
 from mngac.results.statistics import mcnemar, paired_difference, paired_t
@@ -80,13 +81,13 @@ def _difference(column: str, pairs: Sequence[tuple[Record, Record]]) -> Differen
 
 
 def tested(
-    column: str, pairs: Sequence[tuple[Record, Record]]
+    column: str, pairs: Sequence[tuple[Record, Record]], level: float = LEVEL
 ) -> tuple[float, float | None, float | None, float | None]:
     """A column's mean difference in points, its interval and p: for tables and comparisons alike."""
     if len(pairs) > 1:
-        return paired_t([100 * (sum(a.column(column)) - sum(b.column(column))) / a.n for a, b in pairs])
+        return paired_t([100 * (sum(a.column(column)) - sum(b.column(column))) / a.n for a, b in pairs], level)
     (a, b) = (record.column(column) for record in pairs[0])
-    difference, low, high = (100 * points for points in paired_difference(a, b))
+    difference, low, high = (100 * points for points in paired_difference(a, b, level))
     return difference, low, high, mcnemar(a, b)
 
 

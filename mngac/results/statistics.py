@@ -91,6 +91,26 @@ def paired_t(
     return centre, centre - half, centre + half, 2 * float(t.sf(abs(centre) / error, freedom))
 
 
+def detectable(deviation: float, count: int, level: float, power: float) -> float:
+    """The true difference that a paired t-test finds with this probability, in its direction and the deviation's unit.
+
+    Args:
+        deviation: of the paired differences, above 0, taken for the true one.
+        count: of pairs, at least two.
+        level: of the two-sided test.
+        power: probability, between `level` and 1.
+    """
+    from scipy.stats import nct, t
+
+    freedom, shift = count - 1, math.sqrt(count) / deviation
+    threshold = float(t.ppf(1 - level / 2, freedom))
+
+    def missed(difference: float) -> float:
+        return 1 - float(nct.sf(threshold, freedom, difference * shift))
+
+    return _bisect(missed, 1 - power, 0.0, 50 * deviation)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p-values, in the order given (Holm 1979)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

@@ -80,6 +80,10 @@ def wide():
     raw["attack_spaces"]["lp"]["specialists"] = {norm: ["nat", "mng_ac"] for norm in ("linf", "l1", "l2")}
     raw["attack_spaces"]["mild"] = {"suite": "pgd", "profiles": ["standard"], "specialists": {"l2": ["nat"]}}
     raw["run"]["attack_spaces"] = ["lp", "mild"]
+    pairs = [{"method": "mng_ac", "against": "nat"}, {"method": "eat_ft", "against": "rst_linf"}]
+    raw["hypotheses"] = {"both": {"suite": "apgd", "profile": "wider", "pairs": pairs, "equivalence": 1}}
+    raw["hypotheses"]["one"] = {"suite": "pgd", "profile": "standard", "pairs": pairs[:1], "equivalence": None}
+    raw["run"]["hypotheses"] = ["both", "one"]
     return raw
 
 
@@ -171,8 +175,8 @@ def test_each_dvc_stage_has_its_jobs_inputs(expanded):
     """DVC can't list what depends on several lists of `run`: there a folder of digests stands for what they tell of.
 
     Two are loose: those of a data set's models tell of more than its figures look at, those of all records of more than
-    an attack space, or the table of unforeseen attacks, has. A folder of what runs make only where they ask for it may
-    tell of nothing.
+    an attack space, a hypothesis or the table of unforeseen attacks has. A folder of what runs make only where they ask
+    for it may tell of nothing.
     """
     ours, _, dvc = expanded
     told = {path: set(outputs.values()) for job in ours for path, outputs in job.digests.items()}
@@ -182,7 +186,7 @@ def test_each_dvc_stage_has_its_jobs_inputs(expanded):
         inputs = set(job.inputs.values())
         for folder in [path for path in found if path.startswith("digests/")]:
             there = set().union(*(files for path, files in told.items() if path.startswith(f"{folder}/")))
-            looser = job.stage.name in ("model_figures", "competitiveness", "unforeseen_table")
+            looser = job.stage.name in ("model_figures", "competitiveness", "hypothesis", "unforeseen_table")
             assert (there & inputs or not there) and (there <= inputs or looser), (job.command, folder)
             inputs, found = inputs - there, found - {folder}
         assert found == wanted | inputs, job.command

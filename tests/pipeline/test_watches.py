@@ -106,6 +106,9 @@ def moved():
         "clean": "nat",
     }
     raw["run"]["attack_spaces"] = ["lp"]
+    pair = {"method": "mng_ac", "against": "nat"}
+    raw["hypotheses"]["one"] = {"suite": "apgd", "profile": "standard", "pairs": [pair], "equivalence": 1.0}
+    raw["run"]["hypotheses"] = ["one"]
     own = {"profile": "large_l1", "epochs": 29, "attack": {"kind": "pgd", "l1": {"kind": "pgd", "top": 5}}}
     raw["methods"]["mng_ac"]["training"] = own
     raw["training"]["default"] |= {"average": {"decay": 0.9}, "additional_share": 0.25}
