@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mngac.data.pool import read_pool
+from mngac.data.reduction import averaged
 from mngac.data.store import RawData, Split, empty_like, save
 from mngac.data.workspace import Workspace
 from mngac.params.errors import DataError
@@ -110,6 +111,8 @@ def prepare(name: str, source: DataConfig, path: str | Path, scratch: Path, log:
     ordered, classes = raw.ordered, raw.classes
     del raw
     splits = limited(splits, source.train_images, source.test_images, ordered)
+    if source.reduce:
+        splits = {k: replace(split, images=averaged(split.images, source.reduce)) for k, split in splits.items()}
     if not len(splits["train"]):
         raise DataError(f"data.{name}: no training images are left; hold out less")
     save(path, splits, classes, source.held_out)

@@ -103,6 +103,9 @@ class DataConfig(Heir):
     """Number of classes that the source must have; null: as many as are found."""
     size: Annotated[int, Field(gt=0, le=8192)] | None = None
     """Height and width in pixels that images are resized to; null: they must be square and alike."""
+    reduce: Annotated[int, Field(ge=2, le=64)] | None = None
+    """Side in pixels of the squares that are averaged to one, after all else that is stated: a divisor of height and
+    width; null: none are."""
     train_images: Positive | None = None
     """Training images kept after holding out, drawn evenly over the classes; null: all."""
     test_images: Positive | None = None

@@ -77,7 +77,7 @@ def foretold(config: DataConfig) -> Images | None:
         unlabelled=source.extra if isinstance(config.unlabelled, str) else share,
         test=min(source.test * times, config.test_images or source.test * times),
         channels=source.channels,
-        size=source.size,
+        size=source.size // (config.reduce or 1),
         classes=source.classes * times,
     )
 

@@ -37,8 +37,8 @@ class Space:
     """Of the device, at its peak; rough."""
 
 
-def _bytes(net: Network | None) -> float:
-    return NUMBER * (net.weights + net.statistics) if net else 0.0
+def _bytes(net: Network) -> float:
+    return NUMBER * (net.weights + net.statistics)
 
 
 def of(worker: Worker, job: Job) -> Space:
@@ -63,12 +63,19 @@ def of(worker: Worker, job: Job) -> Space:
 
 def _training(worker: Worker, job: Job) -> Space:
     step, training, images = worker.step(job), worker.training(job), worker.images_of(job)
-    beside = {"mng_ac": step.generator, "ramp": step.classifier if step.config.projection else None}
-    learned = _bytes(step.classifier) + _bytes(beside.get(step.config.kind))
+    kind, own = step.config.kind, step.classifier
+    beside = {
+        "mng_ac": [step.generator],
+        "ramp": [own] * bool(step.config.projection),
+        "soup": [own] * len(step.norms[1:]),
+    }
+    learned = sum(map(_bytes, [own, *beside.get(kind, [])]))
     number = 2 if training.precision.on(worker.device) == "bfloat16" else NUMBER
     passes = number * KEPT * training.batch_size * step.classifier.activations * _views(step)
     held = images.train * images.channels * images.size**2
-    began = step.config.kind == "ramp" and bool(step.config.projection)  # the weights at the epoch's beginning
+    began = kind == "soup" or (
+        kind == "ramp" and bool(step.config.projection)
+    )  # the weights that all of them began with
     copies = (training.average is not None) + training.select.best + began
     return Space(learned, CHECKPOINTS * (2 + copies) * learned, (3 + copies) * learned + passes + held)
 

@@ -137,11 +137,13 @@ class Worker:
         training, images, forward = self.training(job), self.images_of(job), self.classifier(job).forward
         select, norms, grid = training.select, config.norms or [], config.grid or 0
         epochs = sum(select.due(done, training.epochs) for done in range(1, training.epochs + 1)) if select.best else 0
-        compared = {select.suite: epochs} | (
-            {config.suite: comb(grid + len(norms), len(norms))} if config.suite else {}
-        )
+        mixtures = comb(grid + len(norms), len(norms))
+        compared = [
+            *([(select.suite, epochs)] if epochs else []),
+            *([(config.suite, mixtures)] if config.suite else []),
+        ]
         expected = most = 0.0
-        for suite, times in ((suite, times) for suite, times in compared.items() if times):
+        for suite, times in compared:
             n = min(self.params.evaluation[suite].n or images.validation, images.validation)
             one, all_of_it = self._attacked(job, suite, n)
             expected, most = expected + times * one * forward, most + times * all_of_it * forward

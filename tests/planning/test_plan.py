@@ -12,6 +12,7 @@ from helpers import ROOT, environment, raw_params, small, write_params
 from safetensors.numpy import save_file
 
 from mngac.cli import main
+from mngac.methods.soup import shares_in_steps
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError, UserError
 from mngac.params.overlay import whole
@@ -386,3 +387,20 @@ def test_comparing_epochs_takes_an_evaluation_on_validation_images_each_time(pro
     assert best.most - last.most == pytest.approx(looks * (20 + rounds) * forward)
     assert best.flops - last.flops == pytest.approx(looks * (20 + ASSUMED * rounds) * forward)
     assert best.counted == last.counted > 0
+
+
+def test_a_soup_takes_an_evaluation_for_each_mixture(project):
+    raw = small(methods=("nat", "soup"))
+    raw["methods"]["soup"] |= {"suite": "apgd", "grid": 3}
+    soup = next(work for work in works(parse(raw), "train") if work.most > work.flops)
+    passes = [at_most(attack, 10) for attack in parse(raw).evaluation["apgd"].attacks]
+    rounds = 20 * sum(1 + each.forward + each.backward for each in passes)
+    mixtures = len(shares_in_steps(3, 3))
+    assert soup.most - soup.flops == pytest.approx(mixtures * (1 - ASSUMED) * rounds * soup.forward)
+
+
+def test_what_is_fine_tuned_is_planned_after_its_start(project, capsys):
+    params = "over: params.yaml\nrun: {methods: [adv_linf], semi_methods: [], teachers: [], tuned: [TUNED]}\n"
+    Path("tuned.yaml").write_text(params.replace("TUNED", "{method: eat_ft, start: adv_linf}"))
+    page = printed(capsys, "--params", "tuned.yaml", "--card", "cpu")
+    assert [cells(page, stage)[0] for stage in ("train ", "train_tuned ", "evaluate ")] == ["1", "1", "2"]

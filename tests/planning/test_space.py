@@ -57,6 +57,7 @@ def test_a_larger_batch_a_wider_model_and_more_views_take_more():
 
     least = memory("nat")
     assert least < memory("trades_linf") < memory("mng_ac")
+    assert least < memory("soup")
     assert least < memory("nat", batch_size=128) and least < memory("nat", model="wrn_10_2")
     assert least < memory("nat", average={"decay": 0.9}) < memory("nat", average={"decay": 0.9}, select=BEST)
 

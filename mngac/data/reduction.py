@@ -1,0 +1,39 @@
+"""Images made smaller by averaging squares of pixels: a ball about the large one becomes a known one of the small."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mngac.params.errors import DataError
+
+BLOCK = 1024
+
+
+def averaged(images: Tensor, factor: int) -> Tensor:
+    """Each square of factor x factor pixels as its mean, rounded half up, which is what Pillow's `Image.reduce` gives.
+
+    But for rounding, averages of images that lie within r of each other in l_inf, l_2 or l_1 lie within r, r / factor
+    or r / factor^2.
+
+    Args:
+        images: uint8 (n, channels, height, width).
+        factor: a divisor of height and width.
+
+    Returns:
+        uint8 (n, channels, height / factor, width / factor).
+
+    Raises:
+        DataError: where the factor divides them not.
+    """
+    n, channels, height, width = images.shape
+    if height % factor or width % factor:
+        raise DataError(
+            f"{width}x{height} pixels can't be averaged in squares of {factor}x{factor}; allowed: a divisor"
+        )
+    small = images.new_empty(n, channels, height // factor, width // factor)
+    for first in range(0, n, BLOCK):
+        block = images[first : first + BLOCK]
+        squares = block.reshape(-1, channels, height // factor, factor, width // factor, factor)
+        small[first : first + BLOCK] = (squares.sum((3, 5), dtype=torch.int32) + factor**2 // 2) // factor**2
+    return small
