@@ -33,7 +33,8 @@ class SGD:
 
     def descend(self, loss: Tensor, learning_rate: float) -> None:
         """One step against a loss's gradients, beside the step that a training itself takes."""
-        for weight, gradient in zip(self.weights, torch.autograd.grad(loss, self.weights), strict=True):
+        free = [weight for weight in self.weights if weight.requires_grad]
+        for weight, gradient in zip(free, torch.autograd.grad(loss, free, allow_unused=True), strict=True):
             weight.grad = gradient
         self.step(learning_rate)
         self.zero_grad()

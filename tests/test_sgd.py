@@ -65,3 +65,18 @@ def test_a_resumed_optimizer_goes_on_where_it_was():
     for net, optimizer in ((ours, first), (resumed, second)):
         descend(net, optimizer, 1, lambda optimizer=optimizer: optimizer.step(0.1))
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), resumed.parameters(), strict=True))
+
+
+def test_a_step_against_a_loss_is_the_same_and_leaves_weights_that_want_or_have_no_gradient():
+    ours, theirs = networks()
+    for net in (ours, theirs):
+        net[0].bias.requires_grad_(False)
+    one, other = (SGD(net.parameters(), 0.9, 0.01) for net in (ours, theirs))
+    for number in range(3):
+        x = torch.randn(6, 5, generator=torch.Generator().manual_seed(number))
+        one.descend(ours(x).square().sum(), 0.1)
+        descend(theirs, other, number, lambda: other.step(0.1))
+    for name, weight in theirs.named_parameters():
+        assert torch.equal(dict(ours.named_parameters())[name], weight)
+    assert all(weight.grad is None for weight in ours.parameters())
+    assert torch.equal(ours.unused, torch.ones(2)) and torch.equal(ours[0].bias, networks()[0][0].bias)

@@ -112,13 +112,20 @@ def prepare(name: str, source: DataConfig, path: str | Path, scratch: Path, log:
     del raw
     splits = limited(splits, source.train_images, source.test_images, ordered)
     if source.reduce:
-        splits = {k: replace(split, images=averaged(split.images, source.reduce)) for k, split in splits.items()}
+        splits = {part: _reduced(name, split, source.reduce) for part, split in splits.items()}
     if not len(splits["train"]):
         raise DataError(f"data.{name}: no training images are left; hold out less")
     save(path, splits, classes, source.held_out)
     counts = ", ".join(f"{split} {len(splits[split]):,}" for split in splits)
     log.line(f"data {name}: {len(classes)} classes; {counts}")
     return splits
+
+
+def _reduced(name: str, split: Split, factor: int) -> Split:
+    try:
+        return replace(split, images=averaged(split.images, factor))
+    except ValueError as error:
+        raise DataError(f"data.{name}.reduce: {error}") from error
 
 
 def run(context: Context) -> None:

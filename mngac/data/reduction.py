@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mngac.params.errors import DataError
-
 BLOCK = 1024
 
 
@@ -24,13 +22,11 @@ def averaged(images: Tensor, factor: int) -> Tensor:
         uint8 (n, channels, height / factor, width / factor).
 
     Raises:
-        DataError: where the factor divides them not.
+        ValueError: where the factor divides them not.
     """
     n, channels, height, width = images.shape
     if height % factor or width % factor:
-        raise DataError(
-            f"{width}x{height} pixels can't be averaged in squares of {factor}x{factor}; allowed: a divisor"
-        )
+        raise ValueError(f"found {factor}, images of {width}x{height} pixels; allowed: a divisor of both")
     small = images.new_empty(n, channels, height // factor, width // factor)
     for first in range(0, n, BLOCK):
         block = images[first : first + BLOCK]

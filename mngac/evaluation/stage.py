@@ -13,7 +13,8 @@ from mngac.pipeline.atomic import write_text
 from mngac.pipeline.blocks import Blocks
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.provenance import provenance
-from mngac.results.records import SCHEMA, Record, read_cost
+from mngac.results.costs import read_cost
+from mngac.results.records import SCHEMA, Record
 
 REPEATS = ("attacked", "collapses", "selected_epoch", "additional_images")
 """Of train.json, what a record states of the training beside its cost: equal for equal trainings, and no timing."""

@@ -26,6 +26,7 @@ from mngac.pipeline.cache import Cache
 from mngac.pipeline.fingerprint import file_digest
 from mngac.pipeline.paths import data_path, trained_wildcards
 from mngac.results import records
+from mngac.results.costs import in_all, read_cost
 from mngac.results.records import Record, RecordError
 from mngac.results.together import CLASSIFIER, check_alike
 
@@ -60,7 +61,7 @@ def export(checkpoint: str, record_paths: Sequence[str], out: str, model: str | 
         architecture,
         evaluated,
         _training_params(file_digest(checkpoint)),
-        records.read_cost(beside) if beside.exists() else {},
+        read_cost(beside) if beside.exists() else {},
         _verify(checkpoint, evaluated),
     )
     _write(_files(what), Path(out))
@@ -142,11 +143,16 @@ def _training_params(digest: str) -> dict[str, Any] | None:
     return None
 
 
-def _saw_additional_data(training: dict[str, Any]) -> bool:
-    """Whether a training, or that of the classifier it started from, saw other images than its data set's labelled."""
-    own = training.get("stage") == "train_semi" or bool(training.get("training", {}).get("additional_share"))
-    start = training.get("start")
-    return own or (start is not None and _saw_additional_data(start))
+def _saw_additional_data(training: dict[str, Any], cost: dict[str, Any]) -> bool | None:
+    """Whether a training, or its start's, saw other images than its data set's labelled; None where nobody knows."""
+    if training.get("stage") == "train_semi" or training.get("training", {}).get("additional_share"):
+        return True
+    if cost.get("additional_images"):
+        return True
+    if "start" not in training:
+        return False
+    start = training["start"]
+    return None if start is None or "checkpoint" in start else _saw_additional_data(start, {})
 
 
 def _robustbench(what: Export) -> bytes:
@@ -181,7 +187,7 @@ def model_info(what: Export) -> dict[str, Any]:
         "link": None,
         "name": f"{record.method} trained on {record.dataset}",
         "authors": "",
-        "additional_data": _saw_additional_data(what.training or {}),
+        "additional_data": _saw_additional_data(what.training or {}, what.cost),
         "number_forward_passes": 1,
         "dataset": record.dataset,
         "venue": "",
@@ -207,12 +213,12 @@ def _architecture(model: str) -> str:
 
 
 def _gpu_seconds(what: Export) -> dict[str, float | None]:
-    """Seconds on a GPU, zero on a CPU, None where that is not known."""
+    """Seconds on a GPU, zero on a CPU, None where that is not known; a start is taken to have been on the same."""
     if not what.cost:
         return {"training": None, "evaluation": _gpu_seconds_of_attacks(what)}
     trained_on_gpu = what.cost.get("device", "cpu") != "cpu"
-    seconds = float(what.cost.get("seconds") or 0) if trained_on_gpu else 0.0
-    return {"training": seconds, "evaluation": _gpu_seconds_of_attacks(what)}
+    seconds = in_all(what.cost, "seconds") if what.cost.get("start") else what.cost.get("seconds") or 0.0
+    return {"training": seconds if trained_on_gpu else 0.0, "evaluation": _gpu_seconds_of_attacks(what)}
 
 
 def _gpu_seconds_of_attacks(what: Export) -> float:

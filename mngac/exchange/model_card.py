@@ -97,7 +97,11 @@ def _cost(what: Export) -> str:
     if any(cost.get(key) is None for key in known):
         return "What the training cost is not known."
     epochs, images, seconds, device = (cost[key] for key in known)
-    return f"{epochs} epochs, {images:,} images seen, {seconds:.0f} s on {markdown(device)}."
+    start = cost.get("start")
+    from_start = (
+        f" Fine-tuned from a classifier of {markdown(start['method'])}, whose training is not counted." if start else ""
+    )
+    return f"{epochs} epochs, {images:,} images seen, {seconds:.0f} s on {markdown(device)}.{from_start}"
 
 
 def _code(name: str) -> str:

@@ -5,6 +5,7 @@ The stage `hypothesis`: its table and its figure. Loads without torch.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -55,7 +56,7 @@ def _note(measured: Sequence[Findings]) -> str:
     shade = "" if margin is None else f" Shaded: ±{margin:g}, where the thick line must lie to call it no difference."
     return (
         f"Under {wording.suites(records)}; {where}, on images in [0, 1]; {wording.seeds(records)}. Dots: one training "
-        f"seed each. Diamond: mean; thick line 90 %, thin line 95 % interval ({tests(measured[0])}).{shade}"
+        f"seed each. Diamond: mean; thick line 90 %, thin line 95 % interval ({tests(measured)}).{shade}"
     )
 
 
@@ -95,11 +96,7 @@ def _row(axis: Axes, i: int, tested: Tested) -> None:
 
 
 def _stacked(values: Sequence[float], row: int) -> list[float]:
-    """Heights of a row's dots: those that lie close to each other one above the other."""
-    counts: dict[int, int] = {}
-    heights = []
-    for value in values:
-        place = round(value * 4)
-        heights.append(row + 0.05 - 0.045 * counts.get(place, 0))
-        counts[place] = counts.get(place, 0) + 1
-    return heights
+    """Heights of a row's dots: those that lie close to each other one above the other, as high as the row has room."""
+    places = [round(4 * value) for value in values]
+    step = min(0.045, 0.5 / max(Counter(places).values()))
+    return [row + 0.05 - step * places[:k].count(place) for k, place in enumerate(places)]

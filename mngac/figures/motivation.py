@@ -49,7 +49,7 @@ def _panel(axis: Axes, rows: list[Row], params: Params, dataset: str) -> None:
             dark = value > 66
             text = "–" if value != value else f"{value:.0f}"
             axis.text(j, i, text, ha="center", va="center", color=PAPER if dark else INK, fontsize=8)
-        norms = params.methods[row.method].norms or []
+        norms = params.norms_of(row.method)
         for norm in norms if len(norms) < len(NORMS) else []:
             place = (COLUMNS.index(norm) - 0.45, i - 0.43)
             axis.add_patch(Rectangle(place, 0.9, 0.86, fill=False, edgecolor="#e08a00", linewidth=1.6))

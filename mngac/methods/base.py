@@ -82,6 +82,8 @@ class Base:
 
     trains = True
     """Whether there is anything to descend on."""
+    replaced = False
+    """Whether the last `after_epoch` put another classifier into the place of the one that was trained."""
     draws_a_norm = False
     """Whether each batch is attacked in one of the entry's `norms`, drawn for it: steps then take as long as theirs."""
 

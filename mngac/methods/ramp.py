@@ -14,6 +14,7 @@ from mngac.methods.base import Base, Batch, Step
 from mngac.methods.gradient_projection import projected
 from mngac.models.compiled import plain
 from mngac.models.frozen import under_attack
+from mngac.models.weights import copied
 
 
 class Method(Base):
@@ -30,7 +31,7 @@ class Method(Base):
     def initialise(self, classifier: nn.Module) -> None:
         """Begins the second classifier, if clean training has a part in it."""
         if self.config.projection:
-            self.before = _state(classifier)
+            self.before = copied(classifier)
             weights = dict(classifier.named_parameters())
             self.natural = {name: value.clone() for name, value in self.before.items()}
             self.optimizer = self.setup.optimizer(self.natural[name].requires_grad_() for name in weights)
@@ -97,10 +98,6 @@ def logit_pairing(logits_source: Tensor, logits_target: Tensor, y: Tensor) -> Te
     target, source = logits_target.log_softmax(1), logits_source.log_softmax(1)
     each = F.kl_div(target, source, reduction="none", log_target=True).sum(1)
     return (each * right).sum() / right.sum().clamp_min(1)
-
-
-def _state(classifier: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in classifier.state_dict().items()}
 
 
 @torch.no_grad()

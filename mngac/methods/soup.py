@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mngac.methods.base import Base, Batch, Step
+from mngac.models.weights import copied
 
 
 class Method(Base):
@@ -27,7 +28,7 @@ class Method(Base):
 
     def initialise(self, classifier: nn.Module) -> None:
         """Copies the start for each further norm."""
-        self.start = _state(classifier)
+        self.start = copied(classifier)
         self.others = nn.ModuleList(copy.deepcopy(classifier) for _ in self.config.norms[1:])
         self.optimizers = [self.setup.optimizer(other.parameters()) for other in self.others]
         self.shares: dict[str, float] = {}
@@ -51,12 +52,13 @@ class Method(Base):
         """After the last one the classifier becomes the best mixture; of several with an equal union the most even."""
         if epoch + 1 < self.setup.epochs:
             return
-        ingredients = [self.start, _state(classifier), *map(_state, self.others)]
+        ingredients = [self.start, copied(classifier), *map(copied, self.others)]
         best = max(
             shares_in_steps(len(ingredients), self.config.grid),
             key=lambda shares: self._union(classifier, ingredients, shares),
         )
         classifier.load_state_dict(mixture(ingredients, best))
+        self.replaced = True
         self.shares = dict(zip(("start", *self.config.norms), best, strict=True))
 
     def _union(
@@ -101,7 +103,3 @@ def mixture(ingredients: Sequence[Mapping[str, Tensor]], shares: Sequence[float]
         else:
             value.copy_(ingredients[-1][name])
     return mixed
-
-
-def _state(classifier: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in classifier.state_dict().items()}

@@ -15,6 +15,11 @@ class ForeignError(UserError):
     """One line on why a file of weights can't be loaded."""
 
 
+def copied(classifier: nn.Module) -> dict[str, Tensor]:
+    """A classifier's weights and running statistics, as they are now."""
+    return {name: value.detach().clone() for name, value in classifier.state_dict().items()}
+
+
 def put(classifier: nn.Module, weights: Mapping[str, Tensor], path: str | Path, model: str) -> None:
     """Puts weights into a classifier.
 

@@ -230,7 +230,8 @@ def check_hypothesis(params: Params, name: str) -> None:
             allowed = f"a method of the run: {listed(run.all_methods, method)}"
             demand(method in run.all_methods, f"{path}.pairs.{i}.{key}", method, allowed)
         demand(pair.method != pair.against, f"{path}.pairs.{i}.against", pair.against, "another method")
-        demand(pair not in entry.pairs[:i], f"{path}.pairs.{i}", pair.method, "no pair twice")
+        others = [{other.method, other.against} for other in entry.pairs[:i]]
+        demand({pair.method, pair.against} not in others, f"{path}.pairs.{i}", pair.method, "no pair twice")
 
 
 def check_certificate(params: Params, name: str) -> None:

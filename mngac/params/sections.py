@@ -14,7 +14,7 @@ from mngac.params.errors import ParamsError
 from mngac.params.hypotheses import Hypothesis
 from mngac.params.inheritance import Heir
 from mngac.params.training import OwnTraining, Training, Trainings
-from mngac.params.types import UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
+from mngac.params.types import NORMS, UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
 from mngac.params.unforeseen import Unforeseen
 
 
@@ -79,9 +79,10 @@ class Run(Closed):
         """The methods of `tuned`."""
         return [tuned.method for tuned in self.tuned]
 
-    def start_of(self, method: str) -> str | None:
-        """Whose classifier a method starts from; None for one that starts from random weights."""
-        return next((tuned.start for tuned in self.tuned if tuned.method == method), None)
+    @property
+    def starts(self) -> dict[str, str]:
+        """Whose classifier each of them starts from."""
+        return {tuned.method: tuned.start for tuned in self.tuned}
 
 
 class DataConfig(Heir):
@@ -105,7 +106,7 @@ class DataConfig(Heir):
     """Height and width in pixels that images are resized to; null: they must be square and alike."""
     reduce: Annotated[int, Field(ge=2, le=64)] | None = None
     """Side in pixels of the squares that are averaged to one, after all else that is stated: a divisor of height and
-    width; null: none are."""
+    width; null: none are. What `additional` and `unforeseen` bring along has the averaged size already."""
     train_images: Positive | None = None
     """Training images kept after holding out, drawn evenly over the classes; null: all."""
     test_images: Positive | None = None
@@ -177,7 +178,7 @@ class MethodConfig(Heir):
     """How much of a running training accuracy is kept at each step that measures it."""
     input_dependent: bool | None = None
     """Whether the noise generator sees the image (paper) or noise alone (the authors' code)."""
-    grid: Annotated[int, Field(gt=0, le=100)] | None = None
+    grid: Annotated[int, Field(gt=0, le=20)] | None = None
     """Steps in which the weight of each classifier of a soup runs from 0 to 1."""
     suite: Name | None = None
     """Suite of `evaluation` under which it compares classifiers on validation images."""
@@ -343,6 +344,12 @@ class Params(Closed):
     def training_for(self, dataset: str, method: str | None = None) -> Training:
         """The training of a data set, or that of a method on it, whose entry may state values of its own."""
         return self.training.of(dataset, self.methods[method].training if method else None)
+
+    def norms_of(self, method: str) -> list[Norm]:
+        """The norms that a method trains on, and those of the method whose classifier it starts from."""
+        start = self.run.starts.get(method)
+        entries = [self.methods[name] for name in ([start] if start else []) + [method]]
+        return [norm for norm in NORMS if any(norm in (entry.norms or []) for entry in entries)]
 
     def model_for(self, dataset: str, method: str) -> str:
         """The model that a method trains on a data set: its entry's own, or `training`'s."""

@@ -52,8 +52,12 @@ def check_trainings(params: Params) -> None:
 
 
 def check_tuned(params: Params) -> None:
-    """Refuses to fine-tune what is not there, what trains nothing, and what the run trains otherwise or twice."""
+    """Refuses to tune what is not there, trains nothing, or is trained otherwise or twice; soups without a start."""
     run, starts = params.run, [*params.run.methods, *params.run.semi_methods]
+    for key, names in (("methods", run.methods), ("semi_methods", run.semi_methods)):
+        for i, name in enumerate(names):
+            kind = params.methods[name].kind
+            demand(kind != "soup", f"run.{key}.{i}", name, "a soup in run.tuned alone, which says what it starts from")
     for i, (method, start) in enumerate((tuned.method, tuned.start) for tuned in run.tuned):
         path = f"run.tuned.{i}.method"
         demand(method in params.methods, path, method, f"one of {listed(params.methods, method)}")
@@ -92,7 +96,7 @@ def _check_select(path: str, training: Training, params: Params, dataset: str) -
 
 def _check_start(params: Params, dataset: str, method: str) -> None:
     """Refuses to go on from a classifier of another model."""
-    start = params.run.start_of(method)
+    start = params.run.starts.get(method)
     if start is not None:
         model, own = params.model_for(dataset, start), params.model_for(dataset, method)
         i = params.run.tuned_methods.index(method)

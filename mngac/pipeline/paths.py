@@ -95,7 +95,7 @@ def record_path(w: Wildcards) -> str:
 
 def start_of(params: Params, w: Wildcards) -> dict[str, str]:
     """The classifier that a fine-tuned method starts from, and what tells of its training."""
-    start = {**w, "method": params.run.start_of(w["method"]) or ""}
+    start = {**w, "method": params.run.starts[w["method"]]}
     return {"start": classifier(start), "start_training": f"{trained(start)}/train.json"}
 
 

@@ -126,9 +126,10 @@ TRAIN_TUNED = replace(
     help="fine-tune the classifier of another method",
     methods="tuned_methods",
     watches=(*TRAIN.watches, "run.tuned"),
+    values=values.train_tuned,
     code=code.train_tuned,
     inputs=lambda p, w: {"data": paths.data_path(w["dataset"]), **paths.start_of(p, w)},
-    notes=("start_training",),
+    told={"start_training": "mngac.results.costs:repeating_digest"},
 )
 EVALUATE = Stage(
     "evaluate",

@@ -40,7 +40,7 @@ def _identity(key: str, path: str) -> Any:
         raise ParamsError(f"{key}: {error}") from error
 
 
-def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
+def _training(p: Params, w: Wildcards) -> dict[str, Any]:
     """The data set's training as the run's device reads it, the radii of its attacks, the method's entry."""
     training = p.training_for(w["dataset"], w["method"])
     entry = p.methods[w["method"]]
@@ -64,11 +64,21 @@ def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
     return values
 
 
+def train_semi(p: Params, w: Wildcards) -> dict[str, Any]:
+    """All of a training's values."""
+    return _training(p, w)
+
+
 def train(p: Params, w: Wildcards) -> dict[str, Any]:
     """The same, without what only batches with pseudo-labels read."""
-    values = train_semi(p, w)
+    values = _training(p, w)
     del values["training"]["semi"]
     return values
+
+
+def train_tuned(p: Params, w: Wildcards) -> dict[str, Any]:
+    """The same, and whose classifier it starts from."""
+    return {**train(p, w), "start": p.run.starts[w["method"]]}
 
 
 def _attacks(suite: Suite) -> dict[str, Any]:
@@ -148,7 +158,7 @@ def rows(p: Params, w: Wildcards) -> dict[str, Any]:
 
 def figures(p: Params, w: Wildcards) -> dict[str, Any]:
     """Rows, and the norms that each method trains on."""
-    return {**rows(p, w), "norms": {m: p.methods[m].norms for m in p.run.all_methods}}
+    return {**rows(p, w), "norms": {m: p.norms_of(m) for m in p.run.all_methods}}
 
 
 def competitiveness(p: Params, w: Wildcards) -> dict[str, Any]:

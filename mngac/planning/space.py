@@ -63,21 +63,17 @@ def of(worker: Worker, job: Job) -> Space:
 
 def _training(worker: Worker, job: Job) -> Space:
     step, training, images = worker.step(job), worker.training(job), worker.images_of(job)
-    kind, own = step.config.kind, step.classifier
-    beside = {
-        "mng_ac": [step.generator],
-        "ramp": [own] * bool(step.config.projection),
-        "soup": [own] * len(step.norms[1:]),
-    }
-    learned = sum(map(_bytes, [own, *beside.get(kind, [])]))
+    own, soup = step.classifier, step.config.kind == "soup"
+    projecting = step.config.kind == "ramp" and bool(step.config.projection)
+    beside = [own] * len(step.norms[1:]) if soup else [own] * projecting
+    learned = sum(map(_bytes, [own, *beside, *([step.generator] if step.config.kind == "mng_ac" else [])]))
     number = 2 if training.precision.on(worker.device) == "bfloat16" else NUMBER
     passes = number * KEPT * training.batch_size * step.classifier.activations * _views(step)
     held = images.train * images.channels * images.size**2
-    began = kind == "soup" or (
-        kind == "ramp" and bool(step.config.projection)
-    )  # the weights that all of them began with
-    copies = (training.average is not None) + training.select.best + began
-    return Space(learned, CHECKPOINTS * (2 + copies) * learned, (3 + copies) * learned + passes + held)
+    copies = (training.average is not None) + training.select.best + projecting
+    saved = 2 * learned + copies * _bytes(own)  # velocities are as large as what they move
+    gradients_and_start = learned + soup * _bytes(own)
+    return Space(learned, CHECKPOINTS * saved, saved + gradients_and_start + passes + held)
 
 
 def _evaluation(worker: Worker, job: Job) -> Space:

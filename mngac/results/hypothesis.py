@@ -1,7 +1,7 @@
 """Differences of unions between methods, paired by training seed, and what they show. Loads without torch.
 
 For each pair a paired t-test (of one seed McNemar's, over its images), Holm's correction over an entry's pairs; with a
-margin, equivalence by two one-sided tests (Schuirmann 1987): the 90 % interval within the margin.
+margin, equivalence by two one-sided tests (Schuirmann 1987), each pair for itself: the 90 % interval within the margin.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from mngac.results.records import Record
 from mngac.results.rows import Row, collect, common_seeds
 from mngac.results.statistics import detectable, holm, spread
 
-LEVEL = 0.05
+SIGNIFICANCE = 0.05
 """Of the tests."""
-BOTH_SIDES = 1 - 2 * LEVEL
+BOTH_SIDES = 1 - 2 * SIGNIFICANCE
 """Of the interval that has to lie within the margin."""
 POWER = 0.8
 OPEN = "open"
@@ -43,6 +43,7 @@ class Tested:
 
     pair: Pair
     rows: tuple[Row, Row]
+    """Their records of the seeds that both have."""
     seeds: list[int]
     """That both have."""
     by_seed: list[float]
@@ -62,7 +63,7 @@ class Tested:
     @property
     def detectable(self) -> float | None:
         """The difference in points that so many seeds find in four of five such studies; None for one seed."""
-        return detectable(self.deviation, len(self.seeds), LEVEL, POWER) if self.deviation else None
+        return detectable(self.deviation, len(self.seeds), SIGNIFICANCE, POWER) if self.deviation else None
 
 
 @dataclass(frozen=True)
@@ -94,15 +95,20 @@ def found(params: Params, dataset: str, name: str) -> Findings:
     methods = list(dict.fromkeys(m for pair in hypothesis.pairs for m in (pair.method, pair.against)))
     rows = {row.method: row for row in collect(params, dataset, methods, hypothesis.suite, hypothesis.profile)}
     sides = [(pair, rows[pair.method], rows[pair.against]) for pair in hypothesis.pairs]
-    measured = [(pair, (one, other), _columns(one, other)) for pair, one, other in sides]
-    raw = {i: each["union"].p for i, (*_, each) in enumerate(measured) if "union" in each}
-    known = {i: p for i, p in raw.items() if p is not None}
-    corrected = dict(zip(known, holm(list(known.values())), strict=True))
+    measured = [(pair, both, _columns(*both)) for pair, *sides in sides if (both := _of_common_seeds(*sides))]
+    raw = {i: each["union"].p for i, (*_, each) in enumerate(measured) if each}
+    # A p that is not known counts as 1 in the correction of the others.
+    corrected = dict(zip(raw, holm([1.0 if p is None else p for p in raw.values()]), strict=True))
     pairs = [
-        _tested(pair, both, columns, corrected.get(i), hypothesis.equivalence)
+        _tested(pair, both, columns, corrected[i] if raw.get(i) is not None else None, hypothesis.equivalence)
         for i, (pair, both, columns) in enumerate(measured)
     ]
     return Findings(dataset, hypothesis, pairs)
+
+
+def _of_common_seeds(one: Row, other: Row) -> tuple[Row, Row]:
+    pairs = common_seeds(one, other)
+    return Row(one.method, [a for a, _ in pairs]), Row(other.method, [b for _, b in pairs])
 
 
 def _columns(one: Row, other: Row) -> dict[str, Difference]:
@@ -130,6 +136,6 @@ def said(difference: Difference, p: float | None, margin: float | None) -> str:
     """What a difference shows: its direction where p is below 5 %, none with its 90 % interval within the margin."""
     low, high = difference.inner_low, difference.inner_high
     within = margin is not None and low is not None and high is not None and -margin < low <= high < margin
-    if p is None or p >= LEVEL:
+    if p is None or p >= SIGNIFICANCE:
         return "no difference" if within else OPEN
     return ("higher" if difference.centre > 0 else "lower") + (" within the margin" if within else "")

@@ -61,13 +61,14 @@ def caption(found: Findings) -> str:
     """What the numbers are, from the records that they are made of, and what is doubtful about them."""
     records, margin = found.records, found.hypothesis.equivalence
     if not records:
-        return f"No record of suite {found.hypothesis.suite} yet."
+        return f"No seed of suite {found.hypothesis.suite} that both of a pair have."
     lines = [
         f"{wording.images(records)}; {wording.held_out(records)}{wording.suites(records)}; radii "
         f"{wording.radii(records)} ({wording.profiles(records)}); {wording.seeds(records)}.",
         "Difference: of the unions in points, method minus the other, mean and standard deviation over the seeds that "
-        f"both have; the last columns: of the others, mean alone. Intervals and p: {tests(found)}.",
-        f"Verdict: higher or lower where p is below 0.05; {_equal(margin)}; else open, which says nothing of equality.",
+        f"both have; the last columns: of the others, mean alone. Intervals and p: {tests([found])}.",
+        f"Verdict: higher or lower where p is below 0.05; {_equal(margin)}; open where neither, which says nothing of "
+        "equality.",
         "Could be told: the difference that a study of so many seeds finds in four of five cases, before correction.",
         f"Trained on {wording.trained_on(records)}. Commit {wording.commits(records)}.",
         *marks_told(found.rows),
@@ -76,23 +77,20 @@ def caption(found: Findings) -> str:
     return " ".join([*lines, *([f"Red flags: {'; '.join(flags)}."] if flags else [])])
 
 
-def tests(found: Findings) -> str:
+def tests(measured: Sequence[Findings]) -> str:
     """Which tests the p-values and intervals are of."""
-    single = any(len(each.seeds) == 1 for each in found.pairs)
-    several = any(len(each.seeds) > 1 for each in found.pairs)
-    named = [
-        *(["paired t over seeds"] if several else []),
-        *(["exact McNemar and Tango over images"] if single else []),
-    ]
-    corrected = f"; p by Holm over {len(found.pairs)} pairs" if len(found.pairs) > 1 else ""
-    concern = "; of one seed they concern these classifiers, not the methods" if single else ""
-    return f"{', or of one seed '.join(named)}{corrected}{concern}"
+    counts = {len(each.seeds) for found in measured for each in found.pairs}
+    named = ["paired t over seeds"] if max(counts) > 1 else []
+    named += ["exact McNemar and Tango over images, which concern these classifiers, not the methods"] * (1 in counts)
+    pairs = len(measured[0].pairs)
+    return ", or of one seed ".join(named) + (f"; p by Holm over {pairs} pairs" if pairs > 1 else "")
 
 
 def _equal(margin: float | None) -> str:
     if margin is None:
         return "no margin is stated, so that no pair is called equal"
-    return f"no difference where the 90 % interval lies within ±{margin:g} points"
+    within = f"each pair's 90 % interval for itself lies within ±{margin:g} points"
+    return f"no difference where p is not and {within}, and with both tests passed, higher or lower within the margin"
 
 
 def comma_separated(measured: Sequence[Findings], name: str) -> str:

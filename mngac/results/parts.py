@@ -54,16 +54,28 @@ class Training(Loose):
     collapses: list[Collapse] = []
 
 
-class Cost(Training):
-    """What a training cost: train.json, and so `timing.training`."""
+class Spent(Loose):
+    """What a training took."""
 
     seconds: Number | None = None
     process_seconds: Number | None = None
     images_seen: int | None = None
-    epochs: Number | None = None
     flops: Number | None = None
     forward_passes: Number | None = None
+
+
+class Begun(Spent):
+    """The training that a fine-tuned classifier started from."""
+
+    method: Text
+
+
+class Cost(Training, Spent):
+    """What a training cost: train.json, and so `timing.training`."""
+
+    epochs: Number | None = None
     device: Text = ""
+    start: Begun | None = None
 
 
 class Timing(Loose):

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mngac.params.errors import shown
 from mngac.params.types import NORMS, Norm
-from mngac.results.json_file import RecordError, read_json
-from mngac.results.parts import Cost, Label, Text
-from mngac.results.record_file import explained, read_as
+from mngac.results.json_file import RecordError as RecordError
+from mngac.results.parts import Label, Text
+from mngac.results.record_file import read_as
 
 SCHEMA: Literal[1] = 1
 FRACTION = "[0-9]{1,18}/[1-9][0-9]{0,17}"
@@ -169,20 +168,3 @@ def outcomes_digest(path: str | Path) -> str:
     record = read(path)
     said = [record.indices, record.clean, [(a.name, a.norm, a.radius, a.correct) for a in record.attacks]]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
-
-
-def read_cost(path: str | Path) -> dict[str, Any]:
-    """Reads what a training cost, from its train.json.
-
-    Raises:
-        RecordError: for a file of another form.
-    """
-    allowed = "a train.json as mngac train writes it"
-    content = read_json(path, allowed)
-    if not isinstance(content, dict):
-        raise RecordError(f"{path}: found {shown(content)}; allowed: {allowed}")
-    try:
-        Cost.model_validate(content)
-    except ValidationError as error:
-        raise explained(path, error) from None
-    return content

@@ -21,6 +21,7 @@ from mngac.params.types import NORMS
 from mngac.pipeline.paths import record_path, record_wildcards
 from mngac.results import records, red_flags
 from mngac.results.compare import tested
+from mngac.results.costs import in_all
 from mngac.results.intervals import half_width, wilson
 from mngac.results.records import Record, RecordError
 from mngac.results.statistics import holm, spread
@@ -87,15 +88,24 @@ class Row:
         return f"{self.method} {marks}" if marks else self.method
 
     def training(self, key: str) -> float | None:
-        """A number of the trainings' timing, mean over seeds."""
-        values = [r.timing.get("training", {}).get(key) for r in self.records]
-        return None if not values or None in values else sum(values) / len(values)
+        """A number of the trainings' timing, with their starts', mean over seeds."""
+        values = [in_all(r.timing.get("training", {}), key) for r in self.records]
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(values) else None
+
+    @property
+    def start(self) -> str | None:
+        """The method whose classifiers were fine-tuned; None for a method that started from random weights."""
+        starts = [(r.timing.get("training", {}).get("start") or {}).get("method") for r in self.records]
+        return next((start for start in starts if start), None)
 
 
 def marks_told(rows: Iterable[Row]) -> list[str]:
-    """What the marks of some rows mean, a sentence each."""
+    """What the marks of some rows mean, and which of them started from which, a sentence each."""
     rows = list(rows)
     told = [f"{UNATTACKED}: trained without any attack."] if any(row.attacked is False for row in rows) else []
+    tuned = ", ".join(f"{row.method} from {row.start}" for row in rows if row.start)
+    told += [f"Fine-tuned, at a cost that includes the start's: {tuned}."] if tuned else []
     more = ", ".join(f"{row.method} {row.additional:,}" for row in rows if row.additional)
     return [*told, *([f"{ADDITIONAL}: trained on additional images too ({more})."] if more else [])]
 

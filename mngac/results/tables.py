@@ -109,7 +109,7 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
     lines = [
         f"{wording.images(records)}; {wording.held_out(records)}{wording.suites(records)}; radii "
         f"{wording.radii(records)} ({wording.profiles(records)}); {len(seeds)} seed{'s' if len(seeds) > 1 else ''} "
-        f"({', '.join(map(str, seeds))}).",
+        f"({wording.ranges(seeds)}).",
         *_uncertainty(rows, dataset, params.tables.reference if tested else None),
         f"Trained on {wording.trained_on(records)}. Commit {wording.commits(records)}.",
     ]

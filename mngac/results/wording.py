@@ -55,7 +55,19 @@ def seeds(records: Sequence[Record]) -> str:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    return f"seed{'s' if len(set(numbers)) > 1 else ''} {', '.join(map(str, sorted(set(numbers))))}"
+    return f"seed{'s' if len(set(numbers)) > 1 else ''} {ranges(numbers)}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Numbers in their order, each once; of more than five that follow each other the first and the last."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [f"{run[0]} to {run[-1]}" if len(run) > 5 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(texts)
 
 
 def trained_on(records: Sequence[Record]) -> str:

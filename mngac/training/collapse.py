@@ -25,7 +25,7 @@ def collapses(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     clean accuracy kept half of itself: where that falls too, the training has failed in another way.
 
     Args:
-        lines: of the training's log, one an epoch.
+        lines: of the training's log, one an epoch; `replaced` in one says that it is of another classifier.
 
     Returns:
         the epoch (1 is the first), the norm, and its accuracies in percent before and after, for each.
@@ -33,6 +33,7 @@ def collapses(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"epoch": after["epoch"], "norm": norm, "before": _of(before, norm), "after": _of(after, norm)}
         for before, after in pairwise(lines)
+        if not after.get("replaced")
         for norm in NORMS
         if _collapsed(before, after, norm) and _of(after, "clean") >= KEPT * _of(before, "clean")
     ]

@@ -23,7 +23,7 @@ def replay(job: Job, work: Path, wanted: int | None) -> Iterator[str]:
     """The lines on a job's step, as `Replay.told`.
 
     Args:
-        job: of the stage `train` or `train_semi`.
+        job: of a stage that trains.
         work: folder of its checkpoints.
         wanted: the step, counted from 0; None for the first that goes wrong.
     """

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mngac.models.weights import copied
 from mngac.training.validation import Validation
 
 
@@ -34,7 +35,7 @@ class Best:
         union = self.validation.union_of(classifier)
         if union > self.union:
             self.epoch, self.union = epoch, union
-            self.weights = {name: value.detach().clone() for name, value in classifier.state_dict().items()}
+            self.weights = copied(classifier)
         return union
 
     def put(self, classifier: nn.Module) -> None:

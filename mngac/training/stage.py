@@ -54,7 +54,8 @@ def _start(job: Job) -> Start | None:
         return None
     # By its name: what reads the other training's costs is in the keys of the fine-tuned alone.
     kind: type[Start] = importlib.import_module("mngac.training.start").Start
-    return kind.of(job.inputs["start"], job.inputs["start_training"])
+    method = job.params.run.starts[job.wildcards["method"]]
+    return kind.of(method, job.inputs["start"], job.inputs["start_training"])
 
 
 def run(context: Context) -> None:

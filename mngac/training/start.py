@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -14,28 +13,25 @@ from mngac.models import weights
 from mngac.models.files import Architecture, architecture_of
 from mngac.params.errors import UserError
 from mngac.pipeline.fingerprint import file_digest
-from mngac.pipeline.paths import trained_wildcards
-from mngac.results.records import read_cost
-
-SUMMED = ("images_seen", "seconds", "process_seconds", "flops", "forward_passes")
-"""Of train.json, what a fine-tuned classifier cost in all: its start's and its own."""
+from mngac.results.costs import SUMMED, read_cost
 
 
 @dataclass(frozen=True)
 class Start:
     """A classifier file, and the train.json of its training."""
 
+    method: str
     path: str
     training: Mapping[str, Any]
 
     @classmethod
-    def of(cls, path: str, training: str) -> Start:
-        """The start of these files.
+    def of(cls, method: str, path: str, training: str) -> Start:
+        """The start of a method's files.
 
         Raises:
             RecordError: for a train.json of another form.
         """
-        return cls(path, read_cost(training))
+        return cls(method, path, read_cost(training))
 
     @property
     def digest(self) -> str:
@@ -54,20 +50,19 @@ class Start:
         weights.put(classifier, tensors.read(self.path)[0], self.path, found.model)
 
     def added_to(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        """A train.json with the start's: costs in all, and the start's beside them; null where either is unknown.
+        """A train.json with its start: what that was and cost, null where it is not known.
 
-        Attacks and additional images of either training are the classifier's.
+        Attacks and additional images of either training are the classifier's; whether it was attacked is unknown where
+        its start's training is, and it was not itself.
 
         Args:
             own: what the fine-tuning itself was, and cost.
         """
-        before = {key: self.training.get(key) for key in SUMMED}
-        total = {key: None if None in (own[key], value) else own[key] + value for key, value in before.items()}
         attacked = [own["attacked"], self.training.get("attacked")]
+        known = self.training.get("seconds") is not None  # or nothing was trained there
         return {
             **own,
-            **total,
-            "attacked": True if True in attacked else own["attacked"],
+            "attacked": True if True in attacked else None if None in attacked else False,
             "additional_images": max(own["additional_images"], self.training.get("additional_images", 0)),
-            "start": {"method": (trained_wildcards(self.path) or {}).get("method", Path(self.path).name), **before},
+            "start": {"method": self.method, **{key: self.training.get(key) if known else None for key in SUMMED}},
         }

@@ -289,6 +289,7 @@ class Trainer:
             **self._monitor(epoch),
             **self._selected(epoch + 1),
             **{name: round(value, 6) for name, value in self.method.diagnostics().items()},
+            **({"replaced": True} if self.method.replaced else {}),
             "timing": {"images_per_second": round(images / max(spent, 1e-9), 1)},
         }
 

@@ -9,6 +9,7 @@ from helpers import raw_params
 from PIL import Image
 
 from mngac.data import store
+from mngac.data.prepare import prepare
 from mngac.data.reduction import averaged
 from mngac.params.checks import entry
 from mngac.params.errors import DataError
@@ -51,14 +52,16 @@ def test_balls_go_where_they_are_said_to_go():
         assert torch.allclose(length(mean(on_squares)), length(on_squares) / times)
 
 
-def test_sides_that_can_not_be_divided_are_refused():
-    with pytest.raises(DataError, match=r"9x8 pixels can't be averaged in squares of 4x4; allowed: a divisor"):
+def test_sides_that_can_not_be_divided_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="found 4, images of 9x8 pixels; allowed: a divisor of both"):
         averaged(drawn(1, 1, 8, 9), 4)
+    given = {**raw_params()["data"]["digits"], "reduce": 3}
+    with pytest.raises(DataError, match=r"data\.digits\.reduce: found 3, images of 8x8 pixels"):
+        prepare("digits", entry("digits", given), tmp_path / "file", tmp_path, Log())
+    assert not (tmp_path / "file").exists()
 
 
 def test_every_split_of_a_data_set_is_reduced_and_keeps_its_labels(tmp_path):
-    from mngac.data.prepare import prepare
-
     given = {**raw_params()["data"]["digits"], "test_images": 50}
     whole = prepare("digits", entry("digits", given), tmp_path / "whole", tmp_path, Log())
     small = prepare("digits", entry("digits", {**given, "reduce": 2}), tmp_path / "small", tmp_path, Log())

@@ -105,7 +105,11 @@ def test_a_card_says_whether_robustbenchs_class_is_the_same_classifier(tmp_path,
         ({"stage": "train_semi", "training": {"additional_share": 0.0}}, True),
         ({"stage": "train_tuned", "training": {}, "start": {"stage": "train_semi", "training": {}}}, True),
         ({"stage": "train_tuned", "training": {}, "start": {"stage": "train", "training": {}}}, False),
-        ({"stage": "train_tuned", "training": {}, "start": None}, False),
+        ({"stage": "train_tuned", "training": {}, "start": None}, None),
+        (
+            {"stage": "train_tuned", "training": {}, "start": {"stage": "train", "training": {}, "checkpoint": "f"}},
+            None,
+        ),
     ],
 )
 def test_model_info_says_whether_other_images_were_seen(tmp_path, checkpoint, monkeypatch, training, additional):
@@ -136,6 +140,17 @@ def test_an_imported_classifier_is_exported_as_one_that_was_not_trained_here(tmp
         export(str(checkpoint), [write(tmp_path)], str(tmp_path / device))
         assert "Nothing was trained here" in (tmp_path / device / "README.md").read_text()
         assert json.loads((tmp_path / device / "model_info.json").read_text())["gpu_seconds"]["training"] == 0
+
+
+@pytest.mark.parametrize(("of_start", "in_all"), [(90.0, 120.0), (None, None)])
+def test_a_fine_tuned_classifier_is_exported_with_what_its_start_took(tmp_path, checkpoint, of_start, in_all):
+    cost = {"schema": 1, "images_seen": 1000, "epochs": 3, "seconds": 30.0, "device": "NVIDIA H200"}
+    cost["start"] = {"method": "theirs", "seconds": of_start}
+    checkpoint.with_name("train.json").write_text(json.dumps(cost))
+    export(str(checkpoint), [write(tmp_path)], str(tmp_path / "out"))
+    card, info = ((tmp_path / "out" / name).read_text() for name in ("README.md", "model_info.json"))
+    assert "3 epochs, 1,000 images seen, 30 s on NVIDIA H200. Fine-tuned from a classifier of theirs" in card
+    assert json.loads(info)["gpu_seconds"]["training"] == in_all
 
 
 def test_the_card_states_results_limits_and_red_flags(tmp_path, checkpoint):

@@ -390,9 +390,9 @@ def test_comparing_epochs_takes_an_evaluation_on_validation_images_each_time(pro
 
 
 def test_a_soup_takes_an_evaluation_for_each_mixture(project):
-    raw = small(methods=("nat", "soup"))
+    raw = small(methods=("nat",), tuned=[{"method": "soup", "start": "nat"}])
     raw["methods"]["soup"] |= {"suite": "apgd", "grid": 3}
-    soup = next(work for work in works(parse(raw), "train") if work.most > work.flops)
+    (soup,) = works(parse(raw), "train_tuned")
     passes = [at_most(attack, 10) for attack in parse(raw).evaluation["apgd"].attacks]
     rounds = 20 * sum(1 + each.forward + each.backward for each in passes)
     mixtures = len(shares_in_steps(3, 3))

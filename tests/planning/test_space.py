@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers import ROOT, entry, raw_params, small_params
+from helpers import ROOT, entry, raw_params, small, small_params
 
 from mngac.params.checks import parse
 from mngac.pipeline.jobs import job
@@ -57,9 +57,17 @@ def test_a_larger_batch_a_wider_model_and_more_views_take_more():
 
     least = memory("nat")
     assert least < memory("trades_linf") < memory("mng_ac")
-    assert least < memory("soup")
     assert least < memory("nat", batch_size=128) and least < memory("nat", model="wrn_10_2")
     assert least < memory("nat", average={"decay": 0.9}) < memory("nat", average={"decay": 0.9}, select=BEST)
+
+
+def test_a_soup_takes_room_for_each_classifier_and_in_memory_for_its_start():
+    raw = small(methods=("adv_l1",), tuned=[{"method": "soup", "start": "adv_l1"}])
+    worker = Worker(parse(raw), {"digits": Images(64, 64, 0, 64, 1, 8, 10)}, Known([]), "cpu")
+    stages = (("train", "adv_l1"), ("train_tuned", "soup"))
+    one, soup = (space.of(worker, job(parse(raw), s, dataset="digits", method=m, seed="0")) for s, m in stages)
+    assert soup.disk == 2 * one.disk and soup.checkpoints == 2 * one.checkpoints
+    assert soup.memory == one.memory + 4 * one.disk  # weights, gradients and velocities of another, and the start
 
 
 def test_stages_that_keep_little_are_not_counted():

@@ -119,6 +119,12 @@ def test_differences_that_are_all_alike_are_open(run):
     assert (equal.p, equal.verdict) == (1.0, "no difference")
 
 
+def test_a_p_that_is_not_known_counts_in_the_correction_of_the_others(run):
+    unions = {"sat": [3, 5, 4], "mng_ac": [5, 7, 6], "eat": [3, 6, 6]}
+    alike, other = found(run(unions), "digits", "one").pairs
+    assert alike.p is None and other.p == pytest.approx(2 * other.columns["union"].p)
+
+
 @pytest.mark.parametrize("count", [2, 5, 80])
 def test_the_detectable_difference_is_found_in_four_of_five_studies(count):
     import numpy as np
@@ -151,7 +157,9 @@ def test_the_table_and_its_lines_say_the_same(run):
 def test_without_records_there_are_dashes(run):
     measured = found(run({method: [] for method in UNIONS}, seeds=2), "digits", "one")
     printed = section(measured, "one")
-    assert {row["verdict"] for row in printed.printed} == {"–"} and printed.caption == "No record of suite quick yet."
+    assert {row["verdict"] for row in printed.printed} == {
+        "–"
+    } and printed.caption == "No seed of suite quick that both of a pair have."
     assert len(list(csv.DictReader(io.StringIO(comma_separated([measured], "one"))))) == 2
 
 
@@ -187,6 +195,7 @@ def test_the_figure_has_a_dot_a_seed_and_the_margin(run):
         ({"pairs": [{"method": "msd", "against": "sat"}]}, 'pairs.0.method: found "msd"; allowed: a method of the run'),
         ({"pairs": [{"method": "sat", "against": "sat"}]}, "pairs.0.against: .*; allowed: another method"),
         ({"pairs": [*PAIRS, PAIRS[0]]}, "pairs.2: .*; allowed: no pair twice"),
+        ({"pairs": [*PAIRS, {"method": "sat", "against": "eat"}]}, "pairs.2: .*; allowed: no pair twice"),
         ({"equivalence": 0}, "hypotheses.one.equivalence: found 0; allowed: greater than 0"),
     ],
 )

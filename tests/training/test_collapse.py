@@ -33,6 +33,7 @@ def test_a_norm_that_collapses_while_the_others_and_clean_stay_is_found_with_its
         (line(1, 80, 45), line(2, 39, 2)),  # clean falls likewise
         (line(1, 80, 43.75, images=16), line(2, 80, 18.75, images=16)),  # 7 of 16 images, then 3
         (line(1, 80, 2), line(2, 80, 45)),  # it rises
+        (line(1, 80, 45), {**line(2, 80, 2), "replaced": True}),  # another classifier
     ],
 )
 def test_what_is_no_collapse_is_not_called_one(before, after):

@@ -13,8 +13,10 @@ from mngac.models.files import Architecture, load_classifier, save_classifier
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError, UserError
 from mngac.pipeline.jobs import job
+from mngac.results.costs import SUMMED, in_all, repeating_digest
 from mngac.results.records import read
-from mngac.training.start import SUMMED, Start
+from mngac.results.rows import Row, marks_told
+from mngac.training.start import Start
 
 TUNED = [{"method": name, "start": "adv_linf"} for name in ("eat_ft", "ramp_ft", "soup")]
 
@@ -81,15 +83,14 @@ def test_at_a_rate_of_nothing_the_classifier_stays_the_start_but_for_running_sta
 
 
 @pytest.mark.parametrize("method", ["eat_ft", "ramp_ft", "soup"])
-def test_the_cost_is_the_starts_and_its_own(trained, method):
+def test_the_cost_is_its_own_with_the_starts_beside_it(trained, method):
     start, tuned = (summary_of(trained[1][name]) for name in ("adv_linf", method))
     assert tuned["start"] == {"method": "adv_linf", **{key: start[key] for key in SUMMED}}
-    assert tuned["epochs"] == 2 and tuned["images_seen"] == start["images_seen"] + 2 * 9 * 64
-    assert all(tuned[key] > start[key] > 0 for key in SUMMED)
-    assert tuned["attacked"] is True
+    assert tuned["epochs"] == 2 and tuned["images_seen"] == 2 * 9 * 64 and tuned["attacked"] is True
+    for key in SUMMED:
+        assert in_all(tuned, key) == tuned[key] + start[key] and in_all(start, key) == start[key] > 0
     # A step of these costs more than one of adv_linf: another attack's passes, a further classifier.
-    per_image = (tuned["flops"] - start["flops"]) / (2 * 9 * 64)
-    assert per_image > start["flops"] / start["images_seen"]
+    assert tuned["flops"] / tuned["images_seen"] > start["flops"] / start["images_seen"]
 
 
 def test_a_record_and_a_soups_log_say_so_too(trained, monkeypatch):
@@ -98,10 +99,13 @@ def test_a_record_and_a_soups_log_say_so_too(trained, monkeypatch):
     monkeypatch.setenv("MNGAC_CACHE", str(folder / "cache"))
     record = read(made(parse(raw_run()), "evaluate", "soup", suite="apgd", profile="standard")["record"])
     assert record.timing["training"]["flops"] == summary_of(outputs["soup"])["flops"]
-    assert record.timing["training"]["start"]["method"] == "adv_linf"
+    row, start = Row("soup", [record]), summary_of(outputs["adv_linf"])
+    assert row.training("flops") == summary_of(outputs["soup"])["flops"] + start["flops"]
+    assert marks_told([row]) == ["Fine-tuned, at a cost that includes the start's: soup from adv_linf."]
     first, last = map(json.loads, Path(outputs["soup"]["train.jsonl"]).read_text().splitlines())
     shares = [last[f"share_{name}"] for name in ("start", "l1", "l2")]
     assert sum(shares) == 1 and set(shares) <= {0, 0.5, 1} and "share_l1" not in first
+    assert last["replaced"] and "replaced" not in first
 
 
 @pytest.mark.slow
@@ -120,8 +124,12 @@ def test_another_start_is_another_key_and_its_times_are_not(here):
     job(params, "data", dataset="digits").run()
     tuned = job(params, "train_tuned", dataset="digits", method="eat_ft", seed="0")
     before, file = tuned.key_parts(), Path(tuned.inputs["start_training"])
-    file.write_text(json.dumps({**json.loads(file.read_text()), "seconds": 7.0}))
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({**told, "seconds": 7.0, "process_seconds": 6.0, "device": "a card"}))
     assert tuned.key_parts() == before
+    file.write_text(json.dumps({**told, "additional_images": 9}))
+    assert tuned.key_parts() != before
+    file.write_text(json.dumps(told))
     network = load_classifier(tuned.inputs["start"], "cpu")
     with torch.no_grad():
         next(network.parameters()).add_(1)
@@ -153,17 +161,32 @@ def test_somebodys_classifier_is_a_start_as_well_and_of_unknown_cost(trained, he
     ours, from_adv_linf = weights_of(outputs), weights_of(trained[1]["eat_ft"])
     assert all(torch.equal(ours[name], value) for name, value in from_adv_linf.items())
     summary = summary_of(outputs)
-    assert summary["flops"] is None and summary["seconds"] is None and summary["start"]["method"] == "theirs"
+    assert summary["start"] == {"method": "theirs", **dict.fromkeys(SUMMED)} and summary["flops"] > 0
+    assert all(in_all(summary, key) is None for key in SUMMED)
 
 
-def test_costs_are_added_and_what_is_unknown_stays_unknown(tmp_path):
-    own = {"attacked": False, "additional_images": 5, **dict.fromkeys(SUMMED, 2)}
-    start = Start("trained/digits/nat/seed0/classifier.safetensors", {**dict.fromkeys(SUMMED, 3), "flops": None})
-    found = start.added_to(own)
-    assert found["flops"] is None and found["seconds"] == 5 and found["attacked"] is False
-    assert found["additional_images"] == 5 and found["start"]["method"] == "nat"
-    attacked = Start("x", {**dict.fromkeys(SUMMED, 3), "attacked": True, "additional_images": 9}).added_to(own)
-    assert attacked["attacked"] is True and attacked["additional_images"] == 9
+@pytest.mark.parametrize(
+    ("own", "starts", "both"),
+    [(False, True, True), (True, None, True), (False, None, None), (False, False, False), (None, False, None)],
+)
+def test_either_trainings_attacks_and_additional_images_are_the_classifiers(own, starts, both):
+    start = Start("nat", "x", {**dict.fromkeys(SUMMED, 3), "attacked": starts, "additional_images": 9})
+    found = start.added_to({"attacked": own, "additional_images": 5, **dict.fromkeys(SUMMED, 2)})
+    assert found["attacked"] is both and found["additional_images"] == 9 and found["seconds"] == 2
+    assert found["start"] == {"method": "nat", **dict.fromkeys(SUMMED, 3)}
+
+
+def test_what_differs_between_equal_trainings_is_in_no_digest_of_theirs(tmp_path):
+    def digest(**changes):
+        start = {"method": "nat", **dict.fromkeys(SUMMED, 3), **changes.pop("start", {})}
+        path = tmp_path / "train.json"
+        path.write_text(json.dumps({**dict.fromkeys(SUMMED, 2), "attacked": True, "start": start, **changes}))
+        return repeating_digest(path)
+
+    same = digest()
+    assert same == digest(seconds=9, process_seconds=8, device="another", start={"seconds": 5, "process_seconds": 4})
+    others = [digest(flops=3), digest(attacked=None), digest(start={"flops": 4}), digest(start={"seconds": None})]
+    assert len({same, *others}) == 5
 
 
 def test_a_classifier_of_another_architecture_is_refused(tmp_path):
@@ -171,7 +194,7 @@ def test_a_classifier_of_another_architecture_is_refused(tmp_path):
     other = Architecture("wrn_10_1", 7, 1, 8)
     save_classifier(file, other.build(), other)
     with pytest.raises(UserError, match=r"classes=7.*; allowed: .*classes=10.*, which is fine-tuned"):
-        Start(str(file), {}).put(own.build(), own)
+        Start("nat", str(file), {}).put(own.build(), own)
 
 
 WRONG = [
@@ -216,6 +239,15 @@ def test_what_does_not_go_with_a_soup_is_refused(path, value, said):
     raw = raw_run()
     (raw["methods"]["soup"] if path == "suite" else raw["methods"]["soup"]["training"])[path] = value
     with pytest.raises(ParamsError, match=said):
+        parse(raw)
+
+
+@pytest.mark.parametrize(("key", "names"), [("methods", ["adv_linf", "soup"]), ("semi_methods", ["soup"])])
+def test_a_soup_has_a_start(key, names):
+    raw = raw_run(tuned=[], **{key: names})
+    with pytest.raises(
+        ParamsError, match=rf"^run\.{key}\.{len(names) - 1}: found \"soup\"; allowed: a soup in run.tuned alone"
+    ):
         parse(raw)
 
 
