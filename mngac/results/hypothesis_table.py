@@ -43,7 +43,7 @@ def _cells(tested: Tested) -> dict[str, str]:
         "90 % interval": DASH if union is None else _interval(union.inner_low, union.inner_high),
         "95 % interval": DASH if union is None else _interval(union.low, union.high),
         "p": DASH if tested.p is None else "<0.001" if tested.p < 0.001 else f"{tested.p:.3f}",
-        "could be told": DASH if tested.detectable is None else f"{tested.detectable:.1f}",
+        "detectable": DASH if tested.detectable is None else f"{tested.detectable:.1f}",
         "verdict": tested.verdict or DASH,
         **{wording.LABELS.get(c, c): f"{tested.columns[c].centre:+.1f}" if tested.columns else DASH for c in SHOWN},
     }
@@ -69,7 +69,7 @@ def caption(found: Findings) -> str:
         f"both have; the last columns: of the others, mean alone. Intervals and p: {tests([found])}.",
         f"Verdict: higher or lower where p is below 0.05; {_equal(margin)}; open where neither, which says nothing of "
         "equality.",
-        "Could be told: the difference that a study of so many seeds finds in four of five cases, before correction.",
+        "Detectable: the difference that so many seeds, so far apart, find with a power of 80 %, before correction.",
         f"Trained on {wording.trained_on(records)}. Commit {wording.commits(records)}.",
         *marks_told(found.rows),
     ]
