@@ -6,7 +6,6 @@ others, each with robustness of its own against all of their norms.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mngac.methods.base import Base, Batch, Step
-from mngac.models.weights import copied
+from mngac.models.weights import copied, twin
 
 
 class Method(Base):
@@ -29,7 +28,7 @@ class Method(Base):
     def initialise(self, classifier: nn.Module) -> None:
         """Copies the start for each further norm."""
         self.start = copied(classifier)
-        self.others = nn.ModuleList(copy.deepcopy(classifier) for _ in self.config.norms[1:])
+        self.others = nn.ModuleList(twin(classifier) for _ in self.config.norms[1:])
         self.optimizers = [self.setup.optimizer(other.parameters()) for other in self.others]
         self.shares: dict[str, float] = {}
 

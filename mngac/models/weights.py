@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,14 @@ class ForeignError(UserError):
 def copied(classifier: nn.Module) -> dict[str, Tensor]:
     """A classifier's weights and running statistics, as they are now."""
     return {name: value.detach().clone() for name, value in classifier.state_dict().items()}
+
+
+def twin(classifier: nn.Module) -> nn.Module:
+    """A classifier with copies of another's weights and running statistics, wherever these are."""
+    memo: dict[int, Tensor] = {id(buffer): buffer.detach().clone() for buffer in classifier.buffers()}
+    for weight in classifier.parameters():
+        memo[id(weight)] = nn.Parameter(weight.detach().clone(), weight.requires_grad)
+    return copy.deepcopy(classifier, memo)
 
 
 def put(classifier: nn.Module, weights: Mapping[str, Tensor], path: str | Path, model: str) -> None:

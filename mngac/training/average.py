@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from mngac.models.weights import twin
 
 
 class Average:
@@ -23,7 +24,7 @@ class Average:
     """
 
     def __init__(self, classifier: nn.Module, decay: float):
-        self.classifier, self.decay, self.steps = copy.deepcopy(classifier), decay, 0
+        self.classifier, self.decay, self.steps = twin(classifier), decay, 0
         self._floats, self._others = _by_kind(self.classifier)
 
     @torch.no_grad()

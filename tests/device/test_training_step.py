@@ -41,8 +41,7 @@ def test_mng_ac_neither_learns_nor_watches_with_a_wait_in_any_norm(fake_card, no
     assert waits_of_steps(fake_card, PARAMS.methods["mng_ac"], norms=[norm]) == [[]]
 
 
-def test_an_average_of_weights_waits_for_nothing(fake_card, monkeypatch):
-    monkeypatch.setattr("mngac.training.average.copy.deepcopy", lambda network: classifier(MODEL, "lazy"))
+def test_an_average_of_weights_waits_for_nothing(fake_card):
     network = classifier(MODEL, "lazy")
     average = Average(network, 0.9)
     fake_card.waits.clear()
