@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from mngac.params.errors import listed
+from mngac.pipeline.jobs import TRAININGS
 from mngac.pipeline.stages import STAGES
 from mngac.planning import space
 from mngac.planning.cards import CPU, memory
@@ -16,7 +17,7 @@ from mngac.planning.plan import Line, Plan
 from mngac.planning.standing import ASSUMED
 from mngac.planning.states import State
 from mngac.planning.steps import EVERY
-from mngac.planning.work import EVALUATIONS, TRAININGS
+from mngac.planning.work import EVALUATIONS
 
 WIDTH = 100
 DASH = "–"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mngac.pipeline.jobs import Job
+from mngac.pipeline.jobs import TRAININGS, Job
 from mngac.planning.networks import Network
 from mngac.planning.steps import Step
-from mngac.planning.work import EVALUATIONS, TRAININGS, Worker
+from mngac.planning.work import EVALUATIONS, Worker
 
 COPIES = 2
 """Of every output: one in the workspace, one in the cache."""

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mngac.params.errors import UserError
+from mngac.pipeline.jobs import TRAININGS
 from mngac.planning.cards import CPU, sheets
 from mngac.planning.states import Foretold
-from mngac.planning.work import EVALUATIONS, TRAININGS, Work
+from mngac.planning.work import EVALUATIONS, Work
 from mngac.results.records import read
 
 Place = tuple[str, str]

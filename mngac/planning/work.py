@@ -8,7 +8,7 @@ from math import comb
 
 from mngac.params.sections import AttackConfig, MethodConfig, Params
 from mngac.params.training import Training
-from mngac.pipeline.jobs import Job
+from mngac.pipeline.jobs import TRAININGS, Job
 from mngac.planning.attacks import ON_THE_HOST, at_most
 from mngac.planning.images import Images
 from mngac.planning.networks import Network, network, noise_generator
@@ -16,7 +16,6 @@ from mngac.planning.standing import ASSUMED, Known
 from mngac.planning.steps import Step, diagnostics, monitor, of_a_step
 from mngac.planning.unforeseen import SEARCHES, passes_of
 
-TRAININGS = ("train", "train_semi", "train_tuned")
 EVALUATIONS = ("evaluate", "evaluate_shard", "craft", "challenge")
 TF32 = "tf32"
 """What attacks of evaluations run in on CUDA, by torch's default (docs/gpu.md)."""
@@ -61,9 +60,7 @@ class Worker:
     def __init__(self, params: Params, images: dict[str, Images | None], known: Known, device: str):
         self.params, self.images, self.known, self.device = params, images, known, device
         self._of: dict[str, Callable[[Job], Work]] = {
-            "train": self._training,
-            "train_semi": self._training,
-            "train_tuned": self._training,
+            **dict.fromkeys(TRAININGS, self._training),
             "pseudo_label": self._labels,
             "evaluate": self._evaluation,
             "evaluate_shard": self._attacks,

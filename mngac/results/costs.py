@@ -55,8 +55,8 @@ def repeating_digest(path: str | Path) -> str:
     def without_times(part: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in part.items() if key not in VARYING}
 
-    said = without_times(read_cost(path))
+    cost = read_cost(path)
     # An imported classifier took no time, and one whose time is lost is not the same.
-    said |= {"trained": in_all(read_cost(path), "seconds") is not None}
+    said = {**without_times(cost), "trained": in_all(cost, "seconds") is not None}
     said |= {"start": without_times(said["start"])} if said.get("start") else {}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
