@@ -48,12 +48,10 @@ check: $(VENV)/ready
 	@# takes {rule} in a shell command, which Snakemake fills in itself, for a variable from outside.
 	! snakemake --lint 2>&1 | grep '^    \*' | grep -Ev 'a conda environment or container|uses variable rule from outside'
 	mngac schema | diff - workflow/schemas/params.schema.json
-	mngac suites | diff - mngac/params/suites.yaml
 	pytest -n 0 tests/test_layers.py
 
 schema: $(VENV)/ready
 	mngac schema --out workflow/schemas/params.schema.json
-	mngac suites --out mngac/params/suites.yaml
 
 format: $(VENV)/ready
 	ruff check --fix .

@@ -117,6 +117,9 @@ def _add_released_commands(commands: argparse._SubParsersAction[Parser]) -> None
 
 
 def _add_planning_commands(commands: argparse._SubParsersAction[Parser]) -> None:
+    init = commands.add_parser("init", help="write params.yaml, Snakefile and dvc.yaml for a project of one's own")
+    init.add_argument("folder", metavar="FOLDER", help="new, or without any of these files")
+    commands.add_parser("package", help="write what is installed to mngac-package.json, for DVC")
     use = commands.add_parser("use", help="lay a file of params/ over params.yaml, and say what changed")
     use.add_argument("file", metavar="FILE", help="what differs from params.yaml, such as params/paper.yaml")
     plan = commands.add_parser("plan", help="what a run will take: jobs, hits, work, hours, disk, memory")
@@ -166,9 +169,7 @@ def build_parser() -> argparse.ArgumentParser:
     taken = actions.add_parser("import", help="take in a file that somebody exported")
     taken.add_argument("file", metavar="FILE")
     schema = commands.add_parser("schema", help="print the JSON schema of params.yaml")
-    suites = commands.add_parser("suites", help="print the suites of params.yaml as the package ships them")
-    for generated in (schema, suites):
-        generated.add_argument("--out", help="write it to a file instead")
+    schema.add_argument("--out", help="write it to a file instead")
     return parser
 
 
@@ -389,6 +390,22 @@ def explain(arguments: argparse.Namespace) -> None:
         print("\n".join(f"  {line}" for line in differences(nearest.about["parts"], parts)))
 
 
+def init(arguments: argparse.Namespace) -> None:
+    """Writes a project's files, and prints what comes next."""
+    from mngac.planning.init import init
+
+    for path in init(arguments.folder):
+        print(f"{visible(arguments.folder)}/{path}")
+    print(f"next: cd {shlex.quote(arguments.folder)}, edit params.yaml, and run: snakemake --cores all, or: dvc repro")
+
+
+def package(arguments: argparse.Namespace) -> None:
+    """Writes what is installed."""
+    from mngac.pipeline.package import write_package
+
+    write_package()
+
+
 def use(arguments: argparse.Namespace) -> None:
     """Lays a file over params.yaml, and prints each value that changed."""
     from mngac.params.errors import ParamsError
@@ -473,14 +490,6 @@ def schema(arguments: argparse.Namespace) -> None:
     _give(schema_text(), arguments.out)
 
 
-def suites(arguments: argparse.Namespace) -> None:
-    """Prints or writes the generated copy of the suites."""
-    from mngac.params.checks import load
-    from mngac.params.suites import suites_text
-
-    _give(suites_text(load(arguments.params)), arguments.out)
-
-
 def _give(text: str, out: str | None) -> None:
     from mngac.pipeline.atomic import write_text
 
@@ -500,11 +509,12 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "tune": tune,
     "replay": replay,
     "explain": explain,
+    "init": init,
+    "package": package,
     "use": use,
     "plan": plan,
     "cache": cache,
     "schema": schema,
-    "suites": suites,
 }
 
 
@@ -530,7 +540,9 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         said = str(error)
     except ModuleNotFoundError as error:
-        said = _missing(error)
+        from mngac.params.extras import missing
+
+        said = missing(error)
     except OSError as error:
         said = line_of(mended(error, error.filename or getattr(arguments, "out", None)))
     else:
@@ -538,15 +550,6 @@ def main(argv: list[str] | None = None) -> int:
     with contextlib.suppress(OSError):
         print(f"mngac: {said}", file=sys.stderr)
     return 2
-
-
-def _missing(error: ModuleNotFoundError) -> str:
-    """What to do where a package is not installed; a module of this one that is missing is a bug."""
-    package = str(error.name).partition(".")[0]
-    if package == mngac.__name__:
-        raise error
-    ours = "pip install --requirement requirements.lock"
-    return line_of(f"the package {package} is not installed; run: {ours}, or for code of your own pip install it")
 
 
 if __name__ == "__main__":

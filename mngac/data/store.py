@@ -77,6 +77,14 @@ class DataSet:
             raise DataError(f"the data set has no {name} images; give it a share in params.yaml")
         return self.splits[name]
 
+    def images_of(self, name: str) -> tuple[Tensor, Tensor]:
+        """Images uint8 (n, channels, height, width) and labels int64 (n,) of a split, as `mngac.evaluate` takes them.
+
+        Raises:
+            DataError: where the split has no images.
+        """
+        return self.split(name).images, self.split(name).labels
+
 
 def digest_of(splits: dict[str, Split]) -> str:
     """SHA-256 over images and labels of all splits."""

@@ -54,8 +54,3 @@ def iterations(steps: int) -> dict[str, int]:
     """APGD's settings for a number of steps, which its checkpoints follow: at 22, 6 and 3 % of them."""
     spans = {"n_iter_2": 0.22, "n_iter_min": 0.06, "size_decr": 0.03}
     return {"n_iter": steps, "n_iter_orig": steps, **{name: max(int(s * steps), 1) for name, s in spans.items()}}
-
-
-def targets_at_most(wanted: int, target: Target) -> int:
-    """Target classes of a targeted attack: as wanted, but no more than there are other classes."""
-    return min(wanted, target.classes - 1)

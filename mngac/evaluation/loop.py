@@ -66,6 +66,9 @@ class Silent(Log):
     def line(self, text: str) -> None:
         """Drops the line."""
 
+    def step(self, text: str) -> None:
+        """Drops the line."""
+
     def bar(self, total: int, done: int, unit: str, scale: bool = False) -> tqdm:
         """A bar that is never drawn."""
         return tqdm(total=total, initial=done, disable=True)
@@ -165,7 +168,7 @@ def _attacked(
     suite = suite_of(suite)
     radii = radii_of(suite, radii)
     device = str(device)
-    _check(images, labels)
+    check_images(images, labels)
     log = log or Silent()
     runner = Runner(classifier, images, labels, suite.seed, device, suite.compile, log)
     processes = 1 if device.startswith("cuda") else as_many_as_fit(suite.processes)
@@ -173,7 +176,12 @@ def _attacked(
         yield _Run(suite, radii, workers, log)
 
 
-def _check(images: Tensor, labels: Tensor) -> None:
+def check_images(images: Tensor, labels: Tensor) -> None:
+    """Refuses what is no images with their labels, as `evaluate` says.
+
+    Raises:
+        UserError: naming what was found, and what is allowed.
+    """
     for what, given in (("images", images), ("labels", labels)):
         if not isinstance(given, Tensor):
             raise UserError(f"{what}: found {type(given).__name__}; allowed: a tensor, such as torch.as_tensor({what})")

@@ -10,7 +10,7 @@ import yaml
 from tabulate import tabulate
 
 from mngac.exchange.exported import WIDE_RESNET, Export
-from mngac.results import red_flags
+from mngac.results import red_flags, wording
 from mngac.results.intervals import wilson
 from mngac.results.records import Record
 from mngac.results.wording import markdown
@@ -76,7 +76,7 @@ def text(what: Export, info: dict[str, Any]) -> str:
         "## Results",
     ]
     for r in what.records:
-        made = markdown(f"commit {r.provenance.get('commit')}, {r.provenance.get('device')}")
+        made = markdown(f"commit {wording.made_at(r.provenance)}, {r.provenance.get('device')}")
         blocks += [f"### {markdown(f'{r.suite}, {r.profile}')} radii", results(r), f"n = {r.n}; {made}."]
     blocks += [
         "## Limits",

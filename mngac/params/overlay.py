@@ -1,4 +1,7 @@
-"""Overlays: files of params/ that hold only what differs from params.yaml, and say so in their key `over`."""
+"""Overlays: files of params/ that hold only what differs from params.yaml, and say so in their key `over`.
+
+A name such as `params/paper.yaml` that is not here means the package's own file.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from mngac.params.checks import load, parse
 from mngac.params.errors import ParamsError, shown
 from mngac.params.inheritance import OVER, merged
 from mngac.params.sections import Params
+from mngac.params.shipped import overlay_file
 from mngac.params.yaml_file import read
 
 BASE = "params.yaml"
@@ -30,7 +34,7 @@ def is_overlay(path: str) -> bool:
     Raises:
         ParamsError: for a file that is missing, or no YAML.
     """
-    raw = read(path)
+    raw = read(overlay_file(path))
     return isinstance(raw, dict) and OVER in raw
 
 
@@ -40,7 +44,7 @@ def laid(path: str, base: str = BASE) -> Laid:
     Raises:
         ParamsError: for a file that is no overlay, is wrong, or gives a wrong whole; one line that names it.
     """
-    raw = read(path)
+    raw = read(overlay_file(path))
     if not isinstance(raw, dict) or OVER not in raw:
         raise ParamsError(f"{path}: found no key {OVER}; allowed: `{OVER}: {BASE}`, and what differs from it")
     if raw[OVER] != BASE:

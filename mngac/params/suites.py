@@ -1,36 +1,21 @@
-"""The attack suites that the package ships, for callers without a params.yaml: a copy of its section `evaluation`.
-
-suites.yaml is generated from params.yaml by `make schema`; a test holds the two in step.
-"""
+"""The attack suites that the package ships, for callers without a params.yaml: the section `evaluation` of its own."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 
-import yaml
-
-from mngac.params.checks import check_entry, section
+from mngac.params.checks import check_entry, load, section
 from mngac.params.errors import ParamsError, listed, shown
 from mngac.params.sections import Params, Radii, Suite
+from mngac.params.shipped import shipped
 from mngac.params.types import NORMS
-
-FILE = Path(__file__).with_name("suites.yaml")
-HEADER = "# The section `evaluation` of params.yaml, for use without it. Generated: edit that, then `make schema`.\n"
 
 
 @functools.cache
-def shipped() -> dict[str, Suite]:
-    """The suites of suites.yaml, by name."""
-    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return {name: section(f"suite {name}", Suite, entry) for name, entry in content.items()}
-
-
-def suites_text(params: Params) -> str:
-    """The text that suites.yaml must have."""
-    content = {name: suite.model_dump(exclude_unset=True) for name, suite in params.evaluation.items()}
-    return HEADER + yaml.safe_dump(content, sort_keys=False, width=120)
+def defaults() -> Params:
+    """The parameters that the package ships."""
+    return load(str(shipped("params.yaml")))
 
 
 def suite_of(suite: Suite | str) -> Suite:
@@ -43,9 +28,11 @@ def suite_of(suite: Suite | str) -> Suite:
         for i, attack in enumerate(suite.attacks):
             check_entry(f"suite.attacks.{i}", "evaluation/attacks", "attack", attack)
         return suite
-    if not isinstance(suite, str) or suite not in shipped():
-        raise ParamsError(f"suite: found {shown(suite)}; allowed: one of {listed(shipped(), suite)}, or a Suite")
-    return shipped()[suite]
+    if not isinstance(suite, str) or suite not in defaults().evaluation:
+        raise ParamsError(
+            f"suite: found {shown(suite)}; allowed: one of {listed(defaults().evaluation, suite)}, or a Suite"
+        )
+    return defaults().evaluation[suite]
 
 
 def radii_of(suite: Suite, radii: Radii | Mapping[str, str | float]) -> Radii:

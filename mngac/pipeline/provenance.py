@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
-import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mngac
+from mngac.params.shipped import PACKAGE, commit, commit_in, is_checkout
 from mngac.pipeline import code
 from mngac.pipeline.cache import key_of
-from mngac.pipeline.fingerprint import ROOT
 
 if TYPE_CHECKING:
     from mngac.params.sections import Suite
 
 
-def commit() -> str:
-    """The repository's commit, with `+` where the work tree differs; `unknown` outside a checkout."""
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+def origin() -> dict[str, str]:
+    """The commit of this package; of a project outside its checkout also the package's version, and its own commit."""
+    if is_checkout() and Path.cwd().resolve() == PACKAGE.parent.resolve():
+        return {"commit": commit()}
+    return {"commit": commit(), "mngac": mngac.__version__, "project": commit_in(Path.cwd())}
 
 
 def provenance(key: str, parts: dict[str, Any], device: str, suite: Suite) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def provenance_of(key: str, parts: dict[str, Any], device: str, measuring: list[
         "key": key,
         "code": key_of(measured),
         "params": parts["params"],
-        "commit": commit(),
+        **origin(),
         "versions": {name: importlib.metadata.version(name) for name in parts["versions"]},
         "device": device,
     }

@@ -13,12 +13,12 @@ from typing import Any
 import yaml
 
 from mngac.params.errors import ParamsError, listed, shown
+from mngac.params.shipped import shipped
 from mngac.pipeline.device import decided
-from mngac.pipeline.fingerprint import ROOT
 
 CPU = "cpu"
 SHEETS = Path(__file__).with_name("cards.yaml")
-MEASURED = ROOT / "docs/measurements.json"
+MEASURED = shipped("docs/measurements.json")
 """Of `python -m benchmarks train`."""
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from mngac.params.sections import Params
+from mngac.params.shipped import shipped
 from mngac.pipeline import values
-from mngac.pipeline.fingerprint import ROOT
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path, further_of
 from mngac.report.document import escape
 from mngac.results import printed, wording
@@ -22,7 +22,7 @@ from mngac.results.rows import Row, collect, flags_of, of_seeds
 from mngac.results.tables import DASH, TITLES, sections
 
 Block = tuple[str, str, str]
-CAPTIONS = ROOT / "workflow/report"
+CAPTIONS = shipped("workflow/report")
 """One caption a figure, shared with `snakemake --report`."""
 
 SCREEN = 1.45
@@ -196,7 +196,7 @@ def _source(record: dict[str, Any]) -> dict[str, str]:
     return {
         "record": " ".join(str(record[k]) for k in ("dataset", "method")) + f" seed {record['seed']}",
         "suite": f"{record['suite']}, {record['profile']}, {record['n']} {record['split']}",
-        "commit": str(about.get("commit", DASH)),
+        "commit": wording.made_at(about),
         "key": str(about.get("key", DASH))[:12],
         "code": str(about.get("code", DASH))[:12],
         "evaluated on": str(about.get("device", DASH)),

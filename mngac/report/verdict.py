@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mngac.report.blocks import table
 from mngac.report.document import document, escape
-from mngac.results import red_flags, tightness
+from mngac.results import red_flags, tightness, wording
 from mngac.results.challenges import Challenge
 from mngac.results.flag_meanings import meaning
 from mngac.results.intervals import wilson
@@ -180,7 +180,7 @@ def _made(record: Record, command: str) -> str:
     attacks = f"{record.suite}, {record.profile}; seed {record.suite_config.get('seed', DASH)}"
     said = {
         "suite, radii": attacks,
-        "commit": about.get("commit", DASH),
+        "commit": wording.made_at(about),
         "versions": versions or DASH,
         "key of the record": about.get("key", DASH),
         "code of the attacks": about.get("code", DASH),

@@ -114,6 +114,8 @@ class Provenance(Loose):
     key: Text = ""
     code: Text = ""
     commit: Text = ""
+    mngac: Text = ""
+    project: Text = ""
     device: Text = ""
     held_out: Text = ""
     versions: dict[Text, Text] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ from mngac.params.types import NORMS, Norm
 from mngac.results.json_file import RecordError as RecordError
 from mngac.results.parts import Label, Text
 from mngac.results.record_file import read_as
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA: Literal[1] = 1
 FRACTION = "[0-9]{1,18}/[1-9][0-9]{0,17}"
@@ -93,6 +97,23 @@ class PerImage:
         """Of a column, the images that are correct, in percent."""
         column = self.column(name)
         return 100 * sum(column) / len(column)
+
+    def table(self) -> str:
+        """Markdown: each column's share of correct images in percent, with its 95 % interval over images (Wilson)."""
+        return _views().table(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row an image; `clean`, each attack, each norm and the union as columns, true where it is correct.
+
+        Raises:
+            ModuleNotFoundError: where pandas is not installed.
+        """
+        return _views().frame(self)
+
+
+def _views() -> Any:
+    # By its name: how an evaluation is shown is in no evaluation's key.
+    return importlib.import_module("mngac.results.views")
 
 
 class Record(PerImage, Strict):

@@ -87,7 +87,7 @@ def _caption(rows: Sequence[Row], suite: str, flags: Sequence[str]) -> str:
         "Transfer: adversarial images of every other row." if TRANSFER in [each.suite for each in one.rounds] else "",
         "Without gradients: images that Square or another row's image broke, and no attack with the classifier's "
         "gradients; a sign of masked gradients.",
-        f"Commit {', '.join(sorted({str(each.provenance.get('commit')) for each in every}))}.",
+        f"Commit {wording.commits(every)}.",
     ]
     broken = [f"{source} broke {count} of {method}" for (method, source), count in sorted(by_source(rows).items())]
     lines += [f"By transfer alone: {', '.join(broken)}."] if broken else []

@@ -15,7 +15,7 @@ from typing import Any
 from mngac.params.sections import Params
 from mngac.pipeline.jobs import Context
 from mngac.pipeline.paths import unforeseen_path
-from mngac.results import printed, unforeseen
+from mngac.results import printed, unforeseen, wording
 from mngac.results.intervals import wilson
 from mngac.results.printed import DASH, Printed
 from mngac.results.records import RecordError
@@ -116,7 +116,7 @@ def _caption(rows: Sequence[UnforeseenRow], suite: str, flags: Sequence[str]) ->
     if not records:
         return "No record yet."
     first, several = records[0], max(len(row.records) for row in rows) > 1
-    seeds, commits = ({str(what(record)) for record in records} for what in (_seed, _commit))
+    seeds = sorted({str(record.seed) for record in records})
     rejected = sum(one.rejected for record in records for one in record.attacks)
     means = [one for one in first.attacks if len(one.columns) > 1]
     union = next((r for row in rows for r in row.foreseen.records), None)
@@ -131,7 +131,7 @@ def _caption(rows: Sequence[UnforeseenRow], suite: str, flags: Sequence[str]) ->
         "±: standard deviation over seeds; of a row with one seed the 95 % interval over images (Wilson)."
         if several
         else f"±: 95 % interval over images (Wilson{'; of a mean normal' if means else ''}).",
-        f"Seed{'s' if len(seeds) > 1 else ''} {', '.join(sorted(seeds))}. Commit {', '.join(sorted(commits))}.",
+        f"Seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}. Commit {wording.commits(records)}.",
     ]
     if union:
         lines.insert(1, f"The union of the suite {suite}, over {union.n} {union.split} images, stands beside them.")
@@ -140,14 +140,6 @@ def _caption(rows: Sequence[UnforeseenRow], suite: str, flags: Sequence[str]) ->
     if flags:
         lines.append(f"Red flags: {'; '.join(flags)}.")
     return " ".join(lines)
-
-
-def _seed(record: UnforeseenRecord) -> int:
-    return record.seed
-
-
-def _commit(record: UnforeseenRecord) -> object:
-    return record.provenance.get("commit")
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from mngac.params.types import NORMS
 from mngac.results.records import Record
+
+
+class HasProvenance(Protocol):
+    """A record of any kind."""
+
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+
 
 LABELS = {"linf": "l_inf", "l1": "l_1", "l2": "l_2"}
 
@@ -75,6 +84,14 @@ def trained_on(records: Sequence[Record]) -> str:
     return ", ".join(sorted({str(r.timing.get("training", {}).get("device")) for r in records})) or "nothing yet"
 
 
-def commits(records: Sequence[Record]) -> str:
-    """The commits that the records were made at."""
-    return ", ".join(sorted({str(r.provenance.get("commit")) for r in records}))
+def made_at(provenance: Mapping[str, Any]) -> str:
+    """The commit that something was made at; in a project of somebody's own the package's version and both commits."""
+    commit = str(provenance.get("commit"))
+    if "project" not in provenance:
+        return commit
+    return f"{commit} (mngac {provenance.get('mngac')}), project {provenance['project']}"
+
+
+def commits(records: Iterable[HasProvenance]) -> str:
+    """The commits that records, of any kind, were made at."""
+    return "; ".join(sorted({made_at(record.provenance) for record in records}))

@@ -64,7 +64,7 @@ CASES: list[Case] = [
     ),
     (
         "a read-only file system",
-        "suites --out s.yaml",
+        "schema --out s.json",
         ["/ro: Read-only file system; choose another place"],
         raising("mngac.pipeline.atomic.tempfile.mkstemp", OSError(errno.EROFS, "", "/ro")),
     ),

@@ -16,7 +16,7 @@ from bad_input import checkpoints, commands, environment, inputs, params, projec
 from helpers import ROOT
 
 from mngac.cli import main
-from mngac.pipeline.provenance import commit
+from mngac.params.shipped import commit
 
 TABLES = (params, commands, inputs, checkpoints, records, environment)
 TABLE = [

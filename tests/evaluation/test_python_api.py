@@ -1,11 +1,4 @@
-"""The call from Python: the documents' lines run as they stand, with the installed package, in any folder."""
-
-import os
-import re
-import shutil
-import subprocess
-import sys
-import zipfile
+"""Evaluation from Python: names of suites, mappings of radii, and what is refused."""
 
 import pytest
 import torch
@@ -16,61 +9,20 @@ from mngac.evaluation.loop import evaluate
 from mngac.params.checks import load
 from mngac.params.errors import ParamsError, UserError
 from mngac.params.sections import Radii, Suite
-from mngac.params.suites import FILE, shipped, suite_of, suites_text
+from mngac.params.suites import defaults, suite_of
 
 RADII = {"linf": "8/255", "l1": "2000/255", "l2": "128/255"}
-GIVEN = """import torch
-from torch import nn
-classifier = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
-images = torch.rand(4, 3, 32, 32)
-labels = classifier(images).argmax(1)
-"""
 
 
 def test_the_shipped_suites_are_those_of_params_yaml():
     params = load(str(ROOT / "params.yaml"))
-    assert FILE.read_text() == suites_text(params), "run: make schema"
-    assert shipped() == params.evaluation
-
-
-def code_of(document):
-    """The lines of the indented block that calls `evaluate`."""
-    blocks = re.findall(r"(?:^(?:    .*)?\n)+", (ROOT / document).read_text(), re.MULTILINE)
-    [code] = [block for block in blocks if "= evaluate(" in block]
-    return re.sub(r"^    ", "", code, flags=re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A folder with the package as a wheel of it installs."""
-    folder = tmp_path_factory.mktemp("wheel")
-    hidden = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "mngac", folder / "source/mngac", ignore=hidden)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / "source" / name)
-    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "source"]
-    subprocess.run([sys.executable, "-m", "pip", *build], check=True, capture_output=True)
-    [wheel] = folder.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "site")
-    return folder / "site"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("document", "given"), [("README.md", GIVEN), ("docs/evaluation.md", "")])
-def test_the_documents_example_runs_outside_the_checkout(site, tmp_path, document, given):
-    code = f"{given}\n{code_of(document)}\nimport mngac\nprint(mngac.__file__)\n"
-    env = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    *said, where = done.stdout.splitlines()
-    assert where.startswith(str(site)) and said
-    assert not list(tmp_path.iterdir())
+    assert defaults() == params
 
 
 def test_names_and_mappings_mean_what_suite_and_radii_do():
     x, y = digits(8)
     by_name = evaluate(trained(), x, y, suite="pgd", radii=RADII)
-    assert by_name.attacks == evaluate(trained(), x, y, shipped()["pgd"], Radii(**RADII)).attacks
+    assert by_name.attacks == evaluate(trained(), x, y, defaults().evaluation["pgd"], Radii(**RADII)).attacks
     assert [a.radius for a in by_name.attacks] == ["8/255", "128/255", "2000/255"]
 
 

@@ -7,7 +7,7 @@ from mngac.attacks.apgd import Problem, targeted_margin
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import Target
 from mngac.evaluation.apgd_until_broken import apgd_until_broken
-from mngac.evaluation.autoattack import targets_at_most
+from mngac.evaluation.targets import targets_at_most
 from mngac.params.sections import AttackConfig
 
 

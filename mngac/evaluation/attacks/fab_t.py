@@ -4,7 +4,8 @@ from torch import Tensor
 
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation.acceptance import Target
-from mngac.evaluation.autoattack import autoattack, perturb, targets_at_most
+from mngac.evaluation.autoattack import autoattack, perturb
+from mngac.evaluation.targets import targets_at_most
 from mngac.params.sections import AttackConfig
 
 

@@ -1,0 +1,1 @@
+"""The project from Python, without a workspace and without a DAG: what `import mngac` gives."""

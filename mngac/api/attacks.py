@@ -1,0 +1,91 @@
+"""`mngac.attack`: adversarial images of one attack in one ball."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mngac.attacks.pgd import Classifier
+from mngac.data.pixels import as_unit
+from mngac.evaluation.acceptance import TOLERANCE, Target
+from mngac.evaluation.isolated import isolated
+from mngac.evaluation.loop import check_images
+from mngac.evaluation.reproducible import reproducible
+from mngac.models.frozen import frozen_weights
+from mngac.norms import LP
+from mngac.params.checks import check_entry, section
+from mngac.params.errors import UserError, shown
+from mngac.params.registry import find
+from mngac.params.sections import AttackConfig, Radii
+from mngac.params.types import NORMS, Norm, number
+
+USUAL = {"batched_apgd_ce": {"steps": 100, "restarts": 1}}
+"""Settings of a kind where none are given."""
+
+
+def attack(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    norm: Norm,
+    radius: str | float,
+    *,
+    kind: str = "batched_apgd_ce",
+    device: str | torch.device = "cpu",
+    batch_size: int = 500,
+    seed: int = 0,
+    **settings: Any,
+) -> Tensor:
+    """Moves images, within a ball around each, to where the classifier errs or its loss is highest.
+
+    Where an attack returns what lies outside the ball or [0, 1], or is not finite, the image comes back unmoved.
+    Nothing is counted here: `mngac.evaluate` is what robust accuracy is measured with.
+
+    Args:
+        classifier: images in [0, 1] (batch, channels, height, width) -> logits (batch, classes), on the device, in the
+            mode in which it is to be attacked (`eval()`).
+        images: uint8 (n, channels, height, width), or float in [0, 1].
+        labels: int64 (n,), the true classes.
+        norm: linf, l1 or l2.
+        radius: of the ball, on images in [0, 1], such as "8/255" or 0.5.
+        kind: an evaluation attack of the package, such as batched_apgd_ce, batched_apgd_t, square or fab_t, or
+            `package.module:function` of one's own.
+        device: where batches are put.
+        batch_size: images attacked at a time.
+        seed: of the attack's randomness.
+        settings: just the keys that the kind reads, as in a suite; batched_apgd_ce takes 100 steps and 1 restart where
+            none are given.
+
+    Returns:
+        float32 (n, channels, height, width) in [0, 1], on the CPU, each within `radius` of its image.
+
+    Raises:
+        UserError: for an unknown norm or kind, settings that it does not read or misses, a radius that is no positive
+            number, and images or labels of another type, shape or range.
+    """
+    check_images(images, labels)
+    if norm not in LP:
+        raise UserError(f"norm: found {shown(norm)}; allowed: {', '.join(LP)}")
+    size = number(getattr(section("radius", Radii, dict.fromkeys(NORMS, radius)), norm))
+    config = section("attack", AttackConfig, {"attack": kind, "norm": norm, **(settings or USUAL.get(kind, {}))})
+    check_entry("attack", "evaluation/attacks", "attack", config)
+    run = find("evaluation/attacks", kind).load()
+    moved = []
+    with frozen_weights(classifier), torch.no_grad():
+        x, y = as_unit(images[:1].to(device)), labels.to(device)
+        target = Target(norm, size, classifier(x).shape[1], seed, str(device))
+        for start in range(0, len(labels), batch_size):
+            x = as_unit(images[start : start + batch_size].to(device))
+            with isolated(seed), reproducible(tensor_float32=False), torch.enable_grad():
+                found = run(classifier, x, y[start : start + batch_size], target, config)
+            moved.append(_within(x, found.detach().float(), target).cpu())
+    return torch.cat(moved)
+
+
+def _within(x: Tensor, found: Tensor, target: Target) -> Tensor:
+    """What was found where it is finite, in [0, 1] and in the ball; the images elsewhere."""
+    valid = ((found >= 0) & (found <= 1)).flatten(1).all(1)  # what is not finite is not
+    valid &= LP[target.norm].size((found - x).nan_to_num()) <= target.radius * (1 + TOLERANCE)
+    return torch.where(valid.view(-1, 1, 1, 1), found, x)
