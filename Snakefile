@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import validate
 
 from mngac.params.errors import UserError
@@ -13,6 +14,7 @@ from mngac.pipeline.adoption import write_stamps
 from mngac.pipeline.device import decided
 from mngac.pipeline.engines import claim, left_over, refuse_auto
 from mngac.pipeline.jobs import job, jobs
+from mngac.pipeline.overall import Overall, asked_for
 from mngac.pipeline.paths import (
     FIGURES,
     MODEL_FIGURES,
@@ -56,6 +58,7 @@ validate(config, "workflow/schemas/params.schema.json", set_default=False)
 
 RUN = PARAMS.run
 STARTED = time.time()
+OVERALL = Overall()
 
 
 onstart:
@@ -65,9 +68,16 @@ onstart:
         claim(Path.cwd(), shlex.join(sys.argv))
     except UserError as error:
         raise WorkflowError(f"mngac: {error}")
+    logger.addFilter(lambda line: not line.getMessage().startswith(("Select jobs to", "Execute ")))
+    OVERALL.start(asked_for(JOBS, [path for each in workflow.dag.needrun_jobs() for path in each.output]))
+
+
+onsuccess:
+    OVERALL.stop()
 
 
 onerror:
+    OVERALL.stop()
     print(*left_over(JOBS, STARTED), sep="\n", file=sys.stderr)
 
 

@@ -145,6 +145,10 @@ def build_parser() -> argparse.ArgumentParser:
             commands.choices[stage.name].add_argument(
                 "--stop-after", type=_minutes, metavar="MINUTES", help="save and end with status 75, to be continued"
             )
+    tables = commands.choices["tables"]
+    tables.add_argument("--partial", action="store_true", help="print what the records that are there give; no files")
+    tables.add_argument("--intervals", action="store_true", help="with --partial: of all columns, wider than 100")
+    commands.add_parser("status", help="what of a run is there, running or failed, and what to run next")
     _add_own_data(commands.choices["data"])
     _add_any_classifier(commands.choices["evaluate"])
     _add_records_commands(commands)
@@ -294,6 +298,30 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
         write_text(arguments.verdict, page(record, challenged, arguments.command_line, not_looked_for(params, request)))
         print(visible(arguments.verdict))
+
+
+def tables(arguments: argparse.Namespace) -> None:
+    """The stage; with --partial what is there already, printed."""
+    from mngac.params.errors import ParamsError
+
+    if not arguments.partial:
+        if arguments.intervals:
+            raise ParamsError("--intervals: needs --partial too; without it, tables.intervals of params.yaml says it")
+        return run_stage(arguments)
+    from mngac.params.checks import load
+    from mngac.results.tables import partial
+
+    print(partial(load(arguments.params), arguments.intervals).rstrip() or "no record of this run yet: mngac status")
+    return None
+
+
+def status(arguments: argparse.Namespace) -> None:
+    """Prints where a run stands."""
+    from mngac.params.checks import load
+    from mngac.pipeline.cache import Cache
+    from mngac.planning.status import status, text
+
+    print(text(status(load(arguments.params), Cache())), end="")
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -501,6 +529,8 @@ def _give(text: str, out: str | None) -> None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "data": data,
+    "status": status,
+    "tables": tables,
     "evaluate": evaluate,
     "compare": compare,
     "export": export,

@@ -295,6 +295,9 @@ class TableParams(Closed):
     """Method against whose union p is computed; figures draw it in black."""
     baseline: Name
     """Method whose cost of training is the unit of the others'."""
+    intervals: bool
+    """true: Markdown shows every column's interval, and the images seen; false: the union's alone, in 100 columns. CSV,
+    LaTeX and the report have all of them."""
     single_perturbation: Shown
     """Against methods for one perturbation."""
     multi_perturbation: Shown

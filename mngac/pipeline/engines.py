@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mngac.params.errors import UserError
+from mngac.pipeline.running import FAILED, last_line
 
 if TYPE_CHECKING:
     from mngac.pipeline.jobs import Job
@@ -72,7 +73,7 @@ def left_over(jobs: Iterable[Job], since: float) -> list[str]:
     """
     missing = [job for job in jobs if not job.complete]
     failed = [job for job in missing if Path(job.log).exists() and Path(job.log).stat().st_mtime >= since]
-    lines = [f"mngac: {job.stage.name} {job.name} failed: {_last_line(Path(job.log))} ({job.log})" for job in failed]
+    lines = [f"mngac: {job.stage.name} {job.name} failed: {_why(job.log)} ({job.log})" for job in failed]
     waiting = len(missing) - len(failed)
     return [
         *lines,
@@ -81,6 +82,5 @@ def left_over(jobs: Iterable[Job], since: float) -> list[str]:
     ]
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return lines[-1].strip() if lines else "nothing in its log"
+def _why(log: str) -> str:
+    return last_line(log).removeprefix(FAILED) or "nothing in its log"

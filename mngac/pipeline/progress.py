@@ -7,6 +7,7 @@ lock, and a lock of all of them keeps their writing apart.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ MOST = 64
 def watched() -> bool:
     """Whether somebody watches: stderr is a terminal."""
     return sys.stderr.isatty()
+
+
+TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
+"""How a line of a log begins."""
 
 
 class Log:
@@ -69,7 +74,7 @@ class Log:
 
 
 @contextlib.contextmanager
-def _place() -> Iterator[int]:
+def terminal_line() -> Iterator[int]:
     """The first live line of the terminal that no other stage has."""
     LINES.mkdir(parents=True, exist_ok=True)
     tqdm.set_lock(FileLock(LINES / "terminal.lock"))
@@ -103,5 +108,5 @@ def log_to(path: str) -> Iterator[Log]:
     with contextlib.ExitStack() as stack:
         file = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         stack.callback(_close, file)
-        place = stack.enter_context(_place()) if watched() else 0
+        place = stack.enter_context(terminal_line()) if watched() else 0
         yield Log(file, Path(path).stem, place)

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import signal
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mngac.params.errors import UserError
-from mngac.pipeline.progress import Log
+from mngac.params.errors import UserError, visible
+from mngac.params.modules import told
+from mngac.pipeline.progress import TIME, Log
 from mngac.pipeline.stopping import Stopped
+
+FAILED = "failed: "
+"""How the last line of a log begins, after its time, where the stage failed."""
+HOW = {signal.SIGALRM: "to be continued"}
+"""What a log says of a stage that was stopped, by the signal; of any other: stopped."""
+STOPPED = re.compile(r": (stopped|to be continued); ")
+
+
+def last_line(log: str | Path) -> str:
+    """The last line of a log, without its time; empty where there is none."""
+    path = Path(log)
+    if not path.is_file():
+        return ""
+    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return visible(TIME.sub("", lines[-1]).strip()) if lines else ""
 
 
 def function_of(name: str) -> Callable[..., Any]:
@@ -27,10 +44,11 @@ def errors_in(log: Log) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        log.keep(error.in_full)
+        log.keep(f"{FAILED}{error.in_full}")
         raise
-    except Exception:
+    except Exception as error:
         log.keep(traceback.format_exc().rstrip())
+        log.keep(f"{FAILED}{told(error)}")
         raise
 
 
@@ -52,7 +70,7 @@ def stoppable(who: str, work: Path, log: Log) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         by = stop.by if isinstance(stop, Stopped) else signal.SIGINT
-        how = "to be continued" if by == signal.SIGALRM else "stopped"
+        how = HOW.get(signal.Signals(by), "stopped")
         saved = str(stop) or ("what was finished is saved" if any(path.is_file() for path in work.iterdir()) else "")
         then = f"{saved}, and the same command resumes from there" if saved else "the same command starts it again"
         text = f"{who}: {how}; {then}"

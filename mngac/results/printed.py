@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from mngac.results import wording
 
 DASH = "–"
 """Of what is missing: never a zero."""
+WIDE = 100
+"""Columns of a terminal that a caption is wrapped for."""
 SIGNS = {"±": "$\\pm$", DASH: "--", "†": "$\\dagger$", "‡": "$\\ddagger$", "≤": "$\\leq$"}
 """Characters that LaTeX has commands for."""
 
@@ -35,8 +38,12 @@ def markdown(tables: Sequence[Printed]) -> str:
     for table in tables:
         escaped = [{k: v.replace("|", "\\|") for k, v in row.items()} for row in table.printed]
         body = tabulate(escaped, headers="keys", tablefmt="github", disable_numparse=True)
-        blocks.append(f"### {table.title}\n\n{body}\n\n{wording.markdown(table.caption)}\n")
+        blocks.append(f"### {table.title}\n\n{body}\n\n{_wrapped(wording.markdown(table.caption))}\n")
     return "\n".join(blocks)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDE, break_long_words=False, break_on_hyphens=False)
 
 
 def latex(tables: Sequence[Printed]) -> str:

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mngac.params.sections import Params, TableParams
@@ -34,6 +34,9 @@ from mngac.results.rows import (
 
 COSTS = ("seconds", "process_seconds", "flops", "forward_passes", "images_seen")
 """Keys of train.json that the CSV carries."""
+SEEN = "images seen"
+BESIDE = " | "
+"""Between the paper's number and ours."""
 PAPER_DATASETS = ("cifar10", "svhn", "tiny_imagenet")
 TITLES = {
     "all": "All methods",
@@ -72,16 +75,16 @@ def cells(
     for column in NORMS if table == "motivation" else COLUMNS:
         ours = _number(row.bounds(column))
         if dataset in PAPER_DATASETS:
-            ours = f"{paper[column] if paper else DASH} | {ours}"
+            ours = f"{paper[column] if paper else DASH}{BESIDE}{ours}"
         printed[column] = ours
     if table == "motivation":
         return printed
     flops = row.training("flops")
     cost = f"{flops / baseline:.2f}" if flops and baseline else DASH
     if dataset in PAPER_DATASETS:
-        cost = f"{_hours_of_paper(dataset, table, row.method, names.baseline)} | {cost}"
+        cost = f"{_hours_of_paper(dataset, table, row.method, names.baseline)}{BESIDE}{cost}"
     printed[f"cost (x {names.baseline})"] = cost
-    printed["images seen"] = _images(row.training("images_seen"))
+    printed[SEEN] = _images(row.training("images_seen"))
     printed[f"p (vs {names.reference})"] = _p(p.get(row.method))
     return printed
 
@@ -179,6 +182,29 @@ def sections(params: Params, table: str) -> list[Section]:
     return made
 
 
+def narrow(section: Section) -> Printed:
+    """In 100 columns: of the intervals the union's, no images seen, and the paper's numbers in a row of their own."""
+    lines = []
+    for full in section.printed:
+        both = {_short(header): text for header, text in full.items() if header != SEEN}
+        theirs = {header: text.partition(BESIDE)[0] for header, text in both.items() if BESIDE in text}
+        ours = {header: text.rpartition(BESIDE)[2] for header, text in both.items()}
+        lines.append({h: t if h == "union" else t.partition(" ±")[0] for h, t in ours.items()})
+        if theirs:
+            lines.append({header: theirs.get(header, "") for header in ours} | {"method": "  in the paper"})
+    return Printed(section.title, lines, f"{section.caption}{_heads(section)}", flags=section.flags)
+
+
+def _short(header: str) -> str:
+    return header.partition(" (")[0]
+
+
+def _heads(section: Section) -> str:
+    """What the full headers say beyond the short ones."""
+    said = [header for full in section.printed[:1] for header in full if _short(header) != header]
+    return f" Columns: {', '.join(said)}; the other intervals: tables.intervals." if said else ""
+
+
 def comma_separated(sections: Sequence[Section]) -> str:
     """One line a row, with exact bounds, n and seeds; empty where missing."""
     bounds = [f"{c}{suffix}" for c in COLUMNS for suffix in ("", "_low", "_high")]
@@ -199,6 +225,31 @@ def comma_separated(sections: Sequence[Section]) -> str:
     return out.getvalue()
 
 
+def in_markdown(params: Params, table: str, made: Sequence[Section]) -> str:
+    """Sections as `tables.intervals` says; those of the motivation are narrow as they are."""
+    whole = params.tables.intervals or table == "motivation"
+    return markdown(made if whole else [narrow(section) for section in made])
+
+
+def partial(params: Params, intervals: bool) -> str:
+    """What the records that are there give, in Markdown: every table with its rows that have some; empty without."""
+    names = params.tables.model_copy(update={"intervals": params.tables.intervals or intervals})
+    params = params.model_copy(update={"tables": names})
+    texts = []
+    for table in TABLES:
+        made = []
+        for each in sections(params, table):
+            there = [i for i, row in enumerate(each.rows) if row.records]
+            missing = [row.method for row in each.rows if not row.records]
+            caption = each.caption + (f" Still without a record: {', '.join(missing)}." if missing else "")
+            if there:
+                rows, printed = [each.rows[i] for i in there], [each.printed[i] for i in there]
+                made.append(replace(each, rows=rows, printed=printed, caption=caption))
+        if made:
+            texts.append(in_markdown(params, table, made))
+    return "\n".join(texts)
+
+
 def metrics_of(params: Params, suite: str, profile: str) -> str:
     """The text of a metrics file."""
     content = {d: metrics(collect(params, d, params.run.all_methods, suite, profile)) for d in params.run.datasets}
@@ -216,7 +267,7 @@ def run_tables(context: Context) -> None:
     params, outputs = context.job.params, context.outputs
     for table in TABLES:
         made = sections(params, table)
-        write_text(outputs[f"{table}.md"], markdown(made))
+        write_text(outputs[f"{table}.md"], in_markdown(params, table, made))
         write_text(outputs[f"{table}.csv"], comma_separated(made))
         write_text(outputs[f"{table}.tex"], latex(made))
     write_text(outputs["metrics.json"], metrics_of(params, params.run.suites[0], params.run.profiles[0]))

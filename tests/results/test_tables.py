@@ -352,3 +352,53 @@ def test_what_an_earlier_run_left_of_a_method_that_this_one_does_not_train_is_no
     printed, _ = rows(parse(source), "multi_perturbation")
     assert printed["adv_linf"]["union"] == tables.DASH and printed["mng_ac"]["union"] != tables.DASH
     assert printed["mng_ac"]["cost (x adv_linf)"] == tables.DASH
+
+
+def lines_of(text):
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
+def test_markdown_fits_100_columns_and_keeps_the_unions_interval(written):
+    made = tables.sections(written(MNG, ADV, SAT), "multi_perturbation")
+    text = tables.in_markdown(written(MNG, ADV, SAT), "multi_perturbation", made)
+    assert max(map(len, text.splitlines())) <= 100
+    [row] = [line for line in lines_of(text) if line.startswith("| mng_ac")]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
+        "mng_ac", "80.0", "60.0", "50.0", "70.0", "50.0 ±26.3", "60.0", "4.00", "–",
+    ]  # fmt: skip
+    flat = " ".join(text.split())
+    assert "Columns: cost (x adv_linf), p (vs mng_ac); the other intervals: tables.intervals." in flat
+    assert "p: union against mng_ac" in flat
+
+
+def test_intervals_on_request_are_every_columns(written):
+    params = written(MNG, ADV, SAT)
+    whole = params.model_copy(update={"tables": params.tables.model_copy(update={"intervals": True})})
+    made = tables.sections(whole, "multi_perturbation")
+    assert tables.in_markdown(whole, "multi_perturbation", made) == tables.markdown(made)
+    assert "80.0 ±22.7" in tables.in_markdown(whole, "multi_perturbation", made)
+
+
+def test_in_100_columns_the_papers_numbers_have_a_row_of_their_own(written):
+    source = raw_params()
+    source["data"].setdefault("svhn", source["data"]["digits"])
+    source["run"] |= {"datasets": ["svhn"], "suites": ["apgd"]}
+    written({**MNG, "dataset": "svhn"})
+    params = parse(source)
+    text = tables.in_markdown(params, "multi_perturbation", tables.sections(params, "multi_perturbation"))
+    at = next(i for i, line in enumerate(lines_of(text)) if line.startswith("| mng_ac"))
+    ours, theirs = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines_of(text)[at : at + 2])
+    paper = row_room.paper_row("svhn", "multi_perturbation", "mng_ac")
+    assert (ours[0], ours[5], theirs[0]) == ("mng_ac", "50.0 ±26.3", "in the paper")
+    assert theirs[1:7] == [str(paper[c]) for c in ("clean", "linf", "l1", "l2", "union", "avg")]
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_what_is_there_already_is_printed_without_what_is_not(written):
+    assert tables.partial(written(), intervals=False) == ""
+    params = written(MNG, ADV)
+    text = tables.partial(params, intervals=False)
+    first = {line.split("|")[1].strip() for line in lines_of(text)} - {"method"}
+    assert {name for name in first if not name.startswith("-")} == {"mng_ac", "adv_linf"}
+    assert "Still without a record: nat, adv_l1" in " ".join(text.split()) and "80.0 ±" not in text
+    assert "With pseudo-labelled images" in text and "80.0 ±22.7" in tables.partial(params, intervals=True)

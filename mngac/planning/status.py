@@ -1,0 +1,94 @@
+"""`mngac status`: what of a run is there, who works on what, what failed, and what to run next; 100 columns at most."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tabulate import tabulate
+
+from mngac.params.sections import Params
+from mngac.pipeline.cache import Cache, key_of
+from mngac.pipeline.jobs import Job, jobs
+from mngac.pipeline.lease import Holder
+from mngac.pipeline.running import FAILED, STOPPED, last_line
+from mngac.planning.page import WIDTH
+from mngac.planning.states import Chain, State
+
+
+class Standing(StrEnum):
+    """Where a job stands."""
+
+    DONE = "done"
+    CACHED = "in the cache"
+    RUNNING = "running"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    WAITING = "to make"
+
+
+@dataclass(frozen=True)
+class Stood:
+    """A job, where it stands, and what there is to say of it."""
+
+    job: Job
+    standing: Standing
+    said: str = ""
+
+
+def status(params: Params, cache: Cache) -> list[Stood]:
+    """Each job of a run, after those whose outputs it reads."""
+    chain = Chain(cache)
+    return [_stood(job, chain) for job in jobs(params) if not job.stage.shares]
+
+
+def _stood(job: Job, chain: Chain) -> Stood:
+    found = chain.foretell(job)
+    if found.state is State.HIT:
+        return Stood(job, Standing.DONE if job.complete else Standing.CACHED)
+    parts = chain.parts.get((job.stage.name, job.name))
+    holder = Holder.read(chain.cache.leases / f"{key_of(parts)}.json") if parts else None
+    last = last_line(job.log)
+    if holder and not (holder.process.ours and holder.process.dead):
+        return Stood(job, Standing.RUNNING, f"{holder}; {last}")
+    if last.startswith(FAILED):
+        return Stood(job, Standing.FAILED, f"{last.removeprefix(FAILED)} ({job.log})")
+    if STOPPED.search(last):
+        return Stood(job, Standing.STOPPED, last)
+    return Stood(job, Standing.WAITING)
+
+
+def text(found: Sequence[Stood]) -> str:
+    """The page: a table of stages, the jobs that there is something to say of, and what comes next."""
+    stages: dict[str, Counter[Standing]] = {}
+    for each in found:
+        stages.setdefault(each.job.stage.name, Counter())[each.standing] += 1
+    shown = [standing for standing in Standing if any(count[standing] for count in stages.values())]
+    lines = [[name, *(count[standing] or "" for standing in shown)] for name, count in stages.items()]
+    every = sum(stages.values(), Counter())
+    lines.append(["all", *(every[standing] for standing in shown)])
+    blocks = [tabulate(lines, headers=["stage", *shown], numalign="right")]
+    for standing in (Standing.RUNNING, Standing.FAILED, Standing.STOPPED):
+        told = [f"{each.job.stage.name} {each.job.name}: {each.said}" for each in found if each.standing is standing]
+        if told:
+            blocks.append("\n".join([f"{standing}:", *(_wrapped(line) for line in told)]))
+    return "\n\n".join([*blocks, _next(every)]) + "\n"
+
+
+def _next(every: Counter[Standing]) -> str:
+    if every[Standing.DONE] == every.total():
+        return "all of it is there: results/tables, results/figures, results/report.html"
+    if every[Standing.RUNNING]:
+        what = "it is at work"
+    elif every[Standing.FAILED]:
+        what = "next: mend what failed, then: snakemake --cores all, or: dvc repro"
+    else:
+        what = "next: snakemake --cores all, or: dvc repro"
+    return f"{what}; what there is in tables: mngac tables --partial"
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
