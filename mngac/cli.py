@@ -18,6 +18,7 @@ from mngac.pipeline.files import mended
 from mngac.pipeline.stages import STAGES
 
 if TYPE_CHECKING:
+    from mngac.exchange.files import Request
     from mngac.pipeline.cache import Cache, Entry
     from mngac.pipeline.jobs import Job
 
@@ -150,6 +151,9 @@ def build_parser() -> argparse.ArgumentParser:
     tables.add_argument("--intervals", action="store_true", help="with --partial: of all columns, wider than 100")
     commands.add_parser("status", help="what of a run is there, running or failed, and what to run next")
     _add_own_data(commands.choices["data"])
+    commands.choices["evaluate"].add_argument(
+        "--images", metavar="FIRST:LAST", help="print what becomes of single images, such as 0:16, and write nothing"
+    )
     _add_any_classifier(commands.choices["evaluate"])
     _add_records_commands(commands)
     _add_released_commands(commands)
@@ -271,19 +275,21 @@ def evaluate(arguments: argparse.Namespace) -> None:
             if getattr(arguments, name) is not None:
                 option = name.replace("_", "-")
                 raise ParamsError(f"--{option}: not read without --checkpoint; params.yaml and the paths say it")
-        run_stage(arguments)
+        if arguments.images is None:
+            run_stage(arguments)
+        else:
+            _print_single(_job(arguments, "evaluate"), arguments.images)
+        return
+    if arguments.images is not None:
+        _evaluate_single(arguments)
         return
     if arguments.out is None:
         raise ParamsError("--out: missing; allowed: the path of the record")
-    from mngac.exchange.files import Request, challenge_file, check_beside, evaluate_file, not_looked_for
+    from mngac.exchange.files import challenge_file, check_beside, evaluate_file, not_looked_for
     from mngac.pipeline.files import writable
-    from mngac.pipeline.jobs import seed_of
     from mngac.report.verdict import page
 
-    names = ("checkpoint", "model", "dataset", "profile", "out", "n", "method", "mean", "std", "stated_clean")
-    seed = None if arguments.seed is None else seed_of(arguments.seed)
-    given = {name: getattr(arguments, name) for name in names}
-    request = Request(**given, suite=arguments.suite or "quick", seed=seed)
+    request = _request(arguments, arguments.out)
     if arguments.verdict:
         writable(arguments.verdict)
         if os.path.realpath(arguments.verdict) == os.path.realpath(arguments.out):
@@ -298,6 +304,34 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
         write_text(arguments.verdict, page(record, challenged, arguments.command_line, not_looked_for(params, request)))
         print(visible(arguments.verdict))
+
+
+def _evaluate_single(arguments: argparse.Namespace) -> None:
+    """Prints single images of any classifier."""
+    from mngac.exchange.files import job_of
+    from mngac.params.checks import load
+    from mngac.params.errors import ParamsError
+
+    for name in ("out", "challenge", "verdict", "stated_clean"):
+        if getattr(arguments, name) is not None:
+            raise ParamsError(f"--{name.replace('_', '-')}: not read with --images, which writes nothing")
+    _print_single(job_of(load(arguments.params), _request(arguments, os.devnull)), arguments.images)
+
+
+def _print_single(job: Job, span: str) -> None:
+    from mngac.exchange.single import text
+
+    print(text(job, span), end="")
+
+
+def _request(arguments: argparse.Namespace, out: str) -> Request:
+    from mngac.exchange.files import Request
+    from mngac.pipeline.jobs import seed_of
+
+    names = ("checkpoint", "model", "dataset", "profile", "n", "method", "mean", "std", "stated_clean")
+    seed = None if arguments.seed is None else seed_of(arguments.seed)
+    given = {name: getattr(arguments, name) for name in names}
+    return Request(**given, out=out, suite=arguments.suite or "quick", seed=seed)
 
 
 def tables(arguments: argparse.Namespace) -> None:

@@ -24,6 +24,8 @@ CASES: list[Case] = [
         nothing,
     ),
     ("a seed", "train --dataset digits --method nat --seed 07", ['--seed: found "07"; allowed: an integer'], nothing),
+    ("intervals of files", "tables --intervals", ["--intervals: needs --partial too"], nothing),
+    ("a project that is there", "init .", [".: found params.yaml", "allowed: a folder without them"], nothing),
     ("a card", "plan --card h20", ['--card: found "h20"; allowed: h200'], nothing),
     ("no card", "plan --gpus 0", ['--gpus: found "0"; allowed: a whole number from 1'], nothing),
     ("minutes", f"{TRAIN} --stop-after nan", ['--stop-after: found "nan"; allowed: minutes, above 0'], nothing),
