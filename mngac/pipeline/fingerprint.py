@@ -35,6 +35,11 @@ def code_digest(modules: Iterable[str]) -> str:
     return _digest(frozenset(module.partition(":")[0] for module in modules))
 
 
+def imported(modules: Iterable[str]) -> set[str]:
+    """Top-level packages of others that `modules`, or what they import of their own packages, import."""
+    return {name for module in _closure(frozenset(m.partition(":")[0] for m in modules)) for name in _foreign(module)}
+
+
 @functools.cache
 def _digest(modules: frozenset[str]) -> str:
     digest = hashlib.sha256()
@@ -99,7 +104,7 @@ def _stripped(module: str) -> str:
 
 def forget() -> None:
     """Lets files of code be read anew: they may have changed since."""
-    for kept in (_digest, _closure, _tree, _stripped, _imports):
+    for kept in (_digest, _closure, _tree, _stripped, _imports, _foreign):
         kept.cache_clear()
 
 
@@ -124,3 +129,12 @@ def _imports(module: str) -> tuple[str, ...]:
             names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
     ours = [n for n in names if n.split(".")[0] in ("mngac", module.split(".")[0]) and _path(n)]
     return tuple(dict.fromkeys(ours))
+
+
+@functools.cache
+def _foreign(module: str) -> tuple[str, ...]:
+    named = [alias.name for node in ast.walk(_tree(module)) if isinstance(node, ast.Import) for alias in node.names]
+    named += [
+        node.module or "" for node in ast.walk(_tree(module)) if isinstance(node, ast.ImportFrom) and not node.level
+    ]
+    return tuple({name.split(".")[0] for name in named} - {"mngac", "", module.split(".")[0]})

@@ -24,7 +24,7 @@ from mngac.pipeline import digests, progress
 from mngac.pipeline.atomic import write_text
 from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.device import decided
-from mngac.pipeline.fingerprint import code_digest, file_digest, forget
+from mngac.pipeline.fingerprint import code_digest, file_digest, forget, imported
 from mngac.pipeline.locks import alone_in
 from mngac.pipeline.machine import computing, machine_of, on_this_machine
 from mngac.pipeline.paths import shards_of
@@ -137,12 +137,14 @@ class Job:
 
     def stated(self) -> dict[str, Any]:
         """All parts of the key that stand before the inputs exist, with the device as params state it."""
-        packages = (*self.stage.packages, "torch") if self.stage.computes else self.stage.packages
+        roots = self.stage.code(self.params, self.wildcards)
+        used = [name for name in self.stage.packages if name in imported(roots)]
+        packages = [*used, "torch"] if self.stage.computes else used
         return {
             "stage": self.stage.name,
             "wildcards": self.wildcards,
             "params": self.stage.values(self.params, self.wildcards),
-            "code": {root: code_digest([root]) for root in self.stage.code(self.params, self.wildcards)},
+            "code": {root: code_digest([root]) for root in roots},
             "versions": {name: public_version(name) for name in packages},
             **self.machine,
         }

@@ -62,7 +62,7 @@ class Stage:
     processes: Callable[[Params, Wildcards], int] = lambda p, w: 1
     """How many processes share the job's work on the CPU, each with the run's threads."""
     packages: tuple[str, ...] = ()
-    """Packages whose version is a part of the key, beside torch."""
+    """Packages whose version is a part of the key, beside torch, of a job whose code imports them."""
 
 
 TRAINING = ("dataset", "method", "seed")

@@ -14,7 +14,6 @@ from mngac.data.pixels import to_unit
 from mngac.models.files import Architecture, save_classifier
 from mngac.results import records
 
-
 STATED, SMALL = "digits: {linf: 0.15, l1: 1.5, l2: 0.55}", "digits: {linf: 0.005, l1: 0.1, l2: 0.03}"
 
 
@@ -56,7 +55,9 @@ def test_each_images_fate_is_that_of_the_whole_evaluation_and_nothing_is_written
     assert cli.main([*whole, "--out", "r.json"]) == 0
     record = records.read("r.json")
     heads, _, *lines = said.splitlines()
-    assert heads.split()[:3] == ["image", "class", "predicted"] and "linf 0.005" in heads and max(map(len, heads)) <= 100
+    assert (
+        heads.split()[:3] == ["image", "class", "predicted"] and "linf 0.005" in heads and max(map(len, heads)) <= 100
+    )
     assert len(lines) == 7
     for i, line in zip(range(2, 9), lines, strict=True):
         index, _, label, _, predicted, linf, l2, l1, union = line.split()

@@ -62,3 +62,19 @@ def test_a_key_is_the_same_on_every_node_for_every_user_in_every_place(tmp_path)
     )
     assert other[0] == "far" != one[0]
     assert one[1] == other[1] and len(set(one[1].values())) == len(jobs(parse(RAW)))
+
+
+def test_a_key_names_the_versions_of_what_its_code_imports_and_of_nothing_else():
+    """So that `quick` needs no package whose attacks it does not use, nor is evaluated anew after another version."""
+    raw = small(methods=("nat",), suites=["quick", "apgd", "paper"], challenges=["quick"])
+    found = {job.name: set(job.stated()["versions"]) for job in jobs(parse(raw)) if job.stage.name == "evaluate"}
+    assert found == {
+        "digits-nat-0-quick-standard": {"torch"},
+        "digits-nat-0-apgd-standard": {"torch", "pyautoattack"},
+        "digits-nat-0-paper-standard": {"torch", "foolbox"},
+    }
+    challenged = next(job for job in jobs(parse(raw)) if job.stage.name == "challenge")
+    assert set(challenged.stated()["versions"]) == {"torch", "pyautoattack"}
+    for job in jobs(parse(raw)):
+        if job.stage.name.endswith("figures"):
+            assert "matplotlib" in job.stated()["versions"]
