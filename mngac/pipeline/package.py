@@ -10,7 +10,7 @@ from mngac.params.shipped import PACKAGE, commit
 from mngac.pipeline.atomic import write_text
 
 STATED = "mngac-package.json"
-SUFFIXES = (".py", ".yaml", ".css", ".rst", ".smk")
+SUFFIXES = (".py", ".yaml", ".css", ".js", ".rst", ".smk")
 
 
 def write_package() -> None:

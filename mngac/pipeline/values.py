@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mngac.params.errors import DataError, ParamsError
+from mngac.params.shipped import shipped
 from mngac.pipeline.files import identity
 from mngac.pipeline.fingerprint import ROOT, file_digest
 from mngac.pipeline.paths import Wildcards
@@ -212,10 +213,11 @@ def _entry(method: MethodConfig) -> dict[str, Any]:
 
 def report(p: Params, w: Wildcards) -> dict[str, Any]:
     """The parameters that the report prints, and the files that its page is made of."""
-    captions = sorted((ROOT / "workflow/report").glob("*.rst"))
+    captions = sorted(shipped("workflow/report").glob("*.rst"))
     return {
         "params": printed(p),
         **_known_numbers(),
         "style": file_digest(ROOT / "mngac/report/style.css"),
+        "script": file_digest(ROOT / "mngac/report/sort.js"),
         "captions": {path.stem: file_digest(path) for path in captions},
     }

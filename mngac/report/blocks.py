@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,41 +15,75 @@ import yaml
 from mngac.params.sections import Params
 from mngac.params.shipped import shipped
 from mngac.pipeline import values
-from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path, further_of
+from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path, further_of, record_path
 from mngac.report.document import escape
 from mngac.results import printed, wording
 from mngac.results.records import Record
 from mngac.results.rows import Row, collect, flags_of, of_seeds
-from mngac.results.tables import DASH, TITLES, sections
+from mngac.results.tables import DASH, TITLES, Section, sections
 
 Block = tuple[str, str, str]
 CAPTIONS = shipped("workflow/report")
 """One caption a figure, shared with `snakemake --report`."""
 
+FIRST = "union_and_cost"
 SCREEN = 1.45
 """Pixels a point of a figure: its 8-point type is then as large as the page's captions."""
 
 
-def table(lines: Sequence[Mapping[str, str]]) -> str:
-    """An HTML table in a box that scrolls sideways; the first column stays in sight. `paper | ours` in two inks."""
+@dataclass(frozen=True)
+class Mark:
+    """What a row of a table leads to, and is reached by; empty where there is nothing."""
+
+    source: str = ""
+    """Anchor of the records that its numbers are made of."""
+    anchor: str = ""
+    """Its own."""
+    file: str = ""
+    """Path in the workspace of what its first cell names."""
+
+
+def table(lines: Sequence[Mapping[str, str]], marks: Sequence[Mark] = ()) -> str:
+    """An HTML table in a box that scrolls sideways; the first column stays in sight. `paper | ours` in two inks.
+
+    Args:
+        lines: of each row the same headers -> texts.
+        marks: of each row, what it leads to; none: to nothing.
+    """
     if not lines:
         return "<p>Nothing to show.</p>"
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in lines[0])
     body = []
-    for line in lines:
-        first, *rest = line.values()
-        body.append(f'<tr><th scope="row">{escape(first)}</th>{"".join(_cell(v) for v in rest)}</tr>')
+    for line, mark in zip(lines, marks or [Mark()] * len(lines), strict=True):
+        first, *rest = map(escape, line.values())
+        name = f'<a href="../{escape(mark.file)}">{first}</a>' if mark.file else first
+        anchor = f' id="{mark.anchor}"' if mark.anchor else ""
+        cells = "".join(_cell(text, mark.source) for text in rest)
+        body.append(f'<tr{anchor}><th scope="row">{name}</th>{cells}</tr>')
     rows = "\n".join(body)
     return (
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
     )
 
 
-def _cell(text: str) -> str:
-    paper, bar, ours = text.partition(" | ")
+def _cell(text: str, source: str) -> str:
+    """Of escaped text."""
+    paper, bar, ours = text.rpartition(" | ")
+    number = f'<a href="#{source}">{ours}</a>' if source and ours != DASH else ours
     if not bar:
-        return f"<td>{escape(text)}</td>"
-    return f'<td><span class="paper">{escape(paper)}</span> | <span class="ours">{escape(ours)}</span></td>'
+        return f"<td>{number}</td>"
+    return f'<td><span class="paper">{paper}</span> | <span class="ours">{number}</span></td>'
+
+
+def _anchor(dataset: str, method: str, suite: str, profile: str) -> str:
+    """Of a row's records, in the chapter on where they come from."""
+    return f"records-{dataset}-{method}-{suite}-{profile}"
+
+
+def _marks(section: Section) -> list[Mark]:
+    """Of each row of a table: where its records are."""
+    suite, profile, dataset = (section.where[key] for key in ("suite", "profile", "dataset"))
+    return [Mark(_anchor(dataset, row.method, suite, profile)) if row.records else Mark() for row in section.rows]
 
 
 def table_blocks(params: Params) -> list[Block]:
@@ -56,7 +91,7 @@ def table_blocks(params: Params) -> list[Block]:
     blocks = []
     for name in TABLES:
         shown = [
-            f"<h4>{escape(' · '.join(section.where.values()))}</h4>{table(section.printed)}"
+            f"<h4>{escape(' · '.join(section.where.values()))}</h4>{table(section.printed, _marks(section))}"
             f'<p class="caption">{escape(section.caption)}</p>'
             for section in sections(params, name)
         ]
@@ -107,8 +142,9 @@ def _hours(seconds: float | None) -> str:
 
 
 def figure_blocks(params: Params) -> list[Block]:
-    """Every figure, as an image inside the page, with its caption."""
-    wanted: list[tuple[str, str | None]] = [(name, None) for name in FIGURES]
+    """Every figure, as an image inside the page, with its caption; what robustness costs comes first."""
+    ordered = sorted(FIGURES, key=lambda name: name != FIRST)
+    wanted: list[tuple[str, str | None]] = [(name, None) for name in ordered]
     wanted += [(name, d) for d in params.run.datasets for name in MODEL_FIGURES]
     return [_figure(name, dataset, len(params.run.datasets) > 1) for name, dataset in wanted]
 
@@ -178,16 +214,26 @@ def parameter_blocks(params: Params) -> list[Block]:
 
 def records_of_run(params: Params) -> list[Record]:
     """All records of the run that exist, by data set, method, suite and profile."""
+    return [record for _, records in _by_row(params) for record in records]
+
+
+def _by_row(params: Params) -> list[tuple[tuple[str, str, str, str], list[Record]]]:
+    """The records of each data set, method, suite and profile."""
     run = params.run
-    names = product(run.datasets, run.all_methods, run.suites, run.profiles)
-    return [record for wanted in names for record in of_seeds(params, *wanted)]
+    return [(row, of_seeds(params, *row)) for row in product(run.datasets, run.all_methods, run.suites, run.profiles)]
 
 
 def provenance_blocks(params: Params) -> list[Block]:
-    """Where each record comes from: commit, code, cache key, device, versions."""
-    lines = [_source(record.model_dump(by_alias=True)) for record in records_of_run(params)]
+    """Where each record comes from: its file, commit, code, cache key, device, versions."""
+    lines, marks = [], []
+    for row, records in _by_row(params):
+        for i, record in enumerate(records):
+            dataset, method, suite, profile = row
+            where = dict(dataset=dataset, method=method, seed=str(record.seed), suite=suite, profile=profile)
+            lines.append(_source(record.model_dump(by_alias=True)))
+            marks.append(Mark(anchor="" if i else _anchor(*row), file=record_path(where)))
     note = "Key: of the evaluation in the artifact cache; code: digest of what attacked, equal within a table."
-    return [("records", "Records", table(lines) + f'<p class="caption">{note}</p>')]
+    return [("records", "Records", table(lines, marks) + f'<p class="caption">{note}</p>')]
 
 
 def _source(record: dict[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from mngac.report.blocks import (
     records_of_run,
     table_blocks,
 )
-from mngac.report.document import document, escape
+from mngac.report.document import beside, document, escape
 from mngac.results import wording
 from mngac.results.records import Record
 
@@ -48,9 +48,9 @@ def chapters(params: Params) -> list[Chapter]:
     """What the page holds, in its order."""
     further = further_blocks(params)
     return [
+        Chapter("figures", "Figures", figure_blocks(params)),
         Chapter("tables", "Tables", table_blocks(params)),
         Chapter("cost", "Cost of training", cost_blocks(params)),
-        Chapter("figures", "Figures", figure_blocks(params)),
         *([Chapter("further", "How far to trust it", further)] if further else []),
         Chapter("red-flags", "Red flags", flag_blocks(params)),
         Chapter("parameters", "Parameters", parameter_blocks(params)),
@@ -77,11 +77,12 @@ def page(params: Params) -> str:
 <header><h1>Robustness to several perturbations</h1>
 <p class="lead">{escape(lead(records_of_run(params)))}</p>
 <p>Numbers are percent of images still classified correctly. Where the paper has a table of the same kind, cells read
-<b>paper | ours</b>. A dash was not measured. All is derived from the records, one outcome an image and attack.</p>
+<b>paper | ours</b>. A dash was not measured. All is derived from the records, one outcome an image and attack: a number
+leads to those that it is made of. The head of a column sorts its table.</p>
 </header>
 {chr(10).join(c.html for c in contents)}
 </main>"""
-    return document("mngac: robustness to several perturbations", body)
+    return document("mngac: robustness to several perturbations", body, beside("sort.js"))
 
 
 def run(context: Context) -> None:

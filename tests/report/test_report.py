@@ -1,5 +1,7 @@
 """The report: one well-formed page with every table and figure, nothing from the network, nothing unescaped."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -65,14 +67,34 @@ def test_the_page_is_well_formed_and_its_contents_lead_somewhere(tree):
     assert tree.open == []
     ids = [v for _, k, v in tree.attributes if k == "id"]
     assert len(set(ids)) == len(ids)
-    links = [v for tag, k, v in tree.attributes if tag == "a" and k == "href"]
-    assert len(links) > 20 and {link.removeprefix("#") for link in links} <= set(ids)
+    links = {v for tag, k, v in tree.attributes if tag == "a" and k == "href"}
+    files = {link for link in links if not link.startswith("#")}
+    assert len(links) > 20 and {link.removeprefix("#") for link in links - files} <= set(ids)
+    assert files == {f"../records/digits/{method}/seed0/apgd-standard.json" for method in METHODS}
 
 
-def test_nothing_comes_from_the_network_and_nothing_is_a_script(written, tree):
-    assert "script" not in tree.tags and "iframe" not in tree.tags
-    assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in written[0]
-    assert all(v.startswith(("#", "data:")) for _, k, v in tree.attributes if k in ("src", "href"))
+def test_a_number_leads_to_the_records_that_it_is_made_of(written):
+    text, _, tables = written
+    [row] = [row for row in tables["all"][0].printed if row["method"] == "sat"]
+    anchor = "records-digits-sat-apgd-standard"
+    assert f'<td><a href="#{anchor}">{row["union"]}</a></td>' in text
+    assert f'<tr id="{anchor}"><th scope="row"><a href="../records/digits/sat/seed0/apgd-standard.json">' in text
+
+
+def test_figures_come_first_and_what_robustness_costs_before_all_others(written):
+    text = written[0]
+    places = [text.index(f'<section id="{name}"') for name in ("figures", "tables", "red-flags", "provenance")]
+    assert places == sorted(places)
+    assert re.search(r'<section id="figures"><h2>Figures</h2>\s*<section id="figure-union_and_cost">', text)
+
+
+def test_nothing_comes_from_the_network_and_no_script_but_the_pages_own_may_run(written, tree):
+    own = (ROOT / "mngac/report/sort.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert tree.tags.count("script") == 1 and f"<script>{own}</script>" in written[0] and "iframe" not in tree.tags
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert f'content="{policy}"' in written[0]
+    assert all(v.startswith(("#", "data:", "../records/")) for _, k, v in tree.attributes if k in ("src", "href"))
     assert not re.search(r"https?://|@import|url\(", written[0])
 
 
