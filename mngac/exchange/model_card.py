@@ -1,4 +1,7 @@
-"""The model card of an export: training, data, results with their intervals, limits and red flags."""
+"""The model card of an export: training, data, results with their intervals, limits and red flags.
+
+It begins with the metadata that the Hugging Face Hub reads.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,7 @@ def text(what: Export, info: dict[str, Any]) -> str:
     fence = "`" * (1 + max(2, *map(len, re.findall("`+", parameters or "")), 0))
     title = f"{record.method} on {record.dataset} ({info['architecture']}, seed {record.seed})"
     blocks = [
+        f"---\n{yaml.safe_dump(metadata(what, title), sort_keys=False)}---",
         f"# {markdown(title)}",
         "Takes float32 images in [0, 1], NCHW, without normalisation; returns logits.",
         "## Training",
@@ -87,6 +91,38 @@ def text(what: Export, info: dict[str, Any]) -> str:
         _files(what),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def metadata(what: Export, title: str) -> dict[str, Any]:
+    """What the Hugging Face Hub reads at the head of a card: task, data set, results in percent."""
+    results = []
+    for r in what.records:
+        metrics = [
+            {"type": "accuracy", "name": _named(r, column), "value": round(r.share(column), 2)}
+            for column in r.columns()
+        ]
+        results.append(
+            {
+                "task": {"type": "image-classification", "name": "robust image classification"},
+                "dataset": {"name": r.dataset, "type": r.dataset, "split": r.split, "args": {"images": r.n}},
+                "metrics": metrics,
+            }
+        )
+    return {
+        "library_name": "mngac",
+        "pipeline_tag": "image-classification",
+        "tags": ["adversarial-robustness", "multiple-perturbations", *sorted({r.method for r in what.records})],
+        "datasets": sorted({r.dataset for r in what.records}),
+        "metrics": ["accuracy"],
+        "model-index": [{"name": title, "results": results}],
+    }
+
+
+def _named(record: Record, column: str) -> str:
+    """A column with its radius and what attacked, such as `linf 8/255 under quick`."""
+    if column == "clean":
+        return column
+    return " ".join(filter(None, [column, record.radii().get(column), "under", record.suite]))
 
 
 def _cost(what: Export) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from evaluation_helpers import record
 from robustbench_form import WideResNet
 
@@ -199,6 +200,19 @@ def test_an_export_that_fails_leaves_no_file_and_what_was_there(tmp_path, checkp
     with pytest.raises(OSError, match="No space left"):
         export(str(checkpoint), [write(tmp_path, flags=["another"])], str(out))
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_the_card_begins_with_what_the_hub_reads(tmp_path, checkpoint):
+    export(str(checkpoint), [write(tmp_path)], str(tmp_path / "out"))
+    head, found, rest = (tmp_path / "out" / "README.md").read_text().split("---\n", 2)
+    about = yaml.safe_load(found)
+    assert head == "" and rest.lstrip().startswith("# ")
+    assert about["library_name"] == "mngac" and about["pipeline_tag"] == "image-classification"
+    [model] = about["model-index"]
+    for result in model["results"]:
+        values = {metric["name"].split()[0]: metric["value"] for metric in result["metrics"]}
+        assert set(values) == {"clean", "linf", "l1", "l2", "union"} and values["union"] == 25.0
+        assert result["dataset"]["type"] in about["datasets"] and result["task"]["type"] == "image-classification"
 
 
 def test_the_card_shows_what_records_say_as_it_stands(tmp_path, checkpoint):

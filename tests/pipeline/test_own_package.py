@@ -46,7 +46,9 @@ def made(tmp_path_factory):
 def planned(home, folder):
     """What `snakemake -n` would do."""
     env = {**os.environ, "MNGAC_CACHE": str(folder / "cache"), "PYTHONPATH": f"{home}/research:{folder}"}
-    done = subprocess.run(["snakemake", "-n", "--quiet", "host"], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["snakemake", "-n", "--quiet", "host"], cwd=folder, env=env, capture_output=True, text=True, check=True
+    )
     return set(re.findall(r"^rule (\w+):", done.stdout + done.stderr, re.M))
 
 
