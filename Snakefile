@@ -14,7 +14,7 @@ from mngac.pipeline.adoption import write_stamps
 from mngac.pipeline.device import decided
 from mngac.pipeline.engines import claim, left_over, refuse_auto
 from mngac.pipeline.jobs import job, jobs
-from mngac.pipeline.overall import Overall, asked_for
+from mngac.pipeline.overall import Overall, asked_for, beside_the_line
 from mngac.pipeline.paths import (
     FIGURES,
     MODEL_FIGURES,
@@ -68,7 +68,9 @@ onstart:
         claim(Path.cwd(), shlex.join(sys.argv))
     except UserError as error:
         raise WorkflowError(f"mngac: {error}")
-    logger.addFilter(lambda line: not line.getMessage().startswith(("Select jobs to", "Execute ")))
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":  # the terminal's; its own log keeps them
+            handler.addFilter(beside_the_line)
     OVERALL.start(asked_for(JOBS, [path for each in workflow.dag.needrun_jobs() for path in each.output]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 import time
@@ -16,6 +17,8 @@ from mngac.pipeline.jobs import Job
 from mngac.pipeline.progress import terminal_line, watched
 
 FORM = "{desc} {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} jobs [{elapsed}, {remaining} left]"
+TOLD = ("progress", "job_finished", "job_started")
+"""Events of Snakemake's that the line tells."""
 LOOK = 1.0
 """Seconds between two looks at the files."""
 
@@ -95,6 +98,12 @@ def _newer(paths: Iterable[str], began: float) -> bool:
         return all(Path(path).stat().st_mtime >= began - 1 for path in paths)
     except OSError:
         return False
+
+
+def beside_the_line(said: logging.LogRecord) -> bool:
+    """Whether a line of Snakemake's is shown on the terminal: not what each job begins and ends with."""
+    event = str(getattr(said, "event", None) or "").rpartition(".")[2].lower()
+    return event not in TOLD and not said.getMessage().startswith(("Select jobs to", "Execute "))
 
 
 def asked_for(jobs: Sequence[Job], outputs: Iterable[object]) -> list[Job]:
