@@ -17,6 +17,7 @@ from mngac.models.frozen import frozen_weights
 from mngac.norms import LP
 from mngac.params.checks import check_entry, section
 from mngac.params.errors import UserError, shown
+from mngac.params.extras import missing
 from mngac.params.registry import find
 from mngac.params.sections import AttackConfig, Radii
 from mngac.params.types import NORMS, Norm, number
@@ -63,7 +64,7 @@ def attack(
 
     Raises:
         UserError: for an unknown norm or kind, settings that it does not read or misses, a radius that is no positive
-            number, and images or labels of another type, shape or range.
+            number, images or labels of another type, shape or range, and a kind whose package is not installed.
     """
     check_images(images, labels)
     if norm not in LP:
@@ -71,7 +72,10 @@ def attack(
     size = number(getattr(section("radius", Radii, dict.fromkeys(NORMS, radius)), norm))
     config = section("attack", AttackConfig, {"attack": kind, "norm": norm, **(settings or USUAL.get(kind, {}))})
     check_entry("attack", "evaluation/attacks", "attack", config)
-    run = find("evaluation/attacks", kind).load()
+    try:
+        run = find("evaluation/attacks", kind).load()
+    except ModuleNotFoundError as error:
+        raise UserError(missing(error)) from error
     moved = []
     with frozen_weights(classifier), torch.no_grad():
         x, y = as_unit(images[:1].to(device)), labels.to(device)

@@ -77,6 +77,9 @@ def test_a_suite_whose_packages_are_missing_says_which_extra_has_them(monkeypatc
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
     monkeypatch.delitem(sys.modules, "mngac.evaluation.autoattack", raising=False)
     monkeypatch.delitem(sys.modules, "mngac.evaluation.attacks.apgd_ce", raising=False)
+    monkeypatch.delitem(sys.modules, "mngac.evaluation.attacks.square", raising=False)
+    with pytest.raises(UserError, match="the package pyautoattack is not installed; run: pip install"):
+        mngac.attack(trained(), *digits(4), "l1", 1, kind="square", queries=5, restarts=1)
     with pytest.raises(UserError, match="the package pyautoattack is not installed; run: pip install"):
         mngac.evaluate(trained(), *digits(4), "apgd", radii=RADII)
     assert is_checkout()
