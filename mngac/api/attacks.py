@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mngac.api.given import device_of, whole
 from mngac.attacks.pgd import Classifier
 from mngac.data.pixels import as_unit
 from mngac.evaluation.acceptance import TOLERANCE, Target
 from mngac.evaluation.isolated import isolated
-from mngac.evaluation.loop import check_images
+from mngac.evaluation.loop import check_images, check_range
 from mngac.evaluation.reproducible import reproducible
+from mngac.evaluation.tasks import guarded
 from mngac.models.frozen import frozen_weights
 from mngac.norms import LP
 from mngac.params.checks import check_entry, section
@@ -63,14 +65,18 @@ def attack(
         float32 (n, channels, height, width) in [0, 1], on the CPU, each within `radius` of its image.
 
     Raises:
+        AttackFailed: where the attack or the classifier raises, with the images' positions.
         UserError: for an unknown norm or kind, settings that it does not read or misses, a radius that is no positive
             number, images or labels of another type, shape or range, and a kind whose package is not installed.
     """
     check_images(images, labels)
-    if norm not in LP:
+    where, count = device_of(device), whole("batch_size", batch_size, 1)
+    if not isinstance(norm, str) or norm not in LP:
         raise UserError(f"norm: found {shown(norm)}; allowed: {', '.join(LP)}")
+    if "attack" in settings:
+        raise UserError(f"attack: found {shown(settings['attack'])}; allowed: kind={shown(settings['attack'])}")
     size = number(getattr(section("radius", Radii, dict.fromkeys(NORMS, radius)), norm))
-    config = section("attack", AttackConfig, {"attack": kind, "norm": norm, **(settings or USUAL.get(kind, {}))})
+    config = section("attack", AttackConfig, {**(settings or USUAL.get(kind, {})), "attack": kind, "norm": norm})
     check_entry("attack", "evaluation/attacks", "attack", config)
     try:
         run = find("evaluation/attacks", kind).load()
@@ -78,13 +84,18 @@ def attack(
         raise UserError(missing(error)) from error
     moved = []
     with frozen_weights(classifier), torch.no_grad():
-        x, y = as_unit(images[:1].to(device)), labels.to(device)
-        target = Target(norm, size, classifier(x).shape[1], seed, str(device))
-        for start in range(0, len(labels), batch_size):
-            x = as_unit(images[start : start + batch_size].to(device))
-            with isolated(seed), reproducible(tensor_float32=False), torch.enable_grad():
-                found = run(classifier, x, y[start : start + batch_size], target, config)
-            moved.append(_within(x, found.detach().float(), target).cpu())
+        logits, y = classifier(as_unit(images[:1].to(where))), labels.to(where)
+        if logits.dim() != 2:
+            raise UserError(f"classifier: found an output of {tuple(logits.shape)}; allowed: logits (batch, classes)")
+        check_range(labels, logits.shape[1])
+        target = Target(norm, size, logits.shape[1], whole("seed", seed, 0), where)
+        for start in range(0, len(labels), count):
+            positions = list(range(start, min(start + count, len(labels))))
+            x = as_unit(images[positions].to(where))
+            with guarded(f"{kind} {norm}", positions), isolated(seed), reproducible(tensor_float32=False):
+                with torch.enable_grad():
+                    found = run(classifier, x, y[positions], target, config)
+                moved.append(_within(x, found.detach().float(), target).cpu())
     return torch.cat(moved)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mngac.api.given import device_of
 from mngac.models.files import architecture_of
 from mngac.models.files import load_classifier as load_own
 from mngac.models.normalised import Normalised
@@ -45,15 +46,28 @@ def load_classifier(
         UserError: for a file that is missing, damaged, of other weights than the model's or not finite, for a function
             that raises or returns something else, and where model, classes or shape are needed and missing.
     """
+    if not isinstance(source, (str, Path)):
+        raise UserError(f"source: found {type(source).__name__}; allowed: a path, a row, package.module:function")
+    where = device_of(device)
     if isinstance(source, str) and ":" in source and not Path(source).exists():
+        if model is not None:
+            raise UserError(f"model: found {shown(model)}; allowed: none beside {source}, which is the model")
         classifier = build_classifier(source, *_sizes(source, classes, shape))
     else:
         classifier = _of_file(_file(source), model, classes, shape)
-    if (mean is None) != (std is None):
-        raise UserError(f"mean and std: found {shown(mean)} and {shown(std)}; allowed: both, or none of them")
-    if mean is not None and std is not None:
-        classifier = Normalised(classifier, mean, std).eval()
-    return classifier.to(device)
+    if mean is not None or std is not None:
+        classifier = Normalised(classifier, *_normalisation(mean, std, shape)).eval()
+    return classifier.to(where)
+
+
+def _normalisation(mean: object, std: object, shape: Sequence[int] | None) -> tuple[list[float], list[float]]:
+    """Both, one value or one a channel each; every std above 0."""
+    values = [list(each) if isinstance(each, (list, tuple)) else [] for each in (mean, std)]
+    many = {1, shape[0]} if shape else {1, *map(len, values)}
+    if len(values[0]) not in many or len(values[1]) not in many or not all(each > 0 for each in values[1]):
+        allowed = "both, a list of one value or one a channel, std above 0"
+        raise UserError(f"mean and std: found {shown(mean)} and {shown(std)}; allowed: {allowed}")
+    return values[0], values[1]
 
 
 def _file(source: str | Path) -> Path:
@@ -85,7 +99,7 @@ def _of_file(path: Path, model: str | None, classes: int | None, shape: Sequence
 
 
 def _sizes(what: object, classes: int | None, shape: Sequence[int] | None) -> tuple[int, tuple[int, ...]]:
-    if classes is None or shape is None or len(shape) != 3:
+    if not isinstance(classes, int) or not isinstance(shape, Sequence) or isinstance(shape, str) or len(shape) != 3:
         found = f"classes {shown(classes)}, shape {shown(shape)}"
         raise UserError(f"{what}: found {found}; allowed: both, such as classes=10, shape=(3, 32, 32)")
     return classes, tuple(shape)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mngac.api.given import device_of, whole
 from mngac.attacks.pgd import Classifier
 from mngac.evaluation import loop
 from mngac.evaluation.loop import Evaluation
@@ -19,10 +20,11 @@ from mngac.params.extras import missing
 from mngac.params.sections import Radii, Suite
 from mngac.params.suites import radii_of, suite_of
 from mngac.pipeline import code
-from mngac.pipeline.cache import key_of
-from mngac.pipeline.fingerprint import code_digest
+from mngac.pipeline.fingerprint import code_digest, imported
+from mngac.pipeline.jobs import public_version
 from mngac.pipeline.progress import Log
 from mngac.pipeline.provenance import provenance
+from mngac.pipeline.stages import STAGES
 from mngac.results.records import Record
 
 
@@ -48,8 +50,8 @@ class Evaluated(Evaluation):
             indices: of the images in their split, by default 0 to n - 1; records are compared on equal ones alone.
 
         Raises:
-            ParamsError: for a name with other characters than params.yaml admits.
-            ValueError: for another number of indices than images.
+            UserError: for a name with other characters than params.yaml admits, for another number of indices than
+                images, and for a seed or an index that is none.
         """
         for path, name in (("method", method), ("dataset", dataset), ("split", split)):
             check_name(path, name)
@@ -59,9 +61,14 @@ class Evaluated(Evaluation):
             "split": split,
         }
         digests = {root: code_digest([root]) for root in code.measuring(self.suite)}
-        parts = {"params": params, "code": digests, "versions": dict.fromkeys(("torch", "numpy"))}
-        about = provenance(key_of({**parts, "clean": self.clean}), parts, self.device, self.suite)
+        used = [name for name in STAGES["evaluate"].packages if name in imported(digests)]
+        versions = {name: public_version(name) for name in (*used, "torch")}
+        about = provenance("", {"params": params, "code": digests, "versions": versions}, self.device, self.suite)
+        del about["key"]  # no cache has it
+        whole("seed", seed, 0)
         numbers = list(range(len(self.clean)) if indices is None else indices)
+        if len(numbers) != len(self.clean) or len(set(numbers)) < len(numbers) or min(numbers) < 0:
+            raise UserError(f"indices: found {len(numbers)}; allowed: {len(self.clean)} from 0 on, none of them twice")
         who = {"dataset": dataset, "method": method, "seed": seed, "split": split}
         return record_of(self, numbers, about, None, **who, suite=self.suite_name, profile=OWN)
 
@@ -111,9 +118,11 @@ def evaluate(
     """
     attacks, name = suite_of(suite), suite if isinstance(suite, str) else OWN
     balls, log = radii_of(attacks, radii), Log() if progress else None
-    path = None if resume is None else Path(resume)
+    where, path = device_of(device), None if resume is None else Path(resume)
+    if path is not None and path.is_dir():
+        raise UserError(f"resume: found the folder {path}; allowed: a file")
     try:
-        found = loop.evaluate(classifier, images, labels, attacks, balls, device=device, resume=path, log=log)
+        found = loop.evaluate(classifier, images, labels, attacks, balls, device=where, resume=path, log=log)
     except ModuleNotFoundError as error:
         raise UserError(missing(error)) from error
-    return Evaluated(**vars(found), suite=attacks, suite_name=name, radii=balls, device=str(device))
+    return Evaluated(**vars(found), suite=attacks, suite_name=name, radii=balls, device=where)

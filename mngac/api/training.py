@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mngac.api.given import device_of, mapping, pair, whole
 from mngac.data.prepare import held_out
 from mngac.data.store import DataSet, Split, digest_of, empty_like
+from mngac.evaluation.isolated import isolated
 from mngac.evaluation.loop import Silent, check_images
 from mngac.models.files import Architecture, load_classifier, save_classifier
 from mngac.params.checks import parse
@@ -29,6 +32,8 @@ from mngac.training.trainer import Trainer
 
 NAME = "images"
 """What the images are called in parameters, and so in what is said of them."""
+NEED_A_START = ("eat_ft", "ramp_ft", "soup")
+"""Rows that fine-tune: docs/newer_methods.md."""
 FILES = ("classifier.safetensors", "generator.safetensors", "train.jsonl", "train.json")
 
 
@@ -64,15 +69,18 @@ def train(
     *,
     radii: Mapping[str, str | float],
     training: Mapping[str, Any] | None = None,
-    validation: float | tuple[Tensor, Tensor] = 0.1,
+    validation: float | Sequence[Tensor] = 0.1,
     pseudo_labelled: tuple[Tensor, Tensor] | None = None,
     classes: int | None = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     folder: str | Path | None = None,
     progress: bool = False,
 ) -> Trained:
     """Trains a classifier, as the pipeline would with these parameters.
+
+    The global random generators are left as found. Rows that go on from another classifier (eat_ft, ramp_ft, soup) need
+    the pipeline.
 
     Args:
         method: a name of the package's params.yaml, such as mng_ac, sat or trades_linf; or an entry, such as
@@ -88,8 +96,8 @@ def train(
         classes: number of logits; by default one more than the largest label.
         seed: of the training.
         device: cpu or cuda.
-        folder: where checkpoints and the files of a training are kept, so that the same call goes on where one was
-            stopped; by default none are.
+        folder: where checkpoints, written every few minutes, and the files of a finished training are kept, so that the
+            same call goes on where one was stopped; files of another training in it are replaced. By default none are.
         progress: whether epochs are printed.
 
     Raises:
@@ -99,22 +107,50 @@ def train(
     """
     data = _data(images, labels, validation, pseudo_labelled, classes)
     name, params = _params(method, radii, training)
+    where = device_of(device)
+    whole("seed", seed, 0)
+    _check(name, params, pseudo_labelled is not None)
     job = Job(STAGES["train"], {"dataset": NAME, "method": name, "seed": str(seed)}, params)
     log = Log() if progress else Silent()
     log.name = f"{NAME}-{name}-{seed}"
-    with tempfile.TemporaryDirectory(prefix="mngac-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="mngac-") as temporary, isolated(seed), _as_it_was():
         home = Path(temporary if folder is None else folder)
+        if home.exists() and not home.is_dir():
+            raise UserError(f"folder: found the file {home}; allowed: a folder, new or of this very training")
         home.mkdir(parents=True, exist_ok=True)
         pseudo = None if pseudo_labelled is None else data.split("unlabelled").labels
-        plan = plan_of(job, device)
+        plan = plan_of(job, where)
         trainer = Trainer(data, plan, home, pseudo, log=log)
         trainer.run()
         files = {file: str(home / file) for file in FILES}
         trainer.write(files)
-        classifier = load_classifier(files[FILES[0]], device)
+        classifier = load_classifier(files[FILES[0]], where)
         epochs = [json.loads(line) for line in Path(files["train.jsonl"]).read_text(encoding="utf-8").splitlines()]
-    stated = plan.method.model_dump(exclude_none=True), plan.training.read_on(device)
+    stated = plan.method.model_dump(exclude_none=True), plan.training.read_on(where)
     return Trained(classifier, epochs, trainer.summary(), *stated, trainer.architecture)
+
+
+@contextlib.contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Leaves cuDNN's choice of algorithms, which a training makes for the process, as it was."""
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def _check(name: str, params: Params, semi: bool) -> None:
+    """Refuses what would train something else than its name says."""
+    training, run = params.training_for(NAME, name), params.run
+    if training.additional_share:
+        raise UserError(f"training.additional_share: found {training.additional_share}; allowed: 0, in memory")
+    if name in run.semi_methods and not semi:
+        raise UserError(f"pseudo_labelled: missing; allowed: images and labels, which {name} is trained with")
+    if name in NEED_A_START:
+        raise UserError(
+            f"method: found {name}, which goes on from another classifier; allowed: a method that begins anew"
+        )
 
 
 def _params(
@@ -124,43 +160,52 @@ def _params(
     raw: Any = read(str(shipped("params.yaml")))
     name = method if isinstance(method, str) else "own"
     if not isinstance(method, str):
-        raw["methods"][name] = dict(method)
+        raw["methods"][name] = mapping("method", method, '{"like": "sat", "beta": 6}, or a name')
     elif name not in raw["methods"]:
         raise UserError(f"method: found {shown(method)}; allowed: one of {listed(raw['methods'], method)}, or an entry")
     raw["data"][NAME] = {"like": "digits"}  # a name that training and radii may have; nothing is read from it
-    raw["training"][NAME] = dict(training or {})
+    raw["training"][NAME] = {} if training is None else mapping("training", training, '{"epochs": 12}')
     for profile in raw["radii"].values():
-        profile[NAME] = dict(radii)
+        profile[NAME] = mapping("radii", radii, '{"linf": "8/255", "l1": 12, "l2": 0.5}')
     return name, parse(raw)
 
 
 def _data(
     images: Tensor,
     labels: Tensor,
-    validation: float | tuple[Tensor, Tensor],
+    validation: float | Sequence[Tensor],
     pseudo_labelled: tuple[Tensor, Tensor] | None,
     classes: int | None,
 ) -> DataSet:
     """The images as a data set without test images."""
-    everything = [(images, labels), *([pseudo_labelled] if pseudo_labelled else [])]
-    if isinstance(validation, tuple):
-        everything.append(validation)
+    share = validation if isinstance(validation, float) and 0 < validation < 1 else None
+    everything = [(images, labels)]
+    if pseudo_labelled is not None:
+        everything.append(pair("pseudo_labelled", pseudo_labelled))
+    if share is None:
+        if isinstance(validation, (int, float, str)) or validation is None:
+            raise UserError(
+                f"validation: found {shown(validation)}; allowed: a share above 0 and below 1, or two tensors"
+            )
+        everything.append(pair("validation", validation))
     for x, y in everything:
         check_images(x, y)
         if x.dtype != torch.uint8 or x.shape[1:] != images.shape[1:] or x.shape[2] != x.shape[3]:
             raise UserError(f"images: found {x.dtype} {tuple(x.shape)}; allowed: torch.uint8, square, all of one size")
     low, high = min(int(y.min()) for _, y in everything), max(int(y.max()) for _, y in everything)
-    count = high + 1 if classes is None else classes
+    count = high + 1 if classes is None else whole("classes", classes, 1)
     if low < 0 or high >= count:
         raise UserError(f"labels: found {low} to {high}; allowed: 0 to {count - 1}")
     kept = torch.arange(len(labels))
-    if isinstance(validation, tuple):
-        held = _split(*validation)
-    elif 0 < validation < 1:
-        kept, chosen = held_out(labels, (validation,), ordered=False)
-        held = Split(images[chosen], labels[chosen], chosen)
+    if share is None:
+        held = _split(*everything[-1])
     else:
-        raise UserError(f"validation: found {shown(validation)}; allowed: a share, above 0 and below 1, or two tensors")
+        kept, chosen = held_out(labels, (share,), ordered=False)
+        held = Split(images[chosen], labels[chosen], chosen)
+        if not len(chosen) or not len(kept):
+            raise UserError(
+                f"validation: found {share} of {len(labels)} images; allowed: a share of at least one image"
+            )
     splits = {
         "train": Split(images[kept], labels[kept], kept),
         "validation": held,

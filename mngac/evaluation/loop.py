@@ -195,7 +195,12 @@ def check_images(images: Tensor, labels: Tensor) -> None:
         raise UserError(f"images from {images.min():.3g} to {images.max():.3g}; allowed: uint8, or float in [0, 1]")
 
 
-def _check_range(labels: Tensor, classes: int) -> None:
+def check_range(labels: Tensor, classes: int) -> None:
+    """Refuses labels that a classifier has no logit for.
+
+    Raises:
+        UserError: naming the range that was found, and the classes.
+    """
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise UserError(f"labels: found {low} to {high}; allowed: 0 to {classes - 1}, the classifier's classes")
@@ -245,7 +250,7 @@ class _Run:
             with guarded("clean", batch.positions), reproducible(tensor_float32=False):
                 logits = runner.judge(x).float()
                 self.classes = logits.shape[1]
-                _check_range(runner.labels, self.classes)
+                check_range(runner.labels, self.classes)
                 if runner.consistent:
                     self.alike &= same_among_few(runner.classifier, x, logits)
                 correct[batch.positions] = is_correct(logits, y).cpu()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import torch
 from tabulate import tabulate
@@ -10,6 +11,7 @@ from tabulate import tabulate
 from mngac.data import store
 from mngac.data.pixels import to_unit
 from mngac.evaluation.loop import Evaluation, evaluate
+from mngac.evaluation.reproducible import reproducible
 from mngac.evaluation.subject import subject
 from mngac.exchange.files import FileJob
 from mngac.params.errors import ParamsError, shown
@@ -33,13 +35,17 @@ def text(asked: Job, span: str) -> str:
         ParamsError: for another form, or images that the evaluation does not have.
     """
     job = asked.here
+    for name, path in job.inputs.items():
+        if name not in job.stage.notes and not Path(path).exists():
+            raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
     device = job.params.run.device
     given = subject(job, device, job.opened if isinstance(job, FileJob) else None)
     first, last = _bounds(span, len(given.labels))
     x, y, index = given.images[first:last], given.labels[first:last], given.index[first:last]
     found = evaluate(given.classifier, x, y, given.suite, given.radii, device=device)
-    with torch.no_grad():
-        predicted = given.classifier(to_unit(x.to(device))).argmax(1).tolist()
+    with torch.no_grad(), reproducible(tensor_float32=False):
+        parts = [given.classifier(to_unit(part.to(device))).argmax(1) for part in x.split(given.suite.batch_size)]
+    predicted = torch.cat(parts).tolist()
     classes = store.load(job.inputs["data"], verify=False).classes
     heads = ["image", "class", "predicted", *(f"{n} {_radius(given.radii, n)}" for n in found.norms()), "union"]
     rows = [
@@ -70,4 +76,4 @@ def _fate(found: Evaluation, norm: str, i: int) -> str:
 
 
 def _held(found: Evaluation, i: int) -> str:
-    return "holds" if found.union()[i] else "broken"
+    return "wrong" if found.clean[i] == "0" else "holds" if found.union()[i] else "broken"

@@ -90,7 +90,7 @@ def _explain(error: ValidationError, model: type[Closed], base: str = "") -> str
     if first["type"] == "extra_forbidden":
         return f"{path}: unknown key; allowed: {listed(_fields_at(model, first['loc'][:-1]), first['loc'][-1])}"
     if first["type"] == "missing":
-        return f"{path}: missing; allowed: a value (see its description in workflow/schemas/params.schema.json)"
+        return f"{path}: missing; allowed: a value (its description: mngac schema)"
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{path}: found {shown(first['input'])}; allowed: {allowed}"
 

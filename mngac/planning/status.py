@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from tabulate import tabulate
 
 from mngac.params.sections import Params
 from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.jobs import Job, jobs
-from mngac.pipeline.lease import Holder
+from mngac.pipeline.lease import SILENT, Holder, Look
 from mngac.pipeline.running import FAILED, STOPPED, last_line
 from mngac.planning.page import WIDTH
 from mngac.planning.states import Chain, State
@@ -48,17 +50,29 @@ def status(params: Params, cache: Cache) -> list[Stood]:
 def _stood(job: Job, chain: Chain) -> Stood:
     found = chain.foretell(job)
     if found.state is State.HIT:
-        return Stood(job, Standing.DONE if job.complete else Standing.CACHED)
+        there = job.complete and (found.entry is None or found.entry.holds(job.outputs))
+        return Stood(job, Standing.DONE if there else Standing.CACHED)
     parts = chain.parts.get((job.stage.name, job.name))
-    holder = Holder.read(chain.cache.leases / f"{key_of(parts)}.json") if parts else None
+    holder = _at_work(chain.cache.leases / f"{key_of(parts)}.json") if parts else None
     last = last_line(job.log)
-    if holder and not (holder.process.ours and holder.process.dead):
+    if holder:
         return Stood(job, Standing.RUNNING, f"{holder}; {last}")
     if last.startswith(FAILED):
         return Stood(job, Standing.FAILED, f"{last.removeprefix(FAILED)} ({job.log})")
     if STOPPED.search(last):
         return Stood(job, Standing.STOPPED, last)
     return Stood(job, Standing.WAITING)
+
+
+def _at_work(lease: Path) -> Holder | None:
+    """Who holds a lease, and lives: on this host by its process, elsewhere by having touched the file lately."""
+    look = Look.at(lease)
+    holder = look.holder
+    if holder is None or look.touched is None:
+        return None
+    silent = time.time() - look.touched / 1e9 > SILENT
+    dead = holder.process.dead if holder.process.ours else silent
+    return None if dead else holder
 
 
 def text(found: Sequence[Stood]) -> str:

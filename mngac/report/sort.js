@@ -2,9 +2,9 @@
 "use strict";
 const SCALE = { k: 1e3, M: 1e6 };
 
-// The number of a cell: ours where the paper's stands beside it; null for a dash or a word.
+// The number that a cell begins with: ours where the paper's stands beside it; null for a dash or a word.
 function numberOf(text) {
-  const found = /(<?)(-?[\d,]*\.?\d+)(?:e[-+]?\d+)?\s*([kM]?)/.exec(text.split("|").pop());
+  const found = /^(<?)([-+]?[\d,]*\.?\d+(?:e[-+]?\d+)?)(?![\w.])\s*([kM]?)/.exec(text.split("|").pop().trim());
   if (!found) return null;
   const value = Number(found[2].replaceAll(",", "")) * (SCALE[found[3]] || 1);
   return found[1] ? value * 0.999 : value;
@@ -14,10 +14,11 @@ function sortBy(table, column, falling) {
   const body = table.tBodies[0];
   const keyed = [...body.rows].map((row) => {
     const text = row.cells[column].textContent.trim();
-    return { row, text, value: column ? numberOf(text) : null };
+    return { row, text, value: numberOf(text) };
   });
+  const words = keyed.every((each) => each.value === null);
   keyed.sort((a, b) => {
-    if (!column) return (falling ? -1 : 1) * a.text.localeCompare(b.text);
+    if (words) return (falling ? -1 : 1) * a.text.localeCompare(b.text);
     if (a.value === null || b.value === null) return (a.value === null) - (b.value === null);
     return falling ? b.value - a.value : a.value - b.value;
   });

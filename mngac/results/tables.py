@@ -190,8 +190,8 @@ def narrow(section: Section) -> Printed:
         theirs = {header: text.partition(BESIDE)[0] for header, text in both.items() if BESIDE in text}
         ours = {header: text.rpartition(BESIDE)[2] for header, text in both.items()}
         lines.append({h: t if h == "union" else t.partition(" ±")[0] for h, t in ours.items()})
-        if theirs:
-            lines.append({header: theirs.get(header, "") for header in ours} | {"method": "  in the paper"})
+        if any(text != DASH for text in theirs.values()):
+            lines.append({header: theirs.get(header, "") for header in ours} | {"method": "in the paper"})
     return Printed(section.title, lines, f"{section.caption}{_heads(section)}", flags=section.flags)
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 from evaluation_helpers import digits, trained
-from helpers import ROOT, run, small, small_params, workspace
+from helpers import ROOT, run, small, workspace
 from torch import nn
 
 import mngac
@@ -69,8 +69,21 @@ def test_an_evaluation_is_the_loops_and_reads_as_a_table_a_frame_and_a_record(tm
     assert (read.suite, read.seed, read.provenance["versions"]["torch"]) == ("pgd", 3, torch.__version__.split("+")[0])
     differences = mngac.compare([record], [record])
     assert [d.difference for d in differences] == [0.0] * 5 and differences[-1].first == result.share("union")
-    with pytest.raises(UserError, match="method: found"):
-        result.record("a name", "digits")
+    for wrong, words in (
+        ({"method": "a name"}, "method: found"),
+        ({"indices": [1, 2]}, "indices: found 2; allowed: 30"),
+        ({"indices": [1] * 30}, "indices: found 30"),
+        ({"seed": -1}, "seed: found -1"),
+    ):
+        with pytest.raises(UserError, match=words):
+            result.record(**{"method": "mine", "dataset": "digits", **wrong})
+
+
+def test_a_record_names_the_versions_that_the_pipelines_would():
+    x, y = digits(4)
+    for suite, packages in (("quick", {"torch"}), ("apgd", {"torch", "pyautoattack"})):
+        record = mngac.evaluate(trained(), x, y, suite, radii=RADII).record("mine", "digits")
+        assert set(record.provenance["versions"]) == packages and "key" not in record.provenance
 
 
 def test_a_suite_whose_packages_are_missing_says_which_extra_has_them(monkeypatch):
@@ -135,6 +148,12 @@ WRONG_ATTACKS = [
     ({"kind": "sqare"}, "attack.attack: "),
     ({"step": 3}, "attack.step: unknown key"),
     ({"labels": torch.zeros(3).long()}, "4 images and 3 labels"),
+    ({"labels": torch.full((4,), 15)}, "labels: found 15 to 15; allowed: 0 to 9"),
+    ({"batch_size": 0}, "batch_size: found 0; allowed: a whole number from 1"),
+    ({"norm": ["linf"]}, "norm: found "),
+    ({"attack": "square"}, 'attack: found "square"; allowed: kind="square"'),
+    ({"device": "gpu"}, 'device: found "gpu"; allowed: cpu'),
+    ({"classifier": lambda x: x.flatten(1).sum(1)}, "classifier: found an output of (1,)"),
 ]
 
 
@@ -142,7 +161,7 @@ WRONG_ATTACKS = [
 def test_wrong_attacks_are_refused_in_one_line(given, words):
     x, y = digits(4)
     with pytest.raises(UserError) as error:
-        mngac.attack(trained(), **{"images": x, "labels": y, "norm": "linf", "radius": 0.1, **given})
+        mngac.attack(**{"classifier": trained(), "images": x, "labels": y, "norm": "linf", "radius": 0.1, **given})
     assert str(error.value).startswith(words) and "\n" not in str(error.value)
 
 
@@ -185,6 +204,11 @@ WRONG_CLASSIFIERS = [
     (("weights.pt",), {"model": "wrn_10_1", "classes": 10, "shape": (1, 8, 8)}, "weights.pt: "),
     (("nothing.here:net",), {"classes": 10, "shape": (1, 8, 8)}, "model: found"),
     ((f"{__name__}:net",), {"classes": 10, "shape": (1, 8, 8), "mean": [0.5]}, "mean and std: found"),
+    ((f"{__name__}:net",), {"classes": 10, "shape": (1, 8, 8), "mean": [0.5], "std": [0]}, "mean and std: found"),
+    ((f"{__name__}:net",), {"classes": 10, "shape": (1, 8, 8), "mean": [0.5] * 3, "std": [1]}, "mean and std: found"),
+    ((f"{__name__}:net",), {"classes": 10, "shape": (1, 8, 8), "model": "wrn_10_1"}, "model: found"),
+    ((f"{__name__}:net",), {"classes": 10, "shape": 8}, f"{__name__}:net: found classes 10, shape 8"),
+    ((None,), {}, "source: found NoneType"),
 ]
 
 
@@ -230,7 +254,19 @@ WRONG_TRAININGS = [
     ({"images": IMAGES / 255}, "images: found torch.float32 (20, 1, 8, 8); allowed: torch.uint8, square"),
     ({"images": IMAGES[..., :4]}, "images: found torch.uint8 (20, 1, 8, 4); allowed: torch.uint8, square"),
     ({"classes": 9}, "labels: found 0 to 9; allowed: 0 to 8"),
-    ({"validation": 1.0}, "validation: found 1.0; allowed: a share, above 0 and below 1"),
+    ({"validation": 1.0}, "validation: found 1.0; allowed: a share above 0 and below 1"),
+    ({"validation": None}, "validation: found null; allowed: a share"),
+    ({"validation": (IMAGES,)}, "validation: found tuple; allowed: two tensors"),
+    ({"validation": 0.001}, "validation: found 0.001 of 20 images"),
+    ({"training": {**RECIPE, "additional_share": 0.5}}, "training.additional_share: found 0.5; allowed: 0"),
+    ({"method": "rst_linf"}, "pseudo_labelled: missing; allowed: images and labels, which rst_linf"),
+    ({"method": "soup"}, "method: found soup, which goes on from another classifier"),
+    ({"method": None}, "method: found null; allowed: a mapping"),
+    ({"radii": None}, "radii: found null; allowed: a mapping"),
+    ({"training": "digits"}, 'training: found "digits"; allowed: a mapping'),
+    ({"seed": 1.5}, "seed: found 1.5; allowed: a whole number from 0"),
+    ({"classes": "10"}, 'classes: found "10"; allowed: a whole number from 1'),
+    ({"device": "gpu"}, 'device: found "gpu"; allowed: cpu'),
 ]
 
 
@@ -249,4 +285,13 @@ def test_pseudo_labelled_images_are_mixed_into_every_batch():
         for more in (None, (images.flip(3), labels))
     )
     assert alone.epochs[-1]["loss"] != mixed.epochs[-1]["loss"]
-    assert small_params().training_for("digits").semi.fraction == 0.5
+
+
+def test_a_training_leaves_the_random_generators_as_they_were():
+    images, labels = (digits(40)[0] * 255).round().to(torch.uint8), digits(40)[1]
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    benchmark = torch.backends.cudnn.benchmark
+    mngac.train("nat", images, labels, radii=RADII, training=RECIPE, classes=10, device=torch.device("cpu"))
+    assert torch.equal(torch.rand(3), expected) and torch.backends.cudnn.benchmark == benchmark

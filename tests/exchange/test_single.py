@@ -65,7 +65,7 @@ def test_each_images_fate_is_that_of_the_whole_evaluation_and_nothing_is_written
         for norm, fate in (("linf", linf), ("l2", l2), ("l1", l1)):
             assert (fate == "holds") == record.robust(norm)[i]
             assert fate in ("holds", "wrong", "apgd_ce", "apgd_t") and (fate == "wrong") == (i == 4)
-        assert (union == "holds") == record.union()[i]
+        assert (union == "holds") == record.union()[i] and (union == "wrong") == (i == 4)
     fates = [line.split()[-1] for line in lines]
     assert "broken" in fates and any("holds" in line for line in lines)
 
@@ -75,6 +75,12 @@ def test_other_spans_are_refused(project, span, capsys):
     given = ["evaluate", "--dataset", "digits", "--checkpoint", "net.safetensors", f"--images={span}"]
     assert cli.main(given) == 2
     assert f'--images: found "{span}"; allowed: first:last, such as 0:16, of 0 to 12' in capsys.readouterr().err
+
+
+def test_a_row_that_is_not_trained_yet_is_named(project, capsys):
+    row = ["--dataset", "digits", "--method", "sat", "--seed", "0", "--suite", "quick", "--profile", "standard"]
+    assert cli.main(["evaluate", *row, "--images", "0:2"]) == 2
+    assert "trained/digits/sat/seed0/classifier.safetensors: not found; it is made by" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [["--out", "r.json"], ["--challenge"], ["--stated-clean", "90"]])

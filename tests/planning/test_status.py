@@ -1,5 +1,6 @@
 """`mngac status`: each job where it stands, and what comes next."""
 
+import json
 import os
 from pathlib import Path
 
@@ -63,6 +64,31 @@ def test_outputs_that_the_cache_has_and_this_folder_lacks_are_in_the_cache(here)
         assert standing(here, method="nat")[0] == Standing.CACHED
     finally:
         Path("elsewhere").rename("trained/digits/nat/seed0/train.json")
+
+
+def test_files_of_other_parameters_are_not_done(here):
+    path = Path("trained/digits/nat/seed0/train.json")
+    kept = path.read_bytes()
+    path.write_bytes(kept.replace(b'"epochs": 1', b'"epochs": 2'))
+    assert path.read_bytes() != kept
+    try:
+        assert standing(here, method="nat")[0] == Standing.CACHED
+    finally:
+        path.write_bytes(kept)
+
+
+def test_a_lease_on_another_host_counts_while_it_is_touched(here):
+    cache, asked = Cache(), job(here, "train", dataset="digits", method="adv_linf", seed="0")
+    lease = cache.make(cache.leases) / f"{key_of(asked.key_parts())}.json"
+    process = {"pid": 1, "host": "node17", "kernel": "0" * 12, "started": 1.0}
+    lease.write_text(json.dumps({"process": process, "since": 1.0, "mark": "x"}))
+    try:
+        where, said = standing(here)
+        assert where == Standing.RUNNING and "on node17" in said
+        os.utime(lease, (1.0, 1.0))
+        assert standing(here)[0] == Standing.WAITING
+    finally:
+        lease.unlink()
 
 
 def test_a_job_whose_lease_is_held_runs_and_it_is_said_where(here):
