@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mngac.attacks.apgd import Problem
 from mngac.evaluation.apgd_until_broken import apgd_until_broken
-from mngac.figures.style import NORM_LABELS, QUIET, apart, method_looks, percent, title
+from mngac.figures.style import NORM_LABELS, OTHERS, QUIET, apart, method_looks, percent, title
 from mngac.figures.subjects import Subjects, logits_of
 from mngac.params.types import NORMS
 from mngac.streams import stream_seed
@@ -73,7 +73,7 @@ def _panel(axis: Axes, subjects: Subjects, curves: Curves, norm: str) -> None:
             xytext=(across[-1] * 1.04, end),
             fontsize=7,
             va="center",
-            color=look.colour if look.colour != "#9a9a9a" else QUIET,
+            color=look.colour if look != OTHERS[0] else QUIET,
             annotation_clip=False,
         )
 

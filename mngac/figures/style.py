@@ -65,17 +65,18 @@ class Look:
         return dict(color=self.colour, linestyle=self.dashes, linewidth=self.width)
 
 
+# Colours that the colour-blind, and readers of a grey print, can tell: tests/figures/test_figures.py simulates both.
 NORM_LOOKS = {
     "clean": Look("#a8a8a8", "-", "o"),
-    "linf": Look("#8c1420", "-", "s"),
-    "l1": Look("#2b74b8", (0, (4, 1.5)), "^"),
-    "l2": Look("#1b6b34", (0, (1, 1)), "D"),
+    "linf": Look("#7a0f1c", "-", "s"),
+    "l1": Look("#1f5fa0", (0, (4, 1.5)), "^"),
+    "l2": Look("#b87d00", (0, (1, 1)), "D"),
 }
 OTHERS = (
-    Look("#9a9a9a", (0, (1, 1.2)), "o"),
+    Look("#a0a0a0", (0, (1, 1.2)), "o"),
     Look("#c2622d", (0, (5, 1.5)), "s"),
-    Look("#2b74b8", (0, (5, 1.2, 1, 1.2)), "^"),
-    Look("#6d4a8c", (0, (2.5, 1)), "D"),
+    Look("#1f5fa0", (0, (5, 1.2, 1, 1.2)), "^"),
+    Look("#3d1a5c", (0, (2.5, 1)), "D"),
 )
 
 

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from helpers import raw_params, small_params
@@ -269,6 +270,39 @@ def luminance(colour):
     """Relative luminance (Rec. 709) of #rrggbb, without gamma: enough to order greys."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+SEEN = {
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+    "in grey": ((0.2126, 0.7152, 0.0722),) * 3,
+}
+"""Linear RGB as it is seen (Machado, Oliveira and Fernandes 2009, severity 1), or printed (luminance)."""
+FAR = {"in grey": 10}
+"""Least distance in CIE Lab, where it is not 20; 2.3 is what an eye just sees."""
+
+
+def seen(colour, how):
+    """A colour in CIE Lab (D65), as it is seen."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = np.array([p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts])
+    rgb = np.clip(np.array(SEEN[how]) @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ rgb
+    x, y, z = (c ** (1 / 3) if c > 0.008856 else 7.787 * c + 16 / 116 for c in xyz / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("how", SEEN)
+@pytest.mark.parametrize("looks", [tuple(NORM_LOOKS.values()), (*OTHERS, method_looks(["a"], "a")["a"])])
+def test_colours_are_told_apart_by_the_colour_blind_and_in_print(looks, how):
+    for one, other in itertools.combinations(looks, 2):
+        distance = np.linalg.norm(seen(one.colour, how) - seen(other.colour, how))
+        assert distance >= FAR.get(how, 20), (one.colour, other.colour, distance)
+
+
+def test_these_distances_tell_a_bad_pair():
+    assert np.linalg.norm(seen("#8c1420", "deuteranopia") - seen("#1b6b34", "deuteranopia")) < 20
 
 
 def test_lines_differ_in_grey_by_dashes_and_markers():
