@@ -18,9 +18,8 @@ from mngac.pipeline.stopping import Stopped
 
 FAILED = "failed: "
 """How the last line of a log begins, after its time, where the stage failed."""
-HOW = {signal.SIGALRM: "to be continued"}
-"""What a log says of a stage that was stopped, by the signal; of any other: stopped."""
 STOPPED = re.compile(r": (stopped|to be continued); ")
+"""What it says where somebody stopped the stage."""
 
 
 def last_line(log: str | Path) -> str:
@@ -70,7 +69,7 @@ def stoppable(who: str, work: Path, log: Log) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         by = stop.by if isinstance(stop, Stopped) else signal.SIGINT
-        how = HOW.get(signal.Signals(by), "stopped")
+        how = "to be continued" if by == signal.SIGALRM else "stopped"
         saved = str(stop) or ("what was finished is saved" if any(path.is_file() for path in work.iterdir()) else "")
         then = f"{saved}, and the same command resumes from there" if saved else "the same command starts it again"
         text = f"{who}: {how}; {then}"

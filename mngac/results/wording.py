@@ -86,7 +86,7 @@ def trained_on(records: Sequence[Record]) -> str:
 
 def made_at(provenance: Mapping[str, Any]) -> str:
     """The commit that something was made at; in a project of somebody's own the package's version and both commits."""
-    commit = str(provenance.get("commit"))
+    commit = str(provenance.get("commit", "–"))
     if "project" not in provenance:
         return commit
     return f"{commit} (mngac {provenance.get('mngac')}), project {provenance['project']}"
