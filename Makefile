@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 SLURM_VENV := .venv-slurm
 CERTIFY_VENV := .venv-certify
+DOCS_VENV := .venv-docs
 # Python 3.11 or later, and not the one in .venv itself, which may be broken or too old.
 RIGHT := import sys; sys.exit(sys.version_info < (3, 11))
 BARE := $(subst $(CURDIR)/$(VENV)/bin:,,$(PATH))
@@ -10,7 +11,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MPLBACKEND := Agg
 CORES ?= all
 
-.PHONY: run slurm certify test slurm-test container-test torture fuzz check schema report format clean
+.PHONY: run verify slurm certify docs test slurm-test container-test torture fuzz check schema report format clean
 
 run: $(VENV)/ready
 	snakemake --cores $(CORES)
@@ -20,6 +21,16 @@ slurm: $(SLURM_VENV)/ready
 	$(SLURM_VENV)/bin/python -m snakemake --workflow-profile profiles/slurm
 
 certify: $(CERTIFY_VENV)/ready
+
+# What `make run` made here, against ten other seeds of each row.
+verify: $(VENV)/ready
+	mngac verify docs/results/digits_seeds.tar.xz
+
+docs: $(DOCS_VENV)/ready
+	python docs/site/pages.py build/docs
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR):docs/site \
+	  $(DOCS_VENV)/bin/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	$(DOCS_VENV)/bin/python docs/site/look.py build/site
 
 report: $(VENV)/ready
 	snakemake --cores $(CORES) results/report.html
@@ -70,12 +81,12 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Snakemake's plugin for Slurm, and auto_LiRPA, whose own pins nothing can meet: each with what it needs beyond the first
-# environment, which it sees: no second torch.
+# Snakemake's plugin for Slurm, auto_LiRPA, whose own pins nothing can meet, and what makes the site: each with what it
+# needs beyond the first environment, which it sees: no second torch.
 WHERE := import sysconfig; print(sysconfig.get_path("purelib"))
 SEES := import pathlib, sys; \
   pathlib.Path(sys.argv[1], "mngac.pth").write_text(f"import site; site.addsitedir({sys.argv[2]!r})\n")
-$(SLURM_VENV)/ready $(CERTIFY_VENV)/ready: .venv-%/ready: requirements-%.lock $(VENV)/ready
+$(SLURM_VENV)/ready $(CERTIFY_VENV)/ready $(DOCS_VENV)/ready: .venv-%/ready: requirements-%.lock $(VENV)/ready
 	$(VENV)/bin/python -m venv --clear --without-pip $(@D)
 	$(VENV)/bin/python -c '$(SEES)' \
 	  "$$($(@D)/bin/python -c '$(WHERE)')" "$$($(VENV)/bin/python -c '$(WHERE)')"

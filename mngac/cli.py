@@ -97,6 +97,8 @@ def _add_records_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     compare.add_argument(
         "--images", action="store_true", help="list the images that one side alone classifies correctly, too"
     )
+    verify = commands.add_parser("verify", help="hold the run against known records: within what seeds explain?")
+    verify.add_argument("known", metavar="RECORDS", help="a folder or tar of records, several seeds of each method")
     export = commands.add_parser("export", help="a classifier with its records, as a folder for others")
     export.add_argument("--checkpoint", required=True, help="a classifier.safetensors of this project")
     export.add_argument("--record", required=True, action="append", metavar="RECORD", help="may be repeated")
@@ -148,7 +150,8 @@ def build_parser() -> argparse.ArgumentParser:
             )
     tables = commands.choices["tables"]
     tables.add_argument("--partial", action="store_true", help="print what the records that are there give; no files")
-    tables.add_argument("--intervals", action="store_true", help="with --partial: of all columns, wider than 100")
+    tables.add_argument("--records", nargs="+", metavar="RECORD", help="print one table of these records; no files")
+    tables.add_argument("--intervals", action="store_true", help="with either: of all columns, wider than 100")
     commands.add_parser("status", help="what of a run is there, running or failed, and what to run next")
     _add_own_data(commands.choices["data"])
     commands.choices["evaluate"].add_argument(
@@ -335,17 +338,26 @@ def _request(arguments: argparse.Namespace, out: str) -> Request:
 
 
 def tables(arguments: argparse.Namespace) -> None:
-    """The stage; with --partial what is there already, printed."""
+    """The stage; with --partial what is there already, with --records what was given, printed."""
     from mngac.params.errors import ParamsError
 
-    if not arguments.partial:
+    if not arguments.partial and not arguments.records:
         if arguments.intervals:
-            raise ParamsError("--intervals: needs --partial too; without it, tables.intervals of params.yaml says it")
+            raise ParamsError(
+                "--intervals: needs --partial or --records; of files, tables.intervals of params.yaml says it"
+            )
         return run_stage(arguments)
+    if arguments.partial and arguments.records:
+        raise ParamsError("--partial: found beside --records; allowed: one of them")
     from mngac.params.checks import load
-    from mngac.results.tables import partial
+    from mngac.results.records import read
+    from mngac.results.tables import of_records, partial
 
-    print(partial(load(arguments.params), arguments.intervals).rstrip() or "no record of this run yet: mngac status")
+    params = load(arguments.params)
+    if arguments.intervals:
+        params = params.model_copy(update={"tables": params.tables.model_copy(update={"intervals": True})})
+    text = of_records([read(path) for path in arguments.records], params) if arguments.records else partial(params)
+    print(text.rstrip() or "no record of this run yet: mngac status")
     return None
 
 
@@ -370,6 +382,18 @@ def compare(arguments: argparse.Namespace) -> None:
         first, second = first[:1], first[1:]
     one, other = ([read(path) for path in side] for side in (first, second))
     print(report(one, other, images=arguments.images, mixed=arguments.mixed), end="")
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    """Prints how far this run's numbers are from known ones; an error where seeds do not explain it."""
+    from mngac.params.checks import load
+    from mngac.results.records import RecordError
+    from mngac.results.verify import verify
+
+    text, outside = verify(load(arguments.params), arguments.known)
+    print(text, end="")
+    if outside:
+        raise RecordError(f"verify: found {', '.join(outside)} outside of what seeds explain; allowed: none")
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -567,6 +591,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "tables": tables,
     "evaluate": evaluate,
     "compare": compare,
+    "verify": verify,
     "export": export,
     "import-checkpoint": import_checkpoint,
     "reevaluate": reevaluate,

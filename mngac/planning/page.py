@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 
@@ -18,8 +17,8 @@ from mngac.planning.standing import ASSUMED
 from mngac.planning.states import State
 from mngac.planning.steps import EVERY
 from mngac.planning.work import EVALUATIONS
+from mngac.results.printed import wrapped
 
-WIDTH = 100
 DASH = "–"
 
 
@@ -55,18 +54,14 @@ def text(plan: Plan, of: str, *, jobs: bool = False) -> str:
     }
     counts = ", ".join(f"{len(names)} {what}{'s' if len(names) > 1 else ''}" for what, names in sizes.items())
     parts = [
-        _wrapped(f"{of}: {counts} ({listed(run.suites)})"),
+        wrapped(f"{of}: {counts} ({listed(run.suites)})"),
         _stages(plan, units),
         _datasets(plan, units) if any(line.left and line.work for line in plan.lines) else "",
         _jobs(plan, units) if jobs else "",
-        "\n".join(_wrapped(line, "- ") for line in _sums(plan, units)),
-        "\n".join(["What this rests on:", *(_wrapped(line, "- ") for line in _assumptions(plan))]),
+        "\n".join(wrapped(line, "- ") for line in _sums(plan, units)),
+        "\n".join(["What this rests on:", *(wrapped(line, "- ") for line in _assumptions(plan))]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _wrapped(line: str, first: str = "") -> str:
-    return textwrap.fill(line, WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)
 
 
 def _cards(plan: Plan, count: int = 1) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -17,8 +16,8 @@ from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.jobs import Job, jobs
 from mngac.pipeline.lease import SILENT, Holder, Look
 from mngac.pipeline.running import FAILED, STOPPED, last_line
-from mngac.planning.page import WIDTH
 from mngac.planning.states import Chain, State
+from mngac.results.printed import wrapped
 
 
 class Standing(StrEnum):
@@ -88,7 +87,7 @@ def text(found: Sequence[Stood]) -> str:
     for standing in (Standing.RUNNING, Standing.FAILED, Standing.STOPPED):
         told = [f"{each.job.stage.name} {each.job.name}: {each.said}" for each in found if each.standing is standing]
         if told:
-            blocks.append("\n".join([f"{standing}:", *(_wrapped(line) for line in told)]))
+            blocks.append("\n".join([f"{standing}:", *(wrapped(line, "  ", "    ") for line in told)]))
     return "\n\n".join([*blocks, _next(every)]) + "\n"
 
 
@@ -102,7 +101,3 @@ def _next(every: Counter[Standing]) -> str:
     else:
         what = "next: snakemake --cores all, or: dvc repro"
     return f"{what}; what there is in tables: mngac tables --partial"
-
-
-def _wrapped(line: str) -> str:
-    return textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)

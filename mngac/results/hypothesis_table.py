@@ -27,7 +27,7 @@ def section(found: Findings, name: str) -> Printed:
     title = (
         f"{name.replace('_', ' ').capitalize()}: {found.dataset}, {found.hypothesis.suite}, {found.hypothesis.profile}"
     )
-    return Printed(title, [_cells(each) for each in found.pairs], caption(found))
+    return Printed(title, [_cells(each) for each in found.pairs], caption(found), keys=2)
 
 
 def _cells(tested: Tested) -> dict[str, str]:
@@ -36,15 +36,15 @@ def _cells(tested: Tested) -> dict[str, str]:
     return {
         "method": tested.rows[0].label,
         "against": tested.rows[1].label,
-        "seeds": str(len(tested.seeds)),
-        "union": DASH if one is None else f"{one[0]:.1f}",
-        "of the other": DASH if other is None else f"{other[0]:.1f}",
         "difference": DASH if union is None else _spread(union.centre, tested.deviation),
-        "90 % interval": DASH if union is None else _interval(union.inner_low, union.inner_high),
         "95 % interval": DASH if union is None else _interval(union.low, union.high),
         "p": DASH if tested.p is None else "<0.001" if tested.p < 0.001 else f"{tested.p:.3f}",
-        "detectable": DASH if tested.detectable is None else f"{tested.detectable:.1f}",
         "verdict": tested.verdict or DASH,
+        "seeds": str(len(tested.seeds)),
+        "union": DASH if one is None else f"{one[0]:.1f}",
+        "other": DASH if other is None else f"{other[0]:.1f}",
+        "90 % interval": DASH if union is None else _interval(union.inner_low, union.inner_high),
+        "detectable": DASH if tested.detectable is None else f"{tested.detectable:.1f}",
         **{wording.LABELS.get(c, c): f"{tested.columns[c].centre:+.1f}" if tested.columns else DASH for c in SHOWN},
     }
 
@@ -66,7 +66,8 @@ def caption(found: Findings) -> str:
         f"{wording.images(records)}; {wording.held_out(records)}{wording.suites(records)}; radii "
         f"{wording.radii(records)} ({wording.profiles(records)}); {wording.seeds(records)}.",
         "Difference: of the unions in points, method minus the other, mean and standard deviation over the seeds that "
-        f"both have; the last columns: of the others, mean alone. Intervals and p: {tests([found])}.",
+        "both have; union and other: their means; clean and norms: mean differences alone. "
+        f"Intervals and p: {tests([found])}.",
         f"Verdict: higher or lower where p is below 0.05; {_equal(margin)}; open where neither, which says nothing of "
         "equality.",
         "Detectable: the difference that so many seeds, so far apart, find with a power of 80 %, before correction.",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tabulate import tabulate
+from tabulate import MIN_PADDING, tabulate
 
 from mngac.pipeline.atomic import write_text
 from mngac.results import wording
@@ -16,7 +16,7 @@ from mngac.results import wording
 DASH = "–"
 """Of what is missing: never a zero."""
 WIDE = 100
-"""Columns of a terminal that a caption is wrapped for."""
+"""Columns of a terminal that tables and their captions are made for."""
 SIGNS = {"±": "$\\pm$", DASH: "--", "†": "$\\dagger$", "‡": "$\\ddagger$", "≤": "$\\leq$"}
 """Characters that LaTeX has commands for."""
 
@@ -30,20 +30,45 @@ class Printed:
     caption: str
     flags: list[str] = field(default_factory=list, kw_only=True)
     """Red flags of what the rows are made of, each with the rows that it concerns; the caption says them too."""
+    keys: int = field(default=1, kw_only=True)
+    """How many of the first columns say what a row is: they stand in every part of a table that is printed in parts."""
 
 
-def markdown(tables: Sequence[Printed]) -> str:
-    """A heading, a table and its caption each."""
+def markdown(tables: Sequence[Printed], whole: bool = False) -> str:
+    """A heading, a table and its caption each; a table of more than `WIDE` columns one part below the other.
+
+    With `whole` tables are as wide as they are.
+    """
     blocks = []
     for table in tables:
         escaped = [{k: v.replace("|", "\\|") for k, v in row.items()} for row in table.printed]
-        body = tabulate(escaped, headers="keys", tablefmt="github", disable_numparse=True)
-        blocks.append(f"### {table.title}\n\n{body}\n\n{_wrapped(wording.markdown(table.caption))}\n")
+        parts = [escaped] if whole else _parts(escaped, table.keys)
+        body = "\n\n".join(tabulate(p, headers="keys", tablefmt="github", disable_numparse=True) for p in parts)
+        blocks.append(f"### {table.title}\n\n{body}\n\n{wrapped(wording.markdown(table.caption))}\n")
     return "\n".join(blocks)
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDE, break_long_words=False, break_on_hyphens=False)
+def _parts(rows: list[dict[str, str]], keys: int) -> list[list[dict[str, str]]]:
+    """The rows in as few parts as fit within `WIDE`, columns in their order, with the first `keys` of them in each."""
+    headers = list(rows[0]) if rows else []
+    wide = {h: 3 + max(len(h) + MIN_PADDING, *(len(row[h]) for row in rows)) for h in headers}
+    parts: list[list[str]] = [headers[:keys]]
+    for header in headers[keys:]:
+        if 1 + sum(wide[h] for h in [*parts[-1], header]) > WIDE and len(parts[-1]) > keys:
+            parts.append(headers[:keys])
+        parts[-1].append(header)
+    return [[{h: row[h] for h in part} for row in rows] for part in parts] if rows else [rows]
+
+
+def wrapped(text: str, first: str = "", then: str | None = None) -> str:
+    """A paragraph in lines of at most `WIDE` characters; names stay whole.
+
+    `first` stands before the first line, `then` before the others: as much room, where it is not said.
+    """
+    indent = " " * len(first) if then is None else then
+    return textwrap.fill(
+        text, WIDE, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def latex(tables: Sequence[Printed]) -> str:

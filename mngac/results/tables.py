@@ -19,6 +19,7 @@ from mngac.pipeline.jobs import Context
 from mngac.pipeline.paths import TABLES
 from mngac.results import wording
 from mngac.results.printed import DASH, Printed, latex, markdown
+from mngac.results.records import Record, RecordError
 from mngac.results.rows import (
     COLUMNS,
     Row,
@@ -31,6 +32,7 @@ from mngac.results.rows import (
     paper_row,
     seed_spread,
 )
+from mngac.results.together import check_alike
 
 COSTS = ("seconds", "process_seconds", "flops", "forward_passes", "images_seen")
 """Keys of train.json that the CSV carries."""
@@ -228,13 +230,11 @@ def comma_separated(sections: Sequence[Section]) -> str:
 def in_markdown(params: Params, table: str, made: Sequence[Section]) -> str:
     """Sections as `tables.intervals` says; those of the motivation are narrow as they are."""
     whole = params.tables.intervals or table == "motivation"
-    return markdown(made if whole else [narrow(section) for section in made])
+    return markdown(made, whole=True) if whole else markdown([narrow(section) for section in made])
 
 
-def partial(params: Params, intervals: bool) -> str:
+def partial(params: Params) -> str:
     """What the records that are there give, in Markdown: every table with its rows that have some; empty without."""
-    names = params.tables.model_copy(update={"intervals": params.tables.intervals or intervals})
-    params = params.model_copy(update={"tables": names})
     texts = []
     for table in TABLES:
         made = []
@@ -248,6 +248,32 @@ def partial(params: Params, intervals: bool) -> str:
         if made:
             texts.append(in_markdown(params, table, made))
     return "\n".join(texts)
+
+
+def of_records(given: Sequence[Record], params: Params) -> str:
+    """One table of records from anywhere, in Markdown: a row a method, in the order given.
+
+    Args:
+        given: of one data set, suite and profile, and alike in all that a table's rows must share.
+        params: whose `tables` says the reference, the baseline of the cost, and the form.
+
+    Raises:
+        RecordError: where they may not stand together, or two are of one method and seed.
+    """
+    check_alike(given, params.run.mixed)
+    rows: dict[str, list[Record]] = {}
+    for record in given:
+        if any(record.seed == other.seed for other in rows.setdefault(record.method, [])):
+            raise RecordError(f"{record.name}: found two records of it; allowed: one (mngac evaluate --method NAME)")
+        rows[record.method].append(record)
+    shown, dataset, suite = [Row(*row) for row in rows.items()], given[0].dataset, given[0].suite
+    p = p_values(shown, params.tables.reference)
+    baseline = Row(params.tables.baseline, rows.get(params.tables.baseline, [])).training("flops")
+    printed = [cells(row, params.tables, baseline, dataset, "all", p) for row in shown]
+    where = {"dataset": dataset, "suite": suite, "profile": given[0].profile}
+    title = f"{', '.join(where.values())}: records given"
+    made = Section(title, printed, caption(shown, params, dataset, suite, bool(p)), shown, where)
+    return in_markdown(params, "all", [made])
 
 
 def metrics_of(params: Params, suite: str, profile: str) -> str:

@@ -140,11 +140,12 @@ def test_the_table_and_its_lines_say_the_same(run):
     printed = section(measured, "one")
     first, second = printed.printed
     assert (first["method"], first["against"], first["seeds"], first["union"]) == ("mng_ac", "sat", "5", "62.0")
-    assert first["of the other"] == "46.0" and first["difference"].startswith("+16.00 ±5.5")
+    assert first["other"] == "46.0" and first["difference"].startswith("+16.00 ±5.5")
     assert first["l_1"] == "+0.0" and first["l_inf"] == "+16.0"
     assert (first["verdict"], second["verdict"]) == ("higher within the margin", "no difference")
     for said_there in ("within ±30 points", "Holm over 2 pairs", "paired t over seeds", "seeds 0, 1, 2, 3, 4"):
         assert said_there in printed.caption
+    assert max(map(len, markdown([printed]).splitlines())) <= 100
     assert "| mng_ac" in markdown([printed]) and "mng\\_ac" in latex([printed])
     lines = list(csv.DictReader(io.StringIO(comma_separated([measured], "one"))))
     assert len(lines) == 2 * 5

@@ -11,8 +11,8 @@ from helpers import ROOT, raw_params
 
 from mngac.params.checks import parse
 from mngac.pipeline.paths import record_path
+from mngac.results import records, tables
 from mngac.results import rows as row_room
-from mngac.results import tables
 from mngac.results.records import RecordError
 
 CODE = "c" * 64
@@ -46,6 +46,10 @@ ADV = record("adv_linf", "1111111110", "1111111000", "1100000000", "1111100000")
 SAT = record("sat", "1111111111", "1110000000", "0001111111", "1111111111", seconds=20.0)
 
 
+def path_of(content):
+    return record_path({k: str(content[k]) for k in ("dataset", "method", "seed", "suite", "profile")})
+
+
 @pytest.fixture
 def written(tmp_path, monkeypatch):
     """Writes records where the run would look for them; gives the parameters."""
@@ -53,9 +57,7 @@ def written(tmp_path, monkeypatch):
 
     def write(*contents, **run):
         for content in contents:
-            path = tmp_path / record_path(
-                {k: str(content[k]) for k in ("dataset", "method", "seed", "suite", "profile")}
-            )
+            path = tmp_path / path_of(content)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content))
         raw = raw_params()
@@ -375,7 +377,7 @@ def test_intervals_on_request_are_every_columns(written):
     params = written(MNG, ADV, SAT)
     whole = params.model_copy(update={"tables": params.tables.model_copy(update={"intervals": True})})
     made = tables.sections(whole, "multi_perturbation")
-    assert tables.in_markdown(whole, "multi_perturbation", made) == tables.markdown(made)
+    assert tables.in_markdown(whole, "multi_perturbation", made) == tables.markdown(made, whole=True)
     assert "80.0 ±22.7" in tables.in_markdown(whole, "multi_perturbation", made)
 
 
@@ -395,10 +397,30 @@ def test_in_100_columns_the_papers_numbers_have_a_row_of_their_own(written):
 
 
 def test_what_is_there_already_is_printed_without_what_is_not(written):
-    assert tables.partial(written(), intervals=False) == ""
+    assert tables.partial(written()) == ""
     params = written(MNG, ADV)
-    text = tables.partial(params, intervals=False)
+    text = tables.partial(params)
     first = {line.split("|")[1].strip() for line in lines_of(text)} - {"method"}
     assert {name for name in first if not name.startswith("-")} == {"mng_ac", "adv_linf"}
     assert "Still without a record: nat, adv_l1" in " ".join(text.split()) and "80.0 ±" not in text
-    assert "With pseudo-labelled images" in text and "80.0 ±22.7" in tables.partial(params, intervals=True)
+    assert "With pseudo-labelled images" in text
+    wide = params.model_copy(update={"tables": params.tables.model_copy(update={"intervals": True})})
+    assert "80.0 ±22.7" in tables.partial(wide)
+
+
+def test_records_from_anywhere_make_one_table_with_a_row_a_method_in_the_order_given(written):
+    params = written(MNG, ADV)
+    theirs = records.read(path_of(ADV)).model_copy(update={"method": "theirs"})
+    text = tables.of_records([theirs, records.read(path_of(MNG))], params)
+    assert [line.split("|")[1].strip() for line in lines_of(text)][2:] == ["theirs", "mng_ac"]
+    whole = tables.of_records([records.read(path_of(ADV)), records.read(path_of(MNG))], params)
+    assert lines_of(whole)[-1] in tables.partial(params), "the run's own records make the run's own row"
+
+
+def test_two_records_of_one_method_and_seed_or_of_two_suites_make_no_table(written):
+    params = written(MNG, ADV)
+    mine, other = records.read(path_of(MNG)), records.read(path_of(ADV))
+    with pytest.raises(RecordError, match="two records of it"):
+        tables.of_records([mine, other, mine], params)
+    with pytest.raises(RecordError, match="differ in their suite"):
+        tables.of_records([mine, other.model_copy(update={"suite": "quick"})], params)
