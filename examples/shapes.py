@@ -1,4 +1,12 @@
-"""Images for the examples: six coloured shapes on noise, so that each runs anywhere in a minute, without a download."""
+"""Images for the examples: six coloured shapes on noise, so that each runs anywhere in a minute, without a download.
+
+    python examples/shapes.py FOLDER
+
+writes them as FOLDER/train/<class>/*.png and FOLDER/test/<class>/*.png.
+"""
+
+import sys
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -37,3 +45,18 @@ def shapes(n: int, seed: int, size: int = 16) -> tuple[Tensor, Tensor]:
         colour = torch.randint(70, 130, (3, 1, 1), generator=random)
         box += colour * MASKS[NAMES[label]](wide)
     return images.to(torch.uint8), labels
+
+
+def save(folder: str | Path, train: int = 900, test: int = 60, size: int = 16) -> None:
+    """Writes `train` and `test` images under `folder`, as PNG, one folder a class in each part."""
+    from PIL import Image
+
+    for seed, (part, n) in enumerate({"train": train, "test": test}.items()):
+        for i, (image, label) in enumerate(zip(*shapes(n, seed, size), strict=True)):
+            path = Path(folder, part, NAMES[label], f"{i}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+
+
+if __name__ == "__main__":
+    save(sys.argv[1])

@@ -8,10 +8,8 @@ is your own, of the same form. `mngac data` reads it, as in the pipeline: JPEG o
 """
 
 import argparse
-from pathlib import Path
 
-from PIL import Image
-from shapes import NAMES, RADII, shapes
+from shapes import RADII, save
 
 import mngac
 from mngac.cli import main
@@ -25,11 +23,7 @@ arguments = parser.parse_args()
 
 if arguments.folder is None:
     arguments.folder = "pictures"
-    for seed, (part, n) in enumerate({"train": 900, "test": 60}.items()):
-        for i, (image, label) in enumerate(zip(*shapes(n, seed), strict=True)):
-            path = Path(arguments.folder, part, NAMES[label], f"{i}.png")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    save(arguments.folder)
 
 where = ["--loader", "folder", "--source", arguments.folder, "--out", "pictures.safetensors"]
 if main(["data", "--dataset", "pictures", *where, "--size", str(arguments.size)]):

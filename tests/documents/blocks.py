@@ -1,0 +1,117 @@
+"""Code blocks of documents, and a shell session that runs those of a page one after another, as its reader would."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers import ROOT, environment, workspace
+
+COMMANDS = ("sh", "python", "yaml")
+"""Languages that are run: commands, scripts, and what is to stand in params.yaml."""
+OUTPUT = ("text", "math")
+"""Those that are not: what was printed, or how a file looks; a formula."""
+FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MARK = re.compile(r"<!-- (not run|run as|run before|goes on|file): (.+) -->\n\Z")
+TREES = ("benchmarks", "docs", "examples", "params", "tests")
+FILES = ("Makefile", "README.md", "pyproject.toml", "requirements.lock", "setup.py")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and what a comment above it says of it."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    not_run: str = ""
+    """Why it is not run; empty where it is."""
+    run_as: str = ""
+    """What is run in its place, where it would install something or take hours."""
+    run_before: str = ""
+    """What is run before it: what its reader has done already."""
+    goes_on: str = ""
+    """Of a script, what it goes on from: the one above it, whose names it has."""
+    file: str = ""
+    """Name of the file that it is the content of; empty where it is run."""
+
+    @property
+    def where(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(page: Path) -> list[Block]:
+    """Of a document, in order."""
+    text = page.read_text()
+    found = []
+    for fence in FENCE.finditer(text):
+        mark = MARK.search(text[: fence.start()])
+        said = {mark[1].replace(" ", "_"): mark[2]} if mark else {}
+        line = text.count("\n", 0, fence.start()) + 1
+        found.append(Block(str(page.relative_to(ROOT)), line, fence[1], fence[2], **said))
+    return found
+
+
+def folder(at: Path, raw: dict) -> Path:
+    """A checkout with these parameters, committed, whose `.venv` only leads to the environment that runs the tests."""
+    made = workspace(at, raw)
+    for name in TREES:
+        shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, made)
+    activate = made / ".venv/bin/activate"
+    activate.parent.mkdir(parents=True)
+    activate.write_text(f"export PATH={Path(sys.executable).parent}:$PATH\n")
+    (made / ".venv/ready").touch()
+    git = ("git", "-c", "user.name=reader", "-c", "user.email=reader@localhost")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "Begin")):
+        subprocess.run([*git, *command], cwd=made, check=True)
+    return made
+
+
+def script(page: list[Block], scripts: Path) -> str:
+    """The page's blocks as one script of the shell, which says before each where it stands."""
+    lines, above = ["set -euo pipefail"], ""
+    for block in page:
+        if block.language not in COMMANDS or block.not_run:
+            continue
+        lines.append(f"echo {shlex.quote('at ' + block.where)} >&2")
+        kept = scripts / f"{block.line}.{block.language}"
+        text = above + block.text if block.goes_on else block.text
+        above = text if block.language == "python" else above
+        kept.write_text(text)
+        if block.run_before:
+            lines.append(block.run_before)
+        if block.run_as:
+            lines.append(block.run_as)
+        elif block.file:
+            path = '"$HOME"' + block.file[1:] if block.file.startswith("~/") else shlex.quote(block.file)
+            lines.append(f"mkdir -p $(dirname {path}) && cp {kept} {path}")
+        elif block.language == "sh":
+            lines.append(block.text)
+        elif block.language == "python":
+            lines.append(f"python {kept}")
+        else:
+            lines.append(f"python {Path(__file__).with_name('lay.py')} {kept}")
+    return "\n".join(lines) + "\n"
+
+
+def run_page(page: Path, at: Path, raw: dict, cache: Path | None = None) -> subprocess.CompletedProcess:
+    """Runs a page's blocks in a checkout of its own, a home of its own and, unless one is given, a cache beside it.
+
+    A block may rest on what one above it did, and the shell's folder and variables stay.
+    """
+    made = folder(at / "mngac", raw)
+    scripts, home = at / "scripts", at / "home"
+    scripts.mkdir()
+    home.mkdir()
+    told = {"HOME": str(home), "GIT_CONFIG_COUNT": "2"}
+    told |= {"GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "reader"}
+    told |= {"GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "reader@localhost"}
+    env = {**environment(made, cache or at / "cache"), **told}
+    text = script(blocks(page), scripts)
+    return subprocess.run(["bash", "-c", text], cwd=made, env=env, capture_output=True, text=True)
