@@ -1,0 +1,58 @@
+"""`python docs/site/look.py FOLDER`: opens every page of the built site in headless Chromium, at two widths.
+
+Says what goes wrong: a request that leaves the disk, an error of a script, a page that is wider than its window, a
+picture that does not load. Without a Chromium on PATH it says that nothing was looked at, and ends well.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+WIDTHS = (390, 1280)
+WIDER = "() => document.documentElement.scrollWidth - window.innerWidth"
+BROKEN = "() => [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.getAttribute('src'))"
+
+
+def seen(page: Page, path: Path) -> Iterator[str]:
+    """What is wrong with one page at one width."""
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(f"script: {error}"))
+    page.on("request", lambda request: None if local(request.url) else said.append(f"asks for {request.url}"))
+    page.goto(path.as_uri(), wait_until="load")
+    yield from said
+    if (wider := page.evaluate(WIDER)) > 0:
+        yield f"wider than its window by {wider} px"
+    yield from (f"no picture: {name}" for name in page.evaluate(BROKEN))
+
+
+def local(url: str) -> bool:
+    """Whether a request stays on the disk."""
+    return url.startswith(("file:", "data:", "blob:"))
+
+
+def main(site: Path) -> int:
+    """How many things are wrong, each of them printed."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        print("mngac: no page was LOOKED AT: found no chromium on PATH", file=sys.stderr)
+        return 0
+    wrong, pages = [], sorted(site.resolve().rglob("*.html"))
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for width in WIDTHS:
+            for path in pages:
+                page = browser.new_page(viewport={"width": width, "height": 900})
+                wrong += [f"{path.relative_to(site.resolve())} at {width} px: {each}" for each in seen(page, path)]
+                page.close()
+        browser.close()
+    print(*wrong, f"{len(pages)} pages at {' and '.join(map(str, WIDTHS))} px: {len(wrong)} wrong", sep="\n")
+    return len(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(Path(sys.argv[1]))))

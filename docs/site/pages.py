@@ -1,0 +1,243 @@
+"""`python docs/site/pages.py FOLDER`: lays out what the documentation site is built from.
+
+The documents as they lie in the tree, the files that they link to, and pages that are made here: parameters from the
+schema of params.yaml, the command line from its parser, Python and modules from docstrings, a gallery of the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mngac.cli import build_parser
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("*.md", "docs/**/*.md")
+LINK = re.compile(r"(?:\]\(|src=\")([^)#\"\s]+)")
+IMAGE = re.compile(r"!\[(.+)\]\((\S+)\)")
+OVERRIDE = re.compile(r"Override$")
+
+
+def documents() -> list[Path]:
+    """Markdown of the tree, relative to it."""
+    return sorted(path.relative_to(ROOT) for pattern in DOCUMENTS for path in ROOT.glob(pattern))
+
+
+def laid(into: Path) -> None:
+    """Copies the documents, and what each of them links to within the tree."""
+    wanted = set(documents())
+    for page in documents():
+        for target in LINK.findall((ROOT / page).read_text()):
+            path = (ROOT / page.parent / target).resolve()
+            if "://" not in target and path.is_relative_to(ROOT) and path.is_file():
+                wanted.add(path.relative_to(ROOT))
+    for path in sorted(wanted):
+        (into / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, into / path)
+
+
+def title(page: Path) -> str:
+    """The first heading."""
+    return page.read_text().split("\n", 1)[0].removeprefix("# ")
+
+
+# Parameters
+
+
+def parameters() -> str:
+    """Every key of params.yaml: what may stand there, and what it says."""
+    schema = json.loads((ROOT / "workflow/schemas/params.schema.json").read_text())
+    kinds = {name: schema["$defs"][name] for name in named_in(schema, schema["$defs"])}
+    lines = ["# Parameters", "", schema["description"], ""]
+    lines += ["What params.yaml may say. `mngac schema` prints the same as a JSON schema, for editors."]
+    lines += section("params.yaml", schema)
+    for name, kind in kinds.items():
+        lines += section(name, kind)
+    return "\n".join(lines) + "\n"
+
+
+def named_in(content: Any, kinds: dict[str, Any]) -> dict[str, None]:
+    """The kinds of section that some content names, and those that these name, in the order in which they are met."""
+    found: dict[str, None] = {}
+    if isinstance(content, dict) and "$ref" in content:
+        name = kind_of(content)
+        found = {name: None} | named_in(kinds[name], kinds)
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            found |= named_in(value, kinds) if key != "$defs" else {}
+    elif isinstance(content, list):
+        for value in content:
+            found |= named_in(value, kinds)
+    return found
+
+
+def kind_of(reference: dict[str, Any]) -> str:
+    """The kind of section that a `$ref` names."""
+    return OVERRIDE.sub("", reference["$ref"].rpartition("/")[2])
+
+
+def section(name: str, kind: dict[str, Any]) -> Iterator[str]:
+    """One kind of section: a heading, its sentence, its keys."""
+    yield from ("", f"## {name}", "")
+    if name != "params.yaml":
+        yield from (kind.get("description", ""), "")
+    yield from ("| key | allowed | what it says |", "|---|---|---|")
+    for key, value in kind["properties"].items():
+        default = f" (default: `{json.dumps(value['default'])}`)" if "default" in value else ""
+        said = " ".join(value.get("description", "").split()).replace("|", "\\|").replace("<", "&lt;")
+        yield f"| `{key}` | {allowed(value)}{default} | {said} |"
+    if isinstance(more := kind.get("additionalProperties"), dict):
+        yield f"| any other name | {allowed(more)} | |"
+
+
+def allowed(value: dict[str, Any]) -> str:
+    """What may stand for a value, in words."""
+    if "$ref" in value:
+        return f"[{kind_of(value)}](#{kind_of(value).lower()})"
+    if "anyOf" in value:
+        return " or ".join(dict.fromkeys(allowed(each) for each in value["anyOf"]))
+    if "const" in value or "enum" in value:
+        return ", ".join(f"`{json.dumps(each)}`" for each in value.get("enum", [value.get("const")]))
+    if "patternProperties" in value:
+        return "by name: " + " or ".join(allowed(each) for each in value["patternProperties"].values())
+    if isinstance(value.get("additionalProperties"), dict):
+        return "by name: " + allowed(value["additionalProperties"])
+    if value.get("type") == "array":
+        if "prefixItems" in value:
+            return "list of " + ", ".join(allowed(each) for each in value["prefixItems"])
+        return "list of " + allowed(value["items"]) if "items" in value else "list"
+    return KINDS.get(value.get("type", ""), "anything") + bounds(value)
+
+
+KINDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "`true`, `false`",
+    "null": "`null`",
+}
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
+def bounds(value: dict[str, Any]) -> str:
+    """A number's bounds, or a text's pattern."""
+    told = [f"{sign} {value[key]}" for key, sign in BOUNDS.items() if key in value]
+    if "pattern" in value:
+        told.append("`" + value["pattern"].replace("|", "\\|") + "`")
+    return " " + ", ".join(told) if told else ""
+
+
+# The command line
+
+
+def command_line() -> str:
+    """`--help` of every command."""
+    lines = ["# Command line", ""]
+    for name, parser in commands(build_parser()):
+        lines += [f"## {name}", "", "```text", parser.format_help().rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """A parser and those of its commands, by name."""
+    yield parser.prog, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from commands(each)
+
+
+# Python
+
+
+FACE = {
+    "evaluate": "api.evaluation",
+    "Evaluated": "api.evaluation",
+    "attack": "api.attacks",
+    "train": "api.training",
+    "Trained": "api.training",
+    "load_classifier": "api.classifiers",
+    "load_data": "data.store:load",
+    "read_record": "results.records:read",
+    "Record": "results.records",
+    "compare": "results.compare",
+}
+"""Where each name of `import mngac` is written down."""
+
+
+def python() -> str:
+    """What `import mngac` gives."""
+    lines = ["# Python", "", "What `import mngac` gives; how it is used: [From Python](../docs/python.md).", ""]
+    for name, where in FACE.items():
+        module, _, own = where.partition(":")
+        options = f"{{skip_local_inventory: true, heading: mngac.{name}, toc_label: mngac.{name}}}"
+        lines += [f"::: mngac.{module}.{own or name}", f"    options: {options}", ""]
+    return "\n".join(lines)
+
+
+def modules() -> dict[str, str]:
+    """A page a room of mngac/, with what each of its modules has for others."""
+    package = ROOT / "mngac"
+    rooms: dict[str, list[str]] = {"mngac": []}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        if parts[-1].startswith("__"):
+            continue
+        rooms.setdefault(parts[0] if len(parts) > 1 else "mngac", []).append(".".join(("mngac", *parts)))
+    pages = {
+        f"reference/modules/{room}.md": "\n".join([f"# {room}", "", *(f"::: {name}\n" for name in names)])
+        for room, names in rooms.items()
+    }
+    index = [f"- [{room}](modules/{room}.md): {', '.join(names)}" for room, names in rooms.items()]
+    about = "What each file has for others, from its docstrings, by rooms ([architecture](../ARCHITECTURE.md))."
+    return pages | {"reference/modules.md": "\n".join(["# Modules", "", about, "", *index]) + "\n"}
+
+
+# Figures
+
+
+def gallery() -> str:
+    """Every figure of a document, with the page that says what is to be seen in it."""
+    lines = ["# Gallery", "", "Drawn by the pipeline; each page says of what run, with n, seeds and machine.", ""]
+    seen = set()
+    for page in documents():
+        for caption, name in IMAGE.findall((ROOT / page).read_text()):
+            image = (ROOT / page.parent / name).resolve().relative_to(ROOT)
+            if image not in seen:
+                seen.add(image)
+                lines += [
+                    f"## {caption}",
+                    "",
+                    f"![{caption}]({image})",
+                    "",
+                    f"From [{title(ROOT / page)}]({page}).",
+                    "",
+                ]
+    return "\n".join(lines)
+
+
+def main(into: Path) -> None:
+    """Writes all of it."""
+    shutil.rmtree(into, ignore_errors=True)
+    laid(into)
+    made = {
+        "reference/parameters.md": parameters(),
+        "reference/command_line.md": command_line(),
+        "reference/python.md": python(),
+        "gallery.md": gallery(),
+        **{name: Path(__file__).with_name(name).read_text() for name in ("site.css", "iframe-worker.js")},
+        **modules(),
+    }
+    for name, text in made.items():
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        (into / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
