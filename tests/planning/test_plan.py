@@ -19,9 +19,10 @@ from mngac.params.overlay import whole
 from mngac.planning.attacks import at_most
 from mngac.planning.cards import Choice, choice_of, sheets, speed
 from mngac.planning.images import Images, foretold, read
-from mngac.planning.page import WIDTH, text
+from mngac.planning.page import text
 from mngac.planning.plan import plan
 from mngac.planning.standing import ASSUMED
+from mngac.results.printed import WIDE
 from mngac.results.records import Record
 
 CHOICE = Choice("h200", 0.3, 1, None)
@@ -65,9 +66,7 @@ def test_the_papers_run_is_foretold_without_torch_in_100_columns(project):
     assert done.returncode == 0, done.stderr
     *page, modules = done.stdout.splitlines()
     assert "torch" not in modules.split() and "mngac.planning.page" in modules.split()
-    assert max(map(len, page)) <= WIDTH and page[0].startswith(
-        "params/paper.yaml over params.yaml: 3 data sets, 13 met"
-    )
+    assert max(map(len, page)) <= WIDE and page[0].startswith("params/paper.yaml over params.yaml: 3 data sets, 13 met")
 
 
 def test_its_jobs_are_all_there(project, capsys):
@@ -104,7 +103,7 @@ def test_every_job_can_be_listed_within_100_columns(project, capsys):
     rows = [
         line for line in page.splitlines() if " to make " in line and line.startswith(("cifar10-", "svhn-", "tiny_"))
     ]
-    assert len(rows) == 99 + 9 + 18 + 1170 + 234 and max(map(len, page.splitlines())) <= WIDTH
+    assert len(rows) == 99 + 9 + 18 + 1170 + 234 and max(map(len, page.splitlines())) <= WIDE
 
 
 def test_shards_share_the_work_of_their_evaluation_and_nothing_is_paid_twice(project):
