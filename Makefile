@@ -28,7 +28,7 @@ verify: $(VENV)/ready
 
 docs: $(DOCS_VENV)/ready
 	python docs/site/pages.py build/docs
-	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR):docs/site \
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH='$(CURDIR):docs/site' \
 	  $(DOCS_VENV)/bin/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 	$(DOCS_VENV)/bin/python docs/site/look.py build/site
 

@@ -98,7 +98,7 @@ def _add_records_commands(commands: argparse._SubParsersAction[Parser]) -> None:
         "--images", action="store_true", help="list the images that one side alone classifies correctly, too"
     )
     verify = commands.add_parser("verify", help="hold the run against known records: within what seeds explain?")
-    verify.add_argument("known", metavar="RECORDS", help="a folder or tar of records, several seeds of each method")
+    verify.add_argument("known", metavar="RECORDS", help="a folder, tar or zip of records, several seeds of each row")
     export = commands.add_parser("export", help="a classifier with its records, as a folder for others")
     export.add_argument("--checkpoint", required=True, help="a classifier.safetensors of this project")
     export.add_argument("--record", required=True, action="append", metavar="RECORD", help="may be repeated")
@@ -386,9 +386,9 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> None:
     """Prints how far this run's numbers are from known ones; an error where seeds do not explain it."""
+    from mngac.exchange.verify import verify
     from mngac.params.checks import load
     from mngac.results.records import RecordError
-    from mngac.results.verify import verify
 
     text, outside = verify(load(arguments.params), arguments.known)
     print(text, end="")

@@ -67,10 +67,14 @@ def write_params(folder: Path, raw: dict) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
 
 
+def here(folder: Path, cache: Path) -> dict[str, str]:
+    """Variables by which the package that is imported is a workspace's, with this cache."""
+    return {"PYTHONPATH": str(folder), "MNGAC_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+
+
 def environment(folder: Path, cache: Path | None = None) -> dict[str, str]:
     """Of a command in a workspace, whose package is then the one imported, with a cache of its own."""
-    paths = {"PYTHONPATH": str(folder), "MNGAC_CACHE": str(cache or folder / "cache")}
-    return {**os.environ, **paths, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **here(folder, cache or folder / "cache")}
 
 
 def run(folder: Path, *command: str, cache: Path | None = None, check: bool = True) -> subprocess.CompletedProcess:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import zipfile
 
 import pytest
 import yaml
+from documents.blocks import blocks
 from helpers import ROOT, raw_params, small, write_params
 
 from mngac.params.errors import UserError
@@ -21,12 +21,6 @@ from mngac.planning.init import FILES, dvc_yaml, init
 
 SOURCE = ("mngac", "params", "workflow", "profiles", "docs/measurements.json", "params.yaml", "Snakefile", "dvc.yaml")
 BUILT = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
-GIVEN = """import torch
-from torch import nn
-classifier = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
-images = torch.rand(4, 3, 32, 32)
-labels = classifier(images).argmax(1)
-"""
 BLOCK = f"""import sys
 for name in {sorted(EXTRAS)}:
     sys.modules[name] = None
@@ -76,25 +70,13 @@ def test_it_holds_the_workflow_and_the_parameters_and_no_tests(site):
     assert not list(site.rglob("__pycache__"))
 
 
-def code_of(document):
-    """The indented blocks that begin with an import, in their order."""
-    blocks = re.findall(r"(?:^(?:    .*)?\n)+", (ROOT / document).read_text(), re.MULTILINE)
-    code = [block.lstrip("\n") for block in blocks if block.lstrip().startswith("import ")]
-    assert code
-    return re.sub(r"^    ", "", "\n".join(code), flags=re.MULTILINE)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("document", "given", "leaves"),
-    [
-        ("README.md", GIVEN, []),
-        ("docs/evaluation.md", "", []),
-        ("docs/python.md", "", ["bars.safetensors", "sat.json"]),
-    ],
+    ("document", "leaves"), [("docs/evaluation.md", []), ("docs/python.md", ["bars.safetensors", "sat.json"])]
 )
-def test_what_the_documents_do_from_python_runs_without_the_extras(site, tmp_path, document, given, leaves):
-    code = f"{given}\n{code_of(document)}\nprint(mngac.__file__)\n"
+def test_what_the_documents_do_from_python_runs_without_the_extras(site, tmp_path, document, leaves):
+    scripts = [block.text for block in blocks(ROOT / document) if block.language == "python"]
+    code = "\n".join([*scripts, "print(mngac.__file__)\n"])
     *said, where = run(site, tmp_path, sys.executable, "-c", code, without_extras=True).stdout.splitlines()
     assert where.startswith(str(site)) and any("| union |" in line for line in said)
     assert sorted(path.name for path in tmp_path.iterdir()) == leaves

@@ -23,11 +23,11 @@ def seen(page: Page, path: Path) -> Iterator[str]:
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(f"script: {error}"))
     page.on("request", lambda request: None if local(request.url) else said.append(f"asks for {request.url}"))
-    page.goto(path.as_uri(), wait_until="load")
-    yield from said
+    page.goto(path.as_uri(), wait_until="networkidle")
     if (wider := page.evaluate(WIDER)) > 0:
         yield f"wider than its window by {wider} px"
     yield from (f"no picture: {name}" for name in page.evaluate(BROKEN))
+    yield from said
 
 
 def local(url: str) -> bool:

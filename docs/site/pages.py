@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -90,10 +91,15 @@ def section(name: str, kind: dict[str, Any]) -> Iterator[str]:
     yield from ("| key | allowed | what it says |", "|---|---|---|")
     for key, value in kind["properties"].items():
         default = f" (default: `{json.dumps(value['default'])}`)" if "default" in value else ""
-        said = " ".join(value.get("description", "").split()).replace("|", "\\|").replace("<", "&lt;")
-        yield f"| `{key}` | {allowed(value)}{default} | {said} |"
+        yield f"| `{key}` | {allowed(value)}{default} | {escaped(value.get('description', ''))} |"
     if isinstance(more := kind.get("additionalProperties"), dict):
         yield f"| any other name | {allowed(more)} | |"
+
+
+def escaped(text: str) -> str:
+    """In a cell of a table: no bars, and outside of code no tags."""
+    spans = " ".join(text.split()).replace("|", "\\|").split("`")
+    return "`".join(span if i % 2 else span.replace("<", "&lt;") for i, span in enumerate(spans))
 
 
 def allowed(value: dict[str, Any]) -> str:
@@ -138,6 +144,7 @@ def bounds(value: dict[str, Any]) -> str:
 
 def command_line() -> str:
     """`--help` of every command."""
+    os.environ["COLUMNS"] = "100"  # by which argparse wraps
     lines = ["# Command line", ""]
     for name, parser in commands(build_parser()):
         lines += [f"## {name}", "", "```text", parser.format_help().rstrip(), "```", ""]
@@ -223,8 +230,11 @@ def gallery() -> str:
 
 
 def main(into: Path) -> None:
-    """Writes all of it."""
-    shutil.rmtree(into, ignore_errors=True)
+    """Writes all of it, in place of what was laid out there before; a folder of something else is refused."""
+    if into.exists():
+        if any(into.iterdir()) and not (into / "gallery.md").exists():
+            sys.exit(f"{into}: found a folder of something else; allowed: a new one, or one laid out before")
+        shutil.rmtree(into)
     laid(into)
     made = {
         "reference/parameters.md": parameters(),

@@ -17,19 +17,21 @@ class RecordError(UserError):
     """One line on what is wrong with a record."""
 
 
-def read_json(path: str | Path, allowed: str) -> Any:
+def read_json(path: str | Path, allowed: str, content: bytes | None = None) -> Any:
     """Content of a JSON file, all of it text and finite numbers.
 
     Args:
-        path: of the file.
+        path: of the file; of an archive's member a name for it.
         allowed: what it should be, for the error.
+        content: its bytes, where they were read already.
 
     Raises:
         RecordError: for a file that is missing, too large, or no such JSON.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        if content is None:
+            with open(path, "rb") as file:
+                content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise RecordError(f"{path}: more than {MOST_BYTES:,} bytes; allowed: {allowed}")
         value = json.loads(content, parse_constant=_refuse)

@@ -18,7 +18,7 @@ from mngac.results.parts import Parts
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_as(path: str | Path, model: type[Model], allowed: str, again: str) -> Model:
+def read_as(path: str | Path, model: type[Model], allowed: str, again: str, bytes_: bytes | None = None) -> Model:
     """Reads a file as what it should be.
 
     Args:
@@ -27,12 +27,13 @@ def read_as(path: str | Path, model: type[Model], allowed: str, again: str) -> M
             parts `timing` and `provenance`.
         allowed: what the file should be, such as `a record as mngac evaluate writes it`.
         again: how to get it, such as `evaluate it anew`.
+        bytes_: of the file, where they were read already.
 
     Raises:
         RecordError: for a file that is missing or no JSON, another schema, a missing or unknown key, a part of another
             form, what the model refuses, or what can't be printed.
     """
-    content = read_json(path, allowed)
+    content = read_json(path, allowed, bytes_)
     (schema,) = get_args(model.model_fields["schema_"].annotation)
     found = content.get("schema") if isinstance(content, dict) else None
     if found != schema:

@@ -84,8 +84,9 @@ class PerImage:
         return worst_case(self.clean, *(a.correct for a in self.attacks))
 
     def columns(self) -> list[str]:
-        """What can be said: clean, each norm attacked, and the union where all norms were."""
-        return ["clean", *self.norms(), *(["union"] if set(self.norms()) == set(NORMS) else [])]
+        """What can be said, in the tables' order: clean, each norm attacked, and the union where all norms were."""
+        attacked = [norm for norm in NORMS if norm in self.norms()]
+        return ["clean", *attacked, *(["union"] if len(attacked) == len(NORMS) else [])]
 
     def column(self, name: str) -> list[bool]:
         """Per image, one of the table's columns: clean, a norm, or union."""
@@ -170,14 +171,14 @@ class Record(PerImage, Strict):
         return f"{self.dataset}/{self.method}/seed{self.seed}/{self.suite}-{self.profile}"
 
 
-def read(path: str | Path) -> Record:
-    """Reads a record.
+def read(path: str | Path, content: bytes | None = None) -> Record:
+    """Reads a record; of bytes that were read already, such as an archive's member, `path` is the name.
 
     Raises:
         RecordError: for another schema, a missing or unknown key, columns of different length, or what can't be
             printed.
     """
-    return read_as(path, Record, "a record as mngac evaluate writes it", "evaluate it anew")
+    return read_as(path, Record, "a record as mngac evaluate writes it", "evaluate it anew", content)
 
 
 def outcomes_digest(path: str | Path) -> str:

@@ -20,11 +20,13 @@ from mngac.pipeline.paths import TABLES
 from mngac.results import wording
 from mngac.results.printed import DASH, Printed, latex, markdown
 from mngac.results.records import Record, RecordError
+from mngac.results.red_flags import Suspect
 from mngac.results.rows import (
     COLUMNS,
     Row,
     collect,
     flags_of,
+    flags_told,
     marks_told,
     metrics,
     of_seeds,
@@ -101,10 +103,12 @@ def _hours_of_paper(dataset: str, table: str, method: str, baseline: str) -> str
     return f"{paper['hours'] / reference['hours']:.2f}" if paper and reference else DASH
 
 
-def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, tested: bool) -> str:
+def caption(
+    rows: Sequence[Row], params: Params, dataset: str, suite: str, tested: bool, flags: Sequence[str] | None = None
+) -> str:
     """What the numbers are, from the records that they are made of, and what is doubtful about them.
 
-    `tested` says that the table prints p-values.
+    `tested` says that the table prints p-values; `flags` are the red flags, where they are not those of the run's rows.
     """
     records = [record for row in rows for record in row.records]
     if not records:
@@ -123,7 +127,7 @@ def caption(rows: Sequence[Row], params: Params, dataset: str, suite: str, teste
     if rejected:
         lines.append(f"{rejected} outputs of attacks were misclassified but not valid, and count as not broken.")
     lines += marks_told(rows)
-    flags = flags_of(params, dataset, rows)
+    flags = flags_of(params, dataset, rows) if flags is None else flags
     if flags:
         lines.append(f"Red flags: {'; '.join(flags)}.")
     return " ".join(lines)
@@ -272,7 +276,8 @@ def of_records(given: Sequence[Record], params: Params) -> str:
     printed = [cells(row, params.tables, baseline, dataset, "all", p) for row in shown]
     where = {"dataset": dataset, "suite": suite, "profile": given[0].profile}
     title = f"{', '.join(where.values())}: records given"
-    made = Section(title, printed, caption(shown, params, dataset, suite, bool(p)), shown, where)
+    flags = flags_told([Suspect((record.method, record.seed), record) for record in given])
+    made = Section(title, printed, caption(shown, params, dataset, suite, bool(p), flags), shown, where)
     return in_markdown(params, "all", [made])
 
 

@@ -81,7 +81,8 @@ def ranges(numbers: Sequence[int]) -> str:
 
 def trained_on(records: Sequence[Record]) -> str:
     """The machines that the classifiers were trained on, as far as the records say."""
-    return ", ".join(sorted({str(r.timing.get("training", {}).get("device")) for r in records})) or "nothing yet"
+    said = {str(device) for r in records if (device := r.timing.get("training", {}).get("device"))}
+    return ", ".join(sorted(said)) or "no device that a record names"
 
 
 def made_at(provenance: Mapping[str, Any]) -> str:

@@ -26,7 +26,6 @@ CASES: list[Case] = [
     ("a seed", "train --dataset digits --method nat --seed 07", ['--seed: found "07"; allowed: an integer'], nothing),
     ("intervals of files", "tables --intervals", ["--intervals: needs --partial or --records"], nothing),
     ("two kinds of tables", "tables --partial --records r.json", ["--partial: found beside --records"], nothing),
-    ("no such record", "tables --records none.json", ["none.json"], nothing),
     ("a project that is there", "init .", [".: found params.yaml", "allowed: a folder without them"], nothing),
     ("a card", "plan --card h20", ['--card: found "h20"; allowed: h200'], nothing),
     ("no card", "plan --gpus 0", ['--gpus: found "0"; allowed: a whole number from 1'], nothing),

@@ -6,6 +6,12 @@ from bad_input.project import changed_json
 from bad_input.spoil import COMPARE, EXPORT, Case, deep, file, halved, json_of, nothing
 
 CASES: list[Case] = [
+    ("known records not there", "verify none", ["none: not found"], nothing),
+    ("known records in no archive", "verify a.json", ["a.json: truncated, broken or no tar or zip"], nothing),
+    ("known records in half an archive", "verify half.tar.xz", ["half.tar.xz: "], file("half.tar.xz", b"\xfd7zXZ\0\0")),
+    ("a folder without known records", "verify tree", ["tree", "found no record; allowed: "], nothing),
+    ("given records not there", "tables --records x.json", ["x.json: not found", "allowed: a record"], nothing),
+    ("a given record twice", "tables --records a.json a.json", ["found two records of it; allowed: one"], nothing),
     ("not there", "compare a.json x.json", ["x.json: not found", "allowed: a record"], nothing),
     ("a folder", "compare a.json tree", ["tree: found a folder", "allowed: a record"], nothing),
     ("half", COMPARE, ["a.json: ", "allowed: a record"], halved("a.json")),

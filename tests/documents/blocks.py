@@ -1,5 +1,6 @@
 """Code blocks of documents, and a shell session that runs those of a page one after another, as its reader would."""
 
+import os
 import re
 import shlex
 import shutil
@@ -8,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers import ROOT, environment, workspace
+from helpers import ROOT, here, workspace
 
 COMMANDS = ("sh", "python", "yaml")
 """Languages that are run: commands, scripts, and what is to stand in params.yaml."""
@@ -16,7 +17,10 @@ OUTPUT = ("text", "math")
 """Those that are not: what was printed, or how a file looks; a formula."""
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!-- (not run|run as|run before|goes on|file): (.+) -->\n\Z")
-TREES = ("benchmarks", "docs", "examples", "params", "tests")
+END = "at the end of the page"
+"""The last line of a page that came to its end."""
+COMMENT = re.compile(r"<!--.*-->\s*\Z")
+TREES = ("docs", "examples", "params")
 FILES = ("Makefile", "README.md", "pyproject.toml", "requirements.lock", "setup.py")
 
 
@@ -49,14 +53,16 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text()
     found = []
     for fence in FENCE.finditer(text):
-        mark = MARK.search(text[: fence.start()])
+        mark, comment = MARK.search(text[: fence.start()]), COMMENT.search(text[: fence.start()])
+        if comment and not mark:
+            raise ValueError(f"{page}: found {comment[0].strip()} above a block; allowed: {MARK.pattern}")
         said = {mark[1].replace(" ", "_"): mark[2]} if mark else {}
         line = text.count("\n", 0, fence.start()) + 1
         found.append(Block(str(page.relative_to(ROOT)), line, fence[1], fence[2], **said))
     return found
 
 
-def folder(at: Path, raw: dict) -> Path:
+def folder(at: Path, raw: dict, env: dict[str, str]) -> Path:
     """A checkout with these parameters, committed, whose `.venv` only leads to the environment that runs the tests."""
     made = workspace(at, raw)
     for name in TREES:
@@ -67,9 +73,8 @@ def folder(at: Path, raw: dict) -> Path:
     activate.parent.mkdir(parents=True)
     activate.write_text(f"export PATH={Path(sys.executable).parent}:$PATH\n")
     (made / ".venv/ready").touch()
-    git = ("git", "-c", "user.name=reader", "-c", "user.email=reader@localhost")
     for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "Begin")):
-        subprocess.run([*git, *command], cwd=made, check=True)
+        subprocess.run(["git", *command], cwd=made, env=env, check=True)
     return made
 
 
@@ -89,15 +94,15 @@ def script(page: list[Block], scripts: Path) -> str:
         if block.run_as:
             lines.append(block.run_as)
         elif block.file:
-            path = '"$HOME"' + block.file[1:] if block.file.startswith("~/") else shlex.quote(block.file)
-            lines.append(f"mkdir -p $(dirname {path}) && cp {kept} {path}")
+            path = f'"$HOME{block.file[1:]}"' if block.file.startswith("~/") else shlex.quote(block.file)
+            lines += [f'mkdir -p "$(dirname {path})"', f"cp {kept} {path}"]
         elif block.language == "sh":
             lines.append(block.text)
         elif block.language == "python":
             lines.append(f"python {kept}")
         else:
             lines.append(f"python {Path(__file__).with_name('lay.py')} {kept}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, f"echo {END}"]) + "\n"
 
 
 def run_page(page: Path, at: Path, raw: dict, cache: Path | None = None) -> subprocess.CompletedProcess:
@@ -105,13 +110,14 @@ def run_page(page: Path, at: Path, raw: dict, cache: Path | None = None) -> subp
 
     A block may rest on what one above it did, and the shell's folder and variables stay.
     """
-    made = folder(at / "mngac", raw)
     scripts, home = at / "scripts", at / "home"
     scripts.mkdir()
     home.mkdir()
-    told = {"HOME": str(home), "GIT_CONFIG_COUNT": "2"}
-    told |= {"GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "reader"}
-    told |= {"GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "reader@localhost"}
-    env = {**environment(made, cache or at / "cache"), **told}
+    (home / ".gitconfig").write_text("[user]\nname = reader\nemail = reader@localhost\n")
+    foreign = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "GIT_CONFIG_GLOBAL")
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
+    made = folder(at / "mngac", raw, {**kept, "HOME": str(home)})
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+    env = {**kept, **here(made, cache or at / "cache"), "HOME": str(home), "PATH": path}
     text = script(blocks(page), scripts)
-    return subprocess.run(["bash", "-c", text], cwd=made, env=env, capture_output=True, text=True)
+    return subprocess.run(["bash", "-c", text], cwd=made, env=env, capture_output=True, text=True, timeout=1800)

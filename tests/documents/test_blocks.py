@@ -3,8 +3,12 @@
 import itertools
 
 import pytest
-from documents.blocks import COMMANDS, OUTPUT, blocks, run_page
-from helpers import ROOT, small
+import yaml
+from documents.blocks import COMMANDS, END, OUTPUT, blocks, run_page
+from helpers import ROOT, raw_params, small
+
+from mngac.params.checks import parse
+from mngac.params.inheritance import merged
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md")])
 METHODS = {"evaluation.md": ("nat", "sat_ac_noise", "mng_ac")}
@@ -36,10 +40,25 @@ def test_every_block_says_what_it_is(page):
     assert [line for line in unfenced if line not in inside] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_to_stand_in_params_yaml_may_stand_in_the_shipped_one(page, tmp_path, monkeypatch):
+    """The run below is a small one, which may hide what a reader's is refused for."""
+    monkeypatch.syspath_prepend(str(tmp_path / "research"))
+    raw = raw_params()
+    for block in blocks(page):
+        if block.file.startswith("~/"):
+            path = tmp_path / block.file[2:]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+        elif block.language == "yaml" and not block.not_run:
+            raw = merged(raw, yaml.safe_load(block.text))
+            parse(raw)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=lambda page: page.name)
 def test_its_blocks_run(page, tmp_path, cache):
     raw = small(METHODS.get(page.name, OTHERWISE), suites=["quick"])
     raw["evaluation"]["quick"] |= {"n": 20}
     done = run_page(page, tmp_path, raw, cache)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert done.returncode == 0 and done.stdout.endswith(f"{END}\n"), (done.stdout + done.stderr)[-3000:]

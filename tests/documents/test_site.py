@@ -49,6 +49,7 @@ def test_the_reference_of_parameters_has_every_key_with_what_it_says(laid):
         for key, value in kind["properties"].items():
             said = " ".join(value.get("description", "").split())
             assert told[key].replace("\\|", "|").replace("&lt;", "<") == said
+            assert not re.search(r"`[^`]*&lt;[^`]*`", told[key])
     for target in re.findall(r"\]\(#(\w+)\)", "".join(sections.values())):
         assert target in {name.lower() for name in kinds}
 

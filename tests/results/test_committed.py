@@ -37,4 +37,4 @@ def test_every_row_stands_on_the_page_that_names_the_records(archive, tmp_path, 
     shown = [each for dataset in params.run.datasets for each in tables(params, dataset)]
     for text, count in shown:
         rows = [line for line in text.splitlines() if line.startswith("|")]
-        assert len(rows) % (2 + count) == 0 < count and [row for row in rows if row not in page] == []
+        assert rows and len(rows) % (2 + count) == 0 < count and [row for row in rows if row not in page] == []

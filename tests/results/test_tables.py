@@ -417,6 +417,15 @@ def test_records_from_anywhere_make_one_table_with_a_row_a_method_in_the_order_g
     assert lines_of(whole)[-1] in tables.partial(params), "the run's own records make the run's own row"
 
 
+def test_a_given_record_has_its_own_flags_and_not_those_of_the_runs_row_of_its_name(written):
+    """A colleague's sat is another classifier than this run's, and one from a file says nothing of its training."""
+    params = written({**SAT, "suite": "pgd", "linf": "1111111111"}, {**MNG, "flags": ["odd logits"]})
+    theirs = records.read(path_of(MNG)).model_copy(update={"flags": ["of theirs"], "timing": {}, "seed": 7})
+    text = " ".join(tables.of_records([theirs], params).split())
+    assert "Red flags: of theirs \\[all rows\\]." in text and "odd logits" not in text
+    assert "Trained on no device that a record names." in text and "None" not in text
+
+
 def test_two_records_of_one_method_and_seed_or_of_two_suites_make_no_table(written):
     params = written(MNG, ADV)
     mine, other = records.read(path_of(MNG)), records.read(path_of(ADV))
