@@ -78,7 +78,8 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	    "such as: make run PYTHON=python3.11" >&2; exit 2; }
 	@$(VENV)/bin/python -c 'import pip; $(RIGHT)' 2>/dev/null || PATH="$$BARE" $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
-	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	@# As a line of a .pth: so that the package is found beside a folder of its name, such as the clone's own, too.
+	$(VENV)/bin/python -m pip install --quiet --no-deps --config-settings editable_mode=compat --editable .
 	touch $@
 
 # Snakemake's plugin for Slurm, auto_LiRPA, whose own pins nothing can meet, and what makes the site: each with what it

@@ -5,7 +5,7 @@
 writes them as FOLDER/train/<class>/*.png and FOLDER/test/<class>/*.png.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import torch
@@ -59,4 +59,9 @@ def save(folder: str | Path, train: int = 900, test: int = 60, size: int = 16) -
 
 
 if __name__ == "__main__":
-    save(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="a new one")
+    into = Path(parser.parse_args().folder)
+    if into.exists():
+        parser.error(f"{into}: found something of that name; allowed: a new folder")
+    save(into)

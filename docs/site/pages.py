@@ -188,6 +188,10 @@ def python() -> str:
     return "\n".join(lines)
 
 
+SEARCHED_LAST = ("---", "search:", "  boost: 0.3", "---", "")
+"""Of a page that a search shall find after others."""
+
+
 def modules() -> dict[str, str]:
     """A page a room of mngac/, with what each of its modules has for others."""
     package = ROOT / "mngac"
@@ -198,7 +202,9 @@ def modules() -> dict[str, str]:
             continue
         rooms.setdefault(parts[0] if len(parts) > 1 else "mngac", []).append(".".join(("mngac", *parts)))
     pages = {
-        f"reference/modules/{room}.md": "\n".join([f"# {room}", "", *(f"::: {name}\n" for name in names)])
+        f"reference/modules/{room}.md": "\n".join(
+            [*SEARCHED_LAST, f"# {room}", "", *(f"::: {name}\n" for name in names)]
+        )
         for room, names in rooms.items()
     }
     index = [f"- [{room}](modules/{room}.md): {', '.join(names)}" for room, names in rooms.items()]

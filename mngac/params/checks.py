@@ -144,6 +144,9 @@ def _check_names(params: Params) -> None:
     for teacher in run.teachers:
         allowed = f"one of {listed(run.methods, teacher)}, or [] without run.semi_methods"
         demand(teacher in run.methods, "run.teachers", teacher, allowed)
+        for name in run.datasets:
+            some = params.data[name].unlabelled != 0
+            demand(some, f"data.{name}.unlabelled", 0, "images for run.teachers to label, or run.teachers: [] without")
     for name, method in params.methods.items():
         check_entry(f"methods.{name}", "methods", "kind", method)
         check_own_attack(f"methods.{name}", method)

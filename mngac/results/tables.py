@@ -265,6 +265,8 @@ def of_records(given: Sequence[Record], params: Params) -> str:
         RecordError: where they may not stand together, or two are of one method and seed.
     """
     check_alike(given, params.run.mixed)
+    if len(profiles := {record.profile for record in given}) > 1:
+        raise RecordError(f"profiles of the records: found {', '.join(sorted(profiles))}; allowed: one")
     rows: dict[str, list[Record]] = {}
     for record in given:
         if any(record.seed == other.seed for other in rows.setdefault(record.method, [])):

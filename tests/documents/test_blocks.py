@@ -50,7 +50,7 @@ def test_what_is_to_stand_in_params_yaml_may_stand_in_the_shipped_one(page, tmp_
             path = tmp_path / block.file[2:]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
-        elif block.language == "yaml" and not block.not_run:
+        elif block.language == "yaml" and not block.not_run and not block.file:
             raw = merged(raw, yaml.safe_load(block.text))
             parse(raw)
 

@@ -78,7 +78,7 @@ def test_the_list_of_decisions_has_each_by_its_title():
     assert {name: title for title, name in listed} == titles and len(listed) == len(titles)
 
 
-def test_every_document_is_in_the_navigation(pages):
+def test_every_document_is_in_the_navigation(pages, laid):
     """mkdocs says so too, where it is installed: but for decisions, which their list names."""
 
     class Loader(yaml.SafeLoader):
@@ -92,5 +92,7 @@ def test_every_document_is_in_the_navigation(pages):
             return [content]
         return [leaf for each in (content.values() if isinstance(content, dict) else content) for leaf in leaves(each)]
 
+    rooms = {path.relative_to(laid).as_posix() for path in (laid / "reference/modules").glob("*.md")}
+    assert rooms < set(leaves(nav))
     documents = {page.as_posix() for page in pages.documents() if not re.match(r"docs/decisions/0", page.as_posix())}
     assert documents == {name for name in leaves(nav) if not name.startswith(("reference/", "gallery"))}
