@@ -61,7 +61,10 @@ def save(folder: str | Path, train: int = 900, test: int = 60, size: int = 16) -
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="a new one")
-    into = Path(parser.parse_args().folder)
+    parser.add_argument("--train", type=int, default=900, help="images to train on (default: 900)")
+    parser.add_argument("--test", type=int, default=60, help="images to test with (default: 60)")
+    arguments = parser.parse_args()
+    into = Path(arguments.folder)
     if into.exists():
         parser.error(f"{into}: found something of that name; allowed: a new folder")
-    save(into)
+    save(into, arguments.train, arguments.test)
