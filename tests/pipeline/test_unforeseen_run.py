@@ -53,10 +53,10 @@ def test_afterwards_there_is_nothing_to_do(both):
 def test_the_table_has_a_column_an_attack_and_no_attack_is_in_the_union(both):
     folder = both["dvc"]
     text = (folder / "results/tables/unforeseen-digits.md").read_text()
-    (line,) = [line for line in text.splitlines() if line.startswith("| nat")]
-    assert line.count("±") == 6, "clean, four attacks, and the union beside them"
+    parts = [line for line in text.splitlines() if line.startswith("| nat")]
+    assert sum(line.count("±") for line in parts) == 6, "clean, four attacks, and the union beside them"
     (tables,) = [line for line in (folder / "results/tables/all.md").read_text().splitlines() if "| nat" in line]
-    assert line.split("|")[-2].strip() in tables, "the union is the run's own"
+    assert parts[-1].split("|")[-2].strip() in tables, "the union is the run's own"
     record = unforeseen.read(folder / "unforeseen/digits/nat/seed0/digits-standard.json")
     assert [one.name for one in record.attacks] == ["l0", "rotation_translation", "affine_linf_l1", "corruptions"]
     assert record.attacks[-1].n == 6
