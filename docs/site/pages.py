@@ -225,7 +225,7 @@ def gallery() -> str:
             if image not in seen:
                 seen.add(image)
                 lines += [
-                    f"## {caption}",
+                    f"## {title(ROOT / page)}: {caption}",
                     "",
                     f"![{caption}]({image})",
                     "",

@@ -6,6 +6,7 @@ seeds explain, processors do. Loads without torch.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Held:
     missing: list[str]
     """Known rows that this run lacks."""
 
-    @property
+    @functools.cached_property
     def cells(self) -> list[Cell]:
         """Row by row, and last the mean of the rows over the seeds that all of them have."""
         sides = [(own.method, [own], [known]) for own, known in zip(self.own, self.known, strict=True)]

@@ -105,10 +105,11 @@ def script(page: list[Block], scripts: Path) -> str:
     return "\n".join([*lines, f"echo {END}"]) + "\n"
 
 
-def run_page(page: Path, at: Path, raw: dict, cache: Path | None = None) -> subprocess.CompletedProcess:
+def run_page(page: Path, at: Path, raw: dict, cache: Path | None = None) -> str:
     """Runs a page's blocks in a checkout of its own, a home of its own and, unless one is given, a cache beside it.
 
-    A block may rest on what one above it did, and the shell's folder and variables stay.
+    What they printed, where each ended well and the last one was reached. A block may rest on what one above it did, and
+    the shell's folder and variables stay.
     """
     scripts, home = at / "scripts", at / "home"
     scripts.mkdir()
@@ -120,4 +121,6 @@ def run_page(page: Path, at: Path, raw: dict, cache: Path | None = None) -> subp
     path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     env = {**kept, **here(made, cache or at / "cache"), "HOME": str(home), "PATH": path}
     text = script(blocks(page), scripts)
-    return subprocess.run(["bash", "-c", text], cwd=made, env=env, capture_output=True, text=True, timeout=1800)
+    done = subprocess.run(["bash", "-c", text], cwd=made, env=env, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0 and done.stdout.endswith(f"{END}\n"), (done.stdout + done.stderr)[-3000:]
+    return done.stdout
