@@ -1,8 +1,8 @@
 """`python docs/site/look.py FOLDER`: opens every page of the built site in headless Chromium, at two widths.
 
 Says what goes wrong: a request that leaves the disk, an error of a script, a page that is wider than its window, a
-table that is cut at a desk, a picture that does not load. Without a Chromium on PATH it says that nothing was looked at,
-and ends well.
+table that is cut at a desk, a picture that does not load. Without a Chromium on PATH it says that nothing was looked
+at, and ends well.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ def script(page: list[Block], scripts: Path) -> str:
 def run_page(page: Path, at: Path, raw: dict, cache: Path | None = None) -> str:
     """Runs a page's blocks in a checkout of its own, a home of its own and, unless one is given, a cache beside it.
 
-    What they printed, where each ended well and the last one was reached. A block may rest on what one above it did, and
-    the shell's folder and variables stay.
+    What they printed, where each ended well and the last one was reached. A block may rest on what one above it did,
+    and the shell's folder and variables stay.
     """
     scripts, home = at / "scripts", at / "home"
     scripts.mkdir()
