@@ -59,3 +59,19 @@ def tree_of(path: Path) -> ast.Module:
 def definitions(tree: ast.Module) -> dict[str, Definition]:
     """The classes and functions that a module defines, by name."""
     return {node.name: node for node in tree.body if isinstance(node, Definition)}
+
+
+def parameters(function: ast.FunctionDef) -> list[str]:
+    """Names of a function's parameters, those of `*args` and `**kwargs` with their stars."""
+    of = function.args
+    named = [arg.arg for arg in of.posonlyargs + of.args]
+    rest = [f"*{of.vararg.arg}"] if of.vararg else ["*"] if of.kwonlyargs else []
+    return [*named, *rest, *(arg.arg for arg in of.kwonlyargs), *([f"**{of.kwarg.arg}"] if of.kwarg else [])]
+
+
+def accepts(function: ast.FunctionDef, count: int) -> bool:
+    """Whether a function can be called with so many arguments by position; of a decorated one nobody can tell: True."""
+    of = function.args
+    named = len(of.posonlyargs) + len(of.args)
+    enough = named - len(of.defaults) <= count and all(of.kw_defaults)
+    return bool(function.decorator_list) or (enough and (count <= named or of.vararg is not None))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mngac.params.errors import ParamsError, listed, shown
-from mngac.params.modules import definitions, module_file, told, tree_of
+from mngac.params.modules import accepts, definitions, module_file, parameters, told, tree_of
 
 PACKAGE = Path(__file__).parent.parent
 DEFINES = {
@@ -27,6 +27,12 @@ DEFINES = {
 """Registry folders of the package, and the class or function that makes a file of theirs one of the kinds."""
 CLASSES = {"methods", "unforeseen/attacks"}
 """Those folders whose kinds are classes; the others' are functions."""
+CALLED_WITH = {
+    "evaluation/attacks": ("classifier", "x", "y", "target", "config"),
+    "data/loaders": ("config", "workspace"),
+    "models": ("classes", "channels", "size"),
+}
+"""What a function of one's own is given, by position."""
 SELECTORS = {
     "methods": "kind",
     "evaluation/attacks": "attack",
@@ -77,7 +83,7 @@ def find(folder: str, name: str, key: str | None = None) -> Found:
         key: path of the key that says it, for the error.
 
     Raises:
-        ParamsError: where there is no such file, module or definition.
+        ParamsError: where there is no such file, module or definition, or a function that can't be called as it would.
     """
     key = key or SELECTORS[folder]
     own = OWN.fullmatch(name)
@@ -113,6 +119,10 @@ def _find_own(folder: str, module: str, name: str, key: str) -> Found:
         fitting = sorted(other for other, node in there.items() if isinstance(node, kind))
         such = f", such as {listed(fitting, name)}" if fitting else ""
         raise ParamsError(f"{key}: found {shown(f'{module}:{name}')}; allowed: {what} that {path} defines{such}")
+    given = CALLED_WITH.get(folder, ())
+    if isinstance(function := there[name], ast.FunctionDef) and not accepts(function, len(given)):
+        found = f"{module}:{name}({', '.join(parameters(function))})"
+        raise ParamsError(f"{key}: found {found}; allowed: a function of ({', '.join(given)})")
     return Found(module, name, path, own=True)
 
 

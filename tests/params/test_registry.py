@@ -1,6 +1,7 @@
 """Registries: files of the package and the user's own modules are found by name, without importing them."""
 
 import inspect
+import re
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from helpers import raw_params
 from mngac.params.checks import parse
 from mngac.params.errors import ParamsError
 from mngac.params.keys import keys_read
-from mngac.params.modules import module_file
+from mngac.params.modules import module_file, tree_of
 from mngac.params.registry import CLASSES, DEFINES, find, kinds
 from mngac.pipeline.fingerprint import code_digest
 
@@ -67,6 +68,40 @@ def test_a_file_of_the_package_and_a_module_of_ones_own_are_found_alike(package)
     assert (own.module, own.name, own.root) == (f"{name}.methods", "Plain", f"{name}.methods:Plain")
     assert own.path == folder / "methods.py" and own.own and not ours.own
     assert find("models", f"{name}.nets:small").path == folder / "nets.py"
+
+
+def attacks(package, *signatures):
+    name, folder = package
+    (folder / "attacks.py").write_text("\n".join(f"{text}: ..." for text in signatures))
+    return f"{name}.attacks"
+
+
+def test_a_function_of_ones_own_takes_what_it_will_be_given(package):
+    module = attacks(
+        package,
+        "def plain(classifier, x, y, target, config)",
+        "def with_more(c, x, y, /, target, config, tries=3, *, seed=0, **others)",
+        "def any(*given)",
+        "@anything\ndef wrapped(x)",
+    )
+    assert [find("evaluation/attacks", f"{module}:{name}").name for name in ("plain", "with_more", "any", "wrapped")]
+    wrong = {
+        "few": "def few(classifier, x, y, target)",
+        "many": "def many(classifier, x, y, target, config, tries)",
+        "keyed": "def keyed(classifier, x, y, target, config, *, tries)",
+    }
+    module = attacks(package, *wrong.values())
+    tree_of.cache_clear()
+    for name, text in wrong.items():
+        with pytest.raises(ParamsError) as error:
+            find("evaluation/attacks", f"{module}:{name}")
+        assert str(error.value) == (
+            f"attack: found {module}:{text.removeprefix('def ')}; "
+            "allowed: a function of (classifier, x, y, target, config)"
+        )
+    for folder, given in (("data/loaders", "config, workspace"), ("models", "classes, channels, size")):
+        with pytest.raises(ParamsError, match=re.escape(f"; allowed: a function of ({given})")):
+            find(folder, f"{module}:few")
 
 
 def test_each_model_name_is_built_by_the_one_file_whose_names_it_matches():
