@@ -43,6 +43,12 @@ def read_json(path: str | Path, allowed: str, content: bytes | None = None) -> A
         raise
     except OSError as error:
         raise RecordError(f"{path}: {TO_DO.get(error.errno or 0, error)}; allowed: {allowed}") from None
+    except json.JSONDecodeError as error:
+        what = "ends too early" if error.pos >= len(error.doc.rstrip()) else "wrong"
+        where = f"line {error.lineno}, column {error.colno}"
+        raise RecordError(f"{path}: no JSON, {what} at {where}; allowed: {allowed}") from None
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path}: no text in UTF-8, wrong at byte {error.start}; allowed: {allowed}") from None
     except ValueError as error:
         raise RecordError(f"{path}: {cut(str(error))}; allowed: {allowed}") from None
 

@@ -70,12 +70,15 @@ def test_a_wrong_record_is_refused_in_one_line(tmp_path, change, message):
         ("[" * 100_000, r"nested too deeply; allowed"),
         ('{"schema": ' + "[" * 900 + "]" * 900 + "}", r"schema \[\[.*; this version reads schema 1"),
         ("9" * 5000, r"Exceeds the limit"),
-        ("{", r"Expecting property name"),
+        ("", r"no JSON, ends too early at line 1, column 1; allowed"),
+        ('{"schema":\n', r"no JSON, ends too early at line 2, column 1; allowed"),
+        ('{"schema": 1,\n "n" 4}', r"no JSON, wrong at line 2, column 6; allowed"),
+        (b'{"suite": "\xff"}', r"no text in UTF-8, wrong at byte 11; allowed"),
     ],
-    ids=["too deep", "deep", "too long", "cut"],
+    ids=["too deep", "deep", "too long", "empty", "cut", "wrong", "bytes"],
 )
 def test_what_is_no_record_is_refused_in_one_short_line(tmp_path, text, message):
-    (tmp_path / "r.json").write_text(text)
+    (tmp_path / "r.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(RecordError, match=rf"r\.json: {message}") as caught:
         records.read(tmp_path / "r.json")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
