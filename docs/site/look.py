@@ -1,8 +1,8 @@
 """`python docs/site/look.py FOLDER`: opens every page of the built site in headless Chromium, at two widths.
 
 Says what goes wrong: a request that leaves the disk, an error of a script, a page that is wider than its window, a
-table that is cut at a desk, a picture that does not load. Without a Chromium on PATH it says that nothing was looked
-at, and ends well.
+table that is cut at a desk, a picture that does not load, a search that finds nothing. Without a Chromium on PATH it
+says that nothing was looked at, and ends well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 WIDTHS = (390, 1280)
 SCROLLS = ("docs/experiments.html", "docs/measurements.html")
@@ -24,6 +24,10 @@ SETTLED = 200
 WIDER = "() => document.documentElement.scrollWidth - window.innerWidth"
 CUT = """() => [...document.querySelectorAll(".md-typeset__table")].filter(t => {
   const box = t.parentElement; return box.scrollWidth > box.clientWidth + 1; }).length"""
+SEARCHED = ("union", "--records", "run.seeds")
+"""Words, options and keys that somebody looks for: each is to be found."""
+FOUND = 10_000
+"""Milliseconds within which a search finds something."""
 BROKEN = "() => [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.getAttribute('src'))"
 
 
@@ -40,6 +44,16 @@ def seen(page: Page, path: Path, width: int) -> Iterator[str]:
         yield f"{cut} tables wider than the text"
     yield from (f"no picture: {name}" for name in page.evaluate(BROKEN))
     yield from said
+
+
+def searched(page: Page, site: Path, text: str) -> Iterator[str]:
+    """What is wrong with a search from the first page."""
+    page.goto((site / "index.html").as_uri(), wait_until="load")
+    page.locator("[data-md-component=search-query]").press_sequentially(text)
+    try:
+        page.locator(".md-search-result__item").first.wait_for(state="attached", timeout=FOUND)
+    except TimeoutError:
+        yield f"a search for {text} finds nothing"
 
 
 def local(url: str) -> bool:
@@ -63,6 +77,10 @@ def main(site: Path) -> int:
                     f"{path.relative_to(site.resolve())} at {width} px: {each}" for each in seen(page, path, width)
                 ]
                 page.close()
+        for text in SEARCHED:
+            page = browser.new_page(viewport={"width": DESK, "height": 900})
+            wrong += searched(page, site.resolve(), text)
+            page.close()
         browser.close()
     print(*wrong, f"{len(pages)} pages at {' and '.join(map(str, WIDTHS))} px: {len(wrong)} wrong", sep="\n")
     return len(wrong)

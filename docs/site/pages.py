@@ -52,30 +52,37 @@ def title(page: Path) -> str:
 
 
 def parameters() -> str:
-    """Every key of params.yaml: what may stand there, and what it says."""
+    """Every key of params.yaml: where it stands, what may stand for it, and what it says."""
     schema = json.loads((ROOT / "workflow/schemas/params.schema.json").read_text())
-    kinds = {name: schema["$defs"][name] for name in named_in(schema, schema["$defs"])}
+    where: dict[str, list[str]] = {}
+    places(schema, schema["$defs"], "", where)
+    names = {kind: of[0] for kind, of in where.items()}
     lines = ["# Parameters", "", schema["description"], ""]
     lines += ["What params.yaml may say. `mngac schema` prints the same as a JSON schema, for editors."]
-    lines += section("params.yaml", schema)
-    for name, kind in kinds.items():
-        lines += section(name, kind)
+    lines += ["", "## params.yaml", "", *keys(schema, names)]
+    for kind, of in where.items():
+        also = ["", "Also: " + ", ".join(f"`{path}`" for path in of[1:]) + "."] if of[1:] else []
+        lines += ["", f"## {escaped(of[0])} {{#{anchor(of[0])}}}", "", schema["$defs"][kind].get("description", "")]
+        lines += [*also, "", *keys(schema["$defs"][kind], names)]
     return "\n".join(lines) + "\n"
 
 
-def named_in(content: Any, kinds: dict[str, Any]) -> dict[str, None]:
-    """The kinds of section that some content names, and those that these name, in the order in which they are met."""
-    found: dict[str, None] = {}
-    if isinstance(content, dict) and "$ref" in content:
-        name = kind_of(content)
-        found = {name: None} | named_in(kinds[name], kinds)
-    elif isinstance(content, dict):
-        for key, value in content.items():
-            found |= named_in(value, kinds) if key != "$defs" else {}
-    elif isinstance(content, list):
-        for value in content:
-            found |= named_in(value, kinds)
-    return found
+def places(content: Any, kinds: dict[str, Any], path: str, found: dict[str, list[str]]) -> None:
+    """Adds where each kind of section stands in params.yaml, such as `data.<name>`, in the order of the schema."""
+    if not isinstance(content, dict):
+        return
+    if "$ref" in content:
+        of = found.setdefault(kind_of(content), [])
+        if path not in of:
+            of.append(path)
+            places(kinds[kind_of(content)], kinds, path, found)
+    for each in content.get("anyOf", []):
+        places(each, kinds, path, found)
+    for key, value in content.get("properties", {}).items():
+        places(value, kinds, f"{path}.{key}".lstrip("."), found)
+    for value in (content.get("additionalProperties"), *content.get("patternProperties", {}).values()):
+        places(value, kinds, f"{path}.<name>", found)
+    places(content.get("items"), kinds, f"{path}[]", found)
 
 
 def kind_of(reference: dict[str, Any]) -> str:
@@ -83,17 +90,19 @@ def kind_of(reference: dict[str, Any]) -> str:
     return OVERRIDE.sub("", reference["$ref"].rpartition("/")[2])
 
 
-def section(name: str, kind: dict[str, Any]) -> Iterator[str]:
-    """One kind of section: a heading, its sentence, its keys."""
-    yield from ("", f"## {name}", "")
-    if name != "params.yaml":
-        yield from (kind.get("description", ""), "")
+def anchor(path: str) -> str:
+    """By which a section is linked to."""
+    return re.sub(r"[^a-z0-9_]+", "-", path.lower()).strip("-")
+
+
+def keys(kind: dict[str, Any], names: dict[str, str]) -> Iterator[str]:
+    """The keys of one kind of section."""
     yield from ("| key | allowed | what it says |", "|---|---|---|")
     for key, value in kind["properties"].items():
         default = f" (default: `{json.dumps(value['default'])}`)" if "default" in value else ""
-        yield f"| `{key}` | {allowed(value)}{default} | {escaped(value.get('description', ''))} |"
+        yield f"| `{key}` | {allowed(value, names)}{default} | {escaped(value.get('description', ''))} |"
     if isinstance(more := kind.get("additionalProperties"), dict):
-        yield f"| any other name | {allowed(more)} | |"
+        yield f"| any other name | {allowed(more, names)} | |"
 
 
 def escaped(text: str) -> str:
@@ -102,22 +111,23 @@ def escaped(text: str) -> str:
     return "`".join(span if i % 2 else span.replace("<", "&lt;") for i, span in enumerate(spans))
 
 
-def allowed(value: dict[str, Any]) -> str:
-    """What may stand for a value, in words."""
+def allowed(value: dict[str, Any], names: dict[str, str]) -> str:
+    """What may stand for a value, in words; a section by the place of its keys, linked."""
     if "$ref" in value:
-        return f"[{kind_of(value)}](#{kind_of(value).lower()})"
+        name = names[kind_of(value)]
+        return f"[{escaped(name)}](#{anchor(name)})"
     if "anyOf" in value:
-        return " or ".join(dict.fromkeys(allowed(each) for each in value["anyOf"]))
+        return " or ".join(dict.fromkeys(allowed(each, names) for each in value["anyOf"]))
     if "const" in value or "enum" in value:
         return ", ".join(f"`{json.dumps(each)}`" for each in value.get("enum", [value.get("const")]))
     if "patternProperties" in value:
-        return "by name: " + " or ".join(allowed(each) for each in value["patternProperties"].values())
+        return "by name: " + " or ".join(allowed(each, names) for each in value["patternProperties"].values())
     if isinstance(value.get("additionalProperties"), dict):
-        return "by name: " + allowed(value["additionalProperties"])
+        return "by name: " + allowed(value["additionalProperties"], names)
     if value.get("type") == "array":
         if "prefixItems" in value:
-            return "list of " + ", ".join(allowed(each) for each in value["prefixItems"])
-        return "list of " + allowed(value["items"]) if "items" in value else "list"
+            return "list of " + ", ".join(allowed(each, names) for each in value["prefixItems"])
+        return "list of " + allowed(value["items"], names) if "items" in value else "list"
     return KINDS.get(value.get("type", ""), "anything") + bounds(value)
 
 
@@ -247,7 +257,7 @@ def main(into: Path) -> None:
         "reference/command_line.md": command_line(),
         "reference/python.md": python(),
         "gallery.md": gallery(),
-        **{name: Path(__file__).with_name(name).read_text() for name in ("site.css", "iframe-worker.js")},
+        **{name: Path(__file__).with_name(name).read_text() for name in ("site.css", "search.js", "iframe-worker.js")},
         **modules(),
     }
     for name, text in made.items():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import yaml
-from helpers import ROOT
+from helpers import ROOT, raw_params
 
 import mngac
 
@@ -38,20 +38,38 @@ def test_the_reference_of_python_has_every_name_that_the_package_gives(pages):
 
 def test_the_reference_of_parameters_has_every_key_with_what_it_says(laid):
     schema = json.loads((ROOT / "workflow/schemas/params.schema.json").read_text())
-    sections = dict(
-        re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", (laid / "reference/parameters.md").read_text(), re.M | re.S)
-    )
-    kinds = {name: kind for name, kind in schema["$defs"].items() if not name.endswith("Override")}
-    assert set(sections) == {"params.yaml", *kinds}
-    for name, kind in {"params.yaml": schema, **kinds}.items():
-        told = dict(re.findall(r"^\| `(\S+)` \| .+ \| (.*) \|$", sections[name], re.M))
-        assert set(told) == set(kind["properties"])
-        for key, value in kind["properties"].items():
+    sections = sections_of(laid)
+    kinds = {"": schema} | {name: kind for name, kind in schema["$defs"].items() if not name.endswith("Override")}
+    places = {" ".join(kind["properties"]): name for name, kind in kinds.items()}
+    assert len(sections) == len(kinds)
+    for text in sections.values():
+        told = dict(re.findall(r"^\| `(\S+)` \| .+ \| (.*) \|$", text, re.M))
+        for key, value in kinds[places[" ".join(told)]]["properties"].items():
             said = " ".join(value.get("description", "").split())
             assert told[key].replace("\\|", "|").replace("&lt;", "<") == said
             assert not re.search(r"`[^`]*&lt;[^`]*`", told[key])
-    for target in re.findall(r"\]\(#(\w+)\)", "".join(sections.values())):
-        assert target in {name.lower() for name in kinds}
+    anchors = re.findall(r"^## .* \{#(\S+)\}$", (laid / "reference/parameters.md").read_text(), re.M)
+    assert set(re.findall(r"\]\(#([^)]+)\)", "".join(sections.values()))) <= set(anchors)
+    assert len(set(anchors)) == len(sections) - 1
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["run", "data.<name>", "radii.<name>.<name>", "training.default", "training.default.attack.linf", "methods.<name>"],
+)
+def test_the_reference_of_parameters_names_the_place_of_each_section_in_the_shipped_file(laid, place):
+    told = re.findall(r"^\| `(\S+)` \|", sections_of(laid)[place], re.M)
+    found = [raw_params()]
+    for step in place.split("."):
+        found = [each for at in found for each in (at.values() if step == "<name>" else [at[step]])]
+    assert found and {key for each in found for key in each} <= set(told)
+
+
+def sections_of(laid):
+    """The reference of parameters by the places that its sections are of."""
+    text = (laid / "reference/parameters.md").read_text()
+    headed = re.findall(r"^## (.+?)(?: \{#\S+\})?\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    return {heading.replace("&lt;", "<"): content for heading, content in headed}
 
 
 def test_the_reference_of_the_command_line_has_every_command(laid):
