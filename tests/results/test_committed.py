@@ -1,6 +1,8 @@
 """Results that are committed with their records: what a page prints is what the records say."""
 
 import tarfile
+from collections import defaultdict
+from statistics import stdev
 
 import pytest
 from helpers import ROOT
@@ -9,6 +11,8 @@ from mngac.params.overlay import whole
 from mngac.results.hypothesis import found
 from mngac.results.hypothesis_table import section
 from mngac.results.printed import markdown
+from mngac.results.records import read
+from mngac.results.rows import seed_spread
 from mngac.results.tables import in_markdown, sections
 
 ARCHIVES = sorted((ROOT / "docs/results").glob("*.tar.xz"))
@@ -38,3 +42,18 @@ def test_every_row_stands_on_the_page_that_names_the_records(archive, tmp_path, 
     for text, count in shown:
         rows = [line for line in text.splitlines() if line.startswith("|")]
         assert rows and len(rows) % (2 + count) == 0 < count and [row for row in rows if row not in page] == []
+
+
+def test_the_spread_of_seeds_is_that_of_the_committed_records(tmp_path):
+    stated = seed_spread()["digits"]
+    with tarfile.open(ROOT / "docs/results/digits_seeds.tar.xz") as tar:
+        tar.extractall(tmp_path, filter="data")
+    unions = defaultdict(list)
+    for path in tmp_path.rglob("*.json"):
+        record = read(path)
+        assert (record.suite, record.split) == (stated["suite"], "test")
+        unions[record.method].append(record.share("union"))
+    spreads = [stdev(of) for of in unions.values()]
+    assert {len(of) for of in unions.values()} == {stated["seeds"]}
+    assert (round(min(spreads), 1), round(max(spreads), 1)) == (stated["from"], stated["to"])
+    assert stated["methods"] == f"each of {len(unions)} rows"

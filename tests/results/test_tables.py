@@ -145,7 +145,7 @@ def test_a_table_without_p_does_not_speak_of_it(written):
 def test_one_seed_says_what_intervals_and_tests_concern(written):
     _, section = rows(written(MNG, ADV))
     assert "±: 95 % interval over images (Wilson)." in section.caption
-    assert "± and p concern these trained classifiers; another training seed moves a union by 1.1 to" in section.caption
+    assert "± and p concern these trained classifiers; another training seed moves a union by 1.6 to" in section.caption
 
 
 def test_the_captions_radii_and_images_are_the_records_own(written):
