@@ -46,7 +46,12 @@ def of_record(record: Record) -> list[str]:
 
 
 def _collapses(record: Record) -> list[str]:
-    """A flag for each epoch of the training that lost a norm's robustness (mngac/training/collapse.py)."""
+    """A flag for each epoch of the training that lost a norm's robustness (mngac/training/collapse.py).
+
+    Of one that attacked no image none, though older records say of some that they collapsed.
+    """
+    if record.training.get("attacked") is False:
+        return []
     return [
         f"catastrophic overfitting in epoch {c['epoch']} of the training: robust accuracy in {c['norm']} fell from "
         f"{c['before']:.0f} % down to {c['after']:.0f} % of its monitor's images"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -331,11 +331,15 @@ class Trainer:
 
     def _warn(self) -> None:
         """Says in the log where the epoch just done lost a norm's robustness."""
-        for found in collapses(self.progress.lines[-2:]):
+        for found in self._collapses(self.progress.lines[-2:]):
             self.log.line(
                 f"{self.log.name}: robust accuracy in {found['norm']} fell from {found['before']:.0f} to "
                 f"{found['after']:.0f} % within epoch {found['epoch']}: catastrophic overfitting"
             )
+
+    def _collapses(self, lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Catastrophic overfitting between some epochs; a training that attacks no image has nothing to overfit to."""
+        return collapses(lines) if self.meter.to_images else []
 
     def _state(self) -> dict[str, Any]:
         """All that decides how the training goes on, between two steps."""
@@ -403,7 +407,7 @@ class Trainer:
             "model": self.architecture.model,
             "device": device_name(self.device),
             "attacked": self.meter.to_images if self.method.trains else None,
-            "collapses": collapses(self.progress.lines),
+            "collapses": self._collapses(self.progress.lines),
             "additional_images": sum(len(s.split) for s in self.batches if s.name == "additional"),
             "seconds": round(self.progress.seconds, 3) if self.method.trains else None,
             "images_per_second": round(seen / max(self.progress.seconds, 1e-9), 1),

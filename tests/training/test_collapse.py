@@ -9,6 +9,7 @@ from stopping import stopped_at
 
 from mngac.pipeline.jobs import job
 from mngac.results import records, tables
+from mngac.results.red_flags import of_record
 from mngac.training import trainer as training
 from mngac.training.collapse import collapses
 
@@ -74,6 +75,12 @@ def trained(params, method="adv_linf"):
     return json.loads(Path(made.outputs["train.json"]).read_text()), Path(made.log)
 
 
+def evaluated(params, method):
+    made = job(params, "evaluate", dataset="digits", method=method, seed="0", suite="apgd", profile="standard")
+    made.run()
+    return records.read(made.outputs["record"])
+
+
 def test_a_training_warns_of_a_collapse_once_and_keeps_it_however_often_it_was_stopped(collapsing, monkeypatch):
     for epoch, step in ((1, 4), (2, 1), (2, 9)):
         with stopped_at(monkeypatch, epoch, step), pytest.raises(KeyboardInterrupt):
@@ -86,19 +93,32 @@ def test_a_training_warns_of_a_collapse_once_and_keeps_it_however_often_it_was_s
 
 
 def test_its_record_and_every_table_say_so(collapsing):
+    made = {}
     for method in ("nat", "adv_linf"):
         trained(collapsing, method)
-    evaluated = job(collapsing, "evaluate", dataset="digits", method="nat", seed="0", suite="apgd", profile="standard")
-    evaluated.run()
-    record = records.read(evaluated.outputs["record"])
-    assert record.training == {
-        "attacked": False,
+        made[method] = evaluated(collapsing, method)
+    assert made["adv_linf"].training == {
+        "attacked": True,
         "collapses": [{"epoch": 2, "norm": "l1", "before": 60.0, "after": 5.0}],
         "selected_epoch": 3,
         "additional_images": 0,
     }
-    assert not record.training.keys() & record.timing["training"].keys() and record.timing["training"]["flops"] > 0
+    for record in made.values():
+        assert not record.training.keys() & record.timing["training"].keys() and record.timing["training"]["flops"] > 0
     (section,) = tables.sections(collapsing, "all")
     flag = "catastrophic overfitting in epoch 2 of the training: robust accuracy in l1 fell from 60 % down to 5 %"
-    assert flag in section.caption
+    assert section.caption.count(flag) == 1
     assert section.printed[0]["method"] == "nat †" and "†: trained without any attack." in section.caption
+
+
+def test_a_training_without_attacks_has_nothing_to_overfit_to(collapsing):
+    summary, log = trained(collapsing, "nat")
+    assert (summary["attacked"], summary["collapses"]) == (False, [])
+    assert "catastrophic" not in log.read_text()
+    record = evaluated(collapsing, "nat")
+    older = record.training | {"collapses": [{"epoch": 2, "norm": "l1", "before": 60.0, "after": 5.0}]}
+    for attacked, flags in ((False, 0), (None, 1)):
+        told = record.model_copy(
+            update={"provenance": record.provenance | {"training": older | {"attacked": attacked}}}
+        )
+        assert len(of_record(told)) == len(of_record(record)) + flags
