@@ -50,17 +50,23 @@ def worst_of_norms(subjects: Subjects, method: str, x: Tensor, y: Tensor) -> Ten
     return attacked[losses.argmax(0), torch.arange(len(x), device=x.device)]
 
 
+def three(wanted: Sequence[int], count: int) -> list[int]:
+    """The classes to show, out of `count`: those wanted, and the first ones in the place of what there is not."""
+    there = [c for c in wanted if c < count]
+    return [*there, *[c for c in range(count) if c not in there][: len(wanted) - len(there)]]
+
+
 def draw(subjects: Subjects) -> Figure:
     """Two rows, clean and attacked; a column a method; three classes, in the plane of their weight vectors."""
-    methods, classes = list(subjects.classifiers), subjects.params.classes
-    if not methods or max(classes) >= len(subjects.classes):
+    methods, classes = list(subjects.classifiers), three(subjects.params.classes, len(subjects.classes))
+    if not methods or len(classes) < len(MARKERS):
         return empty(f"{subjects.dataset}: no method, or no three classes, to show features of.")
     of_three = torch.stack([subjects.y == c for c in classes]).any(0)
     x, y = subjects.x[of_three], subjects.y[of_three]
     size = (max(1.8 * len(methods) + 0.8, 4.6), 4.6)
     figure, axes = plt.subplots(2, len(methods), figsize=size, squeeze=False, sharex="col", sharey="col")
     for column, method in enumerate(methods):
-        _column(list(axes[:, column]), subjects, method, x, y)
+        _column(list(axes[:, column]), subjects, classes, method, x, y)
         axes[0][column].set_title(method, loc="left", fontweight="bold")
     for axis, name in zip(axes[:, 0], ("clean", "attacked"), strict=True):
         axis.set_ylabel(name, color=INK)
@@ -78,7 +84,9 @@ def draw(subjects: Subjects) -> Figure:
     return figure
 
 
-def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y: Tensor) -> None:
+def _column(
+    axes: Sequence[Axes], subjects: Subjects, classes: Sequence[int], method: str, x: Tensor, y: Tensor
+) -> None:
     last = last_layer(subjects.classifiers[method], len(subjects.classes))
     if last is None:
         for axis in axes:
@@ -88,9 +96,9 @@ def _column(axes: Sequence[Axes], subjects: Subjects, method: str, x: Tensor, y:
     for axis, images in zip(axes, (x, x_adv), strict=True):
         features, weights = penultimate(subjects.classifiers[method], last, images)
         correct = (logits_of(subjects.classifiers[method], images).argmax(1) == y).cpu()
-        _, basis = template_plane(weights[subjects.params.classes])
+        _, basis = template_plane(weights[list(classes)])
         points = (features @ basis).cpu()
-        for c, marker, face in zip(subjects.params.classes, MARKERS, FACES, strict=True):
+        for c, marker, face in zip(classes, MARKERS, FACES, strict=True):
             of_class = (y == c).cpu()
             for shown, fill in ((correct, face), (~correct, "none")):
                 across, up = points[of_class & shown].T.numpy()

@@ -273,7 +273,7 @@ class FigureParams(Closed):
     grid: Annotated[int, Field(ge=2)]
     """Points on a side of a plane of decision regions."""
     classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]
-    """Numbers of the three classes whose features are shown."""
+    """Numbers of the three classes whose features are shown; instead of those that a data set has not, its first."""
     surface_images: Positive
     """Images over which a loss landscape is a mean."""
     surface_grid: Annotated[int, Field(ge=2)]
@@ -369,11 +369,9 @@ class Params(Closed):
         return again + [(other, suite) for other, suite in others if other != name and suite.attacks]
 
     def shown_in(self, table: str) -> list[str]:
-        """The methods of a table, in its order."""
-        if table == "all":
-            return self.run.all_methods
-        shown: list[str] = getattr(self.tables, table)
-        return [method for method in shown if method in self.run.all_methods] if table == "beyond" else shown
+        """The methods of a table that the run has, in the table's order."""
+        shown = self.run.all_methods if table == "all" else getattr(self.tables, table)
+        return [method for method in shown if method in self.run.all_methods]
 
     def radii_for(self, profile: str, dataset: str) -> Radii:
         """Radii of a profile on a data set."""

@@ -111,6 +111,8 @@ def caption(
     `tested` says that the table prints p-values; `flags` are the red flags, where they are not those of the run's rows.
     """
     records = [record for row in rows for record in row.records]
+    if not rows:
+        return "The run has none of its methods."
     if not records:
         return f"No record of suite {suite} yet."
     seeds = sorted({r.seed for r in records})

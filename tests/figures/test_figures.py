@@ -159,6 +159,13 @@ def test_features_are_what_the_last_layer_is_given(looked):
     assert torch.allclose(basis @ (basis.T @ inside), inside, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "count", "chosen"), [([1, 3, 8], 10, [1, 3, 8]), ([8, 1, 3], 6, [1, 3, 0]), ([1, 3, 8], 2, [1, 0])]
+)
+def test_classes_that_a_data_set_has_not_make_room_for_its_first_ones(wanted, count, chosen):
+    assert features.three(wanted, count) == chosen
+
+
 def noted(values, name="over_gaussian", norms=("linf", "l1", "l2")):
     """Log lines in which each value stands for all norms."""
     return [{"epoch": i + 1, **{f"generator_{name}_{norm}": v for norm in norms}} for i, v in enumerate(values)]
