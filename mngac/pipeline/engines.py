@@ -68,16 +68,22 @@ def left_over(jobs: Iterable[Job], since: float) -> list[str]:
     """What an engine that has failed should say at its end: a line a job that failed, and how to go on.
 
     Args:
-        jobs: all of the run.
+        jobs: all of the run, each after those whose outputs it reads.
         since: when the engine started, in seconds since 1970.
     """
-    missing = [job for job in jobs if not job.complete]
-    failed = [job for job in missing if Path(job.log).exists() and Path(job.log).stat().st_mtime >= since]
-    lines = [f"mngac: {job.stage.name} {job.name} failed: {_why(job.log)} ({job.log})" for job in failed]
-    waiting = len(missing) - len(failed)
+    lines, waiting, absent = [], 0, set[str]()
+    for job in jobs:
+        behind = not absent.isdisjoint(map(str, job.inputs.values()))  # of an older run, where its outputs are there
+        if job.complete and not behind:
+            continue
+        absent |= set(map(str, job.outputs.values()))
+        if not behind and Path(job.log).exists() and Path(job.log).stat().st_mtime >= since:
+            lines.append(f"mngac: {job.stage.name} {job.name} failed: {_why(job.log)} ({job.log})")
+        else:
+            waiting += 1
     return [
         *lines,
-        f"mngac: failed: {len(failed)}; not run: {waiting}; what is finished is kept: mend what the lines "
+        f"mngac: failed: {len(lines)}; not run: {waiting}; what is finished is kept: mend what the lines "
         "above say, and start the same command again",
     ]
 
