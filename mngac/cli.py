@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 import mngac
-from mngac.params.errors import UserError, line_of, shown, visible
+from mngac.params.errors import UserError, line_of, listed, shown, visible
 from mngac.pipeline import stopping
 from mngac.pipeline.files import mended
 from mngac.pipeline.stages import STAGES
@@ -42,6 +42,12 @@ class Parser(argparse.ArgumentParser):
         """
         command = self.prog.partition(" ")[2]
         raise UserError(f"{f'{command}: ' if command else ''}{message}; see {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """Of argparse, whose list of what is allowed has no end and no order."""
+        if action.choices is not None and value not in action.choices:
+            message = f"found {shown(value)}; allowed: one of {listed(action.choices, str(value))}"
+            raise argparse.ArgumentError(action, message)
 
 
 def _add_stages(commands: argparse._SubParsersAction[Parser], optional: Mapping[str, Mapping[str, str]]) -> None:
@@ -495,7 +501,7 @@ def package(arguments: argparse.Namespace) -> None:
 def use(arguments: argparse.Namespace) -> None:
     """Lays a file over params.yaml, and prints each value that changed."""
     from mngac.params.errors import ParamsError
-    from mngac.planning.use import use
+    from mngac.planning.use import committed, use
 
     if arguments.params != "params.yaml":
         raise ParamsError(f"--params: found {shown(arguments.params)}; allowed: none, since use writes params.yaml")
@@ -505,7 +511,8 @@ def use(arguments: argparse.Namespace) -> None:
         return
     print("\n".join(changed))
     count = f"{len(changed)} value{'s' if len(changed) > 1 else ''}"
-    print(f"params.yaml: {count} changed; as it was committed: git restore params.yaml")
+    back = "as it was committed: git restore params.yaml" if committed() else "not committed: keep the lines above"
+    print(f"params.yaml: {count} changed; {back}")
 
 
 def plan(arguments: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from mngac.evaluation.subject import subject
 from mngac.exchange.files import FileJob
 from mngac.params.errors import ParamsError, shown
 from mngac.params.types import number
-from mngac.pipeline.jobs import Job
+from mngac.pipeline.jobs import Job, not_made
 
 SPAN = re.compile(r"(\d{1,9}):(\d{1,9})")
 
@@ -37,7 +37,7 @@ def text(asked: Job, span: str) -> str:
     job = asked.here
     for name, path in job.inputs.items():
         if name not in job.stage.notes and not Path(path).exists():
-            raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
+            raise not_made(path)
     device = job.params.run.device
     given = subject(job, device, job.opened if isinstance(job, FileJob) else None)
     first, last = _bounds(span, len(given.labels))

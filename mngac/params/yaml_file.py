@@ -60,7 +60,8 @@ def _explained(path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ParamsError(f"{path}: not found; run in the repository's top folder") from None
+        where = "run in the repository's top folder" if path == "params.yaml" else "allowed: a file that is there"
+        raise ParamsError(f"{path}: not found; {where}") from None
     except UnicodeDecodeError as error:
         byte, line = error.object[error.start], error.object.count(b"\n", 0, error.start) + 1
         raise ParamsError(f"{path}: found the byte 0x{byte:02x} in line {line}; allowed: text in UTF-8") from None

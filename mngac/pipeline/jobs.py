@@ -158,7 +158,7 @@ class Job:
         inputs = {}
         for name, path in self.inputs.items():
             if not Path(path).exists():
-                raise ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake {path}")
+                raise not_made(path)
             if name not in self.stage.notes:
                 inputs[name] = digest_of_input(self.stage, name, path)
         return {**self.here.stated(), "inputs": inputs}
@@ -261,6 +261,11 @@ def digest_of_input(stage: Stage, name: str, path: str | Path) -> str:
 
 
 @functools.cache
+def not_made(path: str | Path) -> ParamsError:
+    """What to say of an input that is not there."""
+    return ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake --cores 1 {path}")
+
+
 def public_version(package: str) -> str:
     """The installed version without its local part: `2.11.0+cpu` computes what `2.11.0` does, where it computes it."""
     return importlib.metadata.version(package).partition("+")[0]

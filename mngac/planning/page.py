@@ -140,7 +140,8 @@ def _sums(plan: Plan, units: Units) -> Iterator[str]:
     choice, hours, most = plan.choice, plan.hours(plan.lines), plan.hours(plan.lines, most=True)
     cards, chain = _cards(plan, choice.gpus), units.shown(plan.longest_chain())
     clock = f"{units.shown(plan.clock())} {units.time}"
-    yield f"by the clock on {cards}: {clock} at best; the longest chain of jobs {chain}"
+    known = ", without what is not known" if any(line.left and line.unknown for line in plan.lines) else ""
+    yield f"by the clock on {cards}{known}: {clock} at best; the longest chain of jobs {chain}"
     if choice.price is not None:
         per = f"{choice.price:g} for {_cards(plan)} and hour"
         yield f"money: {hours * choice.price:,.2f}, at most {most * choice.price:,.2f}, at {per}"
@@ -225,4 +226,4 @@ def _left_out(left: list[Line]) -> Iterator[str]:
         yield f"not known, and in no sum: what {count} jobs take, for {what}"
     for why in dict.fromkeys(line.found.why for line in left if line.found.why):
         count = sum(line.found.why == why for line in left)
-        yield f"{count} keys are not known, and their jobs counted as to make: {why}"
+        yield f"{count} keys are not known, so that nothing can be a hit: {why}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,13 @@ def use(file: str) -> list[str]:
     if changes:
         _write(found.whole)
     return changes
+
+
+def committed() -> bool:
+    """Whether git can give params.yaml back as it was committed; no where there is no git, or no commit of it."""
+    if not shutil.which("git"):
+        return False
+    return not subprocess.run(["git", "cat-file", "-e", f"HEAD:./{BASE}"], capture_output=True).returncode
 
 
 def _write(whole: Mapping[str, Any]) -> None:

@@ -65,6 +65,6 @@ def test_every_family_of_models_has_a_network():
 
 
 def test_of_ones_own_model_nothing_is_guessed(tmp_path, monkeypatch):
-    (tmp_path / "mine.py").write_text("def build(name, classes, channels, size): ...\n")
+    (tmp_path / "mine.py").write_text("def build(classes, channels, size): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert network("mine:build", 10, 3, 32) is None

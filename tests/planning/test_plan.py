@@ -243,7 +243,7 @@ def test_another_file_in_its_place_is_refused_in_one_line(tmp_path, spoil):
 
 
 def test_jobs_of_ones_own_model_are_counted_without_cost(project, capsys):
-    (project / "mine.py").write_text("def build(name, classes, channels, size): ...\n")
+    (project / "mine.py").write_text("def build(classes, channels, size): ...\n")
     raw = small(methods=("nat", "adv_linf"))
     raw["training"]["digits"]["model"] = "mine:build"
     write_params(project, raw)

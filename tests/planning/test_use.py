@@ -1,6 +1,7 @@
 """`mngac use`: params.yaml takes an overlay over, says what changed, and keeps its comments and its form."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -70,7 +71,22 @@ def test_each_value_that_changed_is_said_and_no_other(use):
     lines = said.splitlines()
     assert status == 0 and 'run.datasets: ["digits"] -> ["cifar10", "svhn"]' in lines
     assert "methods.mng_ac.beta: 12 -> 4" in lines and "evaluation.autoattack.processes: null -> 3" in lines
-    assert len(lines) == 12 and lines[-1].startswith("params.yaml: 11 values changed")
+    assert len(lines) == 12 and lines[-1] == "params.yaml: 11 values changed; not committed: keep the lines above"
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_it_says_how_to_go_back_where_git_can(use, tmp_path, committed):
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
+    subprocess.run([*git, "init", "-q", str(tmp_path)], check=True)
+    if committed:
+        subprocess.run([*git, "add", "params.yaml"], cwd=tmp_path, check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "begin"], cwd=tmp_path, check=True)
+    last = use(EVERYWHERE)[1].splitlines()[-1]
+    back = "as it was committed: git restore params.yaml" if committed else "not committed: keep the lines above"
+    assert last == f"params.yaml: 11 values changed; {back}"
+    if committed:
+        subprocess.run(["git", "restore", "params.yaml"], cwd=tmp_path, check=True)
+        assert (tmp_path / "params.yaml").read_text() == TEXT
 
 
 def test_twice_changes_nothing_more(use, tmp_path):

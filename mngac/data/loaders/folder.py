@@ -29,7 +29,8 @@ def load(config: DataConfig, workspace: Workspace) -> RawData:
     splits = trees.read(source, locate, Decoder(config.size), workspace.log)
     for part in PARTS:
         if part not in splits:
-            raise DataError(f"{source}: no {part}/<class>/ with PNG or JPEG images in it; put them there")
+            where = f"data.{workspace.name}.source: {source}"
+            raise DataError(f"{where}: no {part}/<class>/ with PNG or JPEG images in it; put them there")
     counts = {part: trees.numbers(splits[part]) for part in PARTS}
     classes = sorted(counts["train"])
     _check_counts(source, counts, config.drawn_parts)
