@@ -6,11 +6,16 @@ The method is the class Noisy in examples/noisy.py: any module that Python can i
 same line in params.yaml makes it a row of the pipeline's tables: docs/own_method_and_model.md.
 """
 
+import argparse
 from pathlib import Path
 
+import torch
 from shapes import RADII, shapes
 
 import mngac
+
+argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+torch.set_num_threads(1)  # enough for so small a network, and what a run can be repeated with to the last digit
 
 RECIPE = {"like": "digits", "model": "wrn_10_1", "epochs": 5, "schedule": {"peak": 0.1, "peak_epoch": 2}}
 METHODS = {"noisy": {"kind": "noisy:Noisy", "options": {"alpha": 0.2}}, "adv_linf": "adv_linf"}

@@ -6,13 +6,13 @@ A record is what `mngac evaluate` writes, or `mngac.evaluate(...).record(...).to
 does. `mngac compare` prints the same as a table.
 """
 
-import sys
+import argparse
 
 import mngac
 
-if len(sys.argv) != 3:
-    raise SystemExit(__doc__)
-first, second = (mngac.read_record(path) for path in sys.argv[1:])
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("records", nargs=2, metavar="RECORD", help="a JSON file, such as noisy.json")
+first, second = (mngac.read_record(path) for path in parser.parse_args().records)
 for found in mngac.compare([first], [second]):
     interval = "" if found.low is None else f", 95 % interval {found.low:+.1f} to {found.high:+.1f}"
     print(f"{found.column}: {found.first:.1f} and {found.second:.1f} %{interval}")

@@ -9,6 +9,7 @@ is your own, of the same form. `mngac data` reads it, as in the pipeline: JPEG o
 
 import argparse
 
+import torch
 from shapes import RADII, save
 
 import mngac
@@ -20,6 +21,7 @@ parser.add_argument("--size", type=int, default=16, help="height and width to re
 parser.add_argument("--method", default="sat", help="sat, mng_ac, adv_linf, ... (default: sat)")
 parser.add_argument("--epochs", type=int, default=5, help="(default: 5)")
 arguments = parser.parse_args()
+torch.set_num_threads(1)  # enough for so small a network, and what a run can be repeated with to the last digit
 
 if arguments.folder is None:
     arguments.folder = "pictures"
