@@ -55,6 +55,14 @@ def test_what_is_to_stand_in_params_yaml_may_stand_in_the_shipped_one(page, tmp_
             parse(raw)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_block_that_shows_a_file_of_the_tree_shows_what_it_says(page):
+    for block in blocks(page):
+        if block.file and (ROOT / block.file).exists():
+            text = (ROOT / block.file).read_text()
+            assert block.text in text and set(text.replace(block.text, "").splitlines()) <= {""}, block.where
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=lambda page: page.name)
 def test_its_blocks_run(page, tmp_path, cache):
