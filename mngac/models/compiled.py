@@ -56,8 +56,13 @@ class CompiledForward:
         return logits
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledForward:
-        """The pass of the classifier's copy: with the original's bound method it would use the original's weights."""
-        return CompiledForward(copy.deepcopy(self.classifier, memo), self.layout, self.tell, self.sizes_vary)
+        """The pass of the classifier's copy: with the original's bound method it would use the original's weights.
+
+        One that is made while the plain pass is used stays with that: it is for what is too rare to compile.
+        """
+        made = CompiledForward(copy.deepcopy(self.classifier, memo), self.layout, self.tell, self.sizes_vary)
+        made.used = self.used
+        return made
 
 
 def compile_forward(classifier: nn.Module, layout: str, tell: Callable[[str], None], sizes_vary: bool = False) -> None:

@@ -85,6 +85,17 @@ def test_a_copy_of_a_compiled_classifier_computes_with_its_own_weights():
     assert before.abs().max() > 0
 
 
+def test_a_copy_made_within_plain_is_not_compiled_either():
+    net, x = Network(), given()
+    compile_forward(net, "contiguous", print)
+    with plain(net):
+        twin = copy.deepcopy(net)
+    twin(x)
+    assert not twin.traced
+    net(x)
+    assert net.traced
+
+
 def test_images_of_one_channel_in_either_memory_format_are_one_graph():
     net, x = network(), given()
     torch._dynamo.utils.counters.clear()
