@@ -157,7 +157,9 @@ def build_parser() -> argparse.ArgumentParser:
     tables = commands.choices["tables"]
     tables.add_argument("--partial", action="store_true", help="print what the records that are there give; no files")
     tables.add_argument("--records", nargs="+", metavar="RECORD", help="print one table of these records; no files")
-    tables.add_argument("--intervals", action="store_true", help="with one of these: the interval of every column, in more than 100 columns of text")
+    tables.add_argument(
+        "--intervals", action="store_true", help="with either: every column's interval, in lines of more than 100"
+    )
     commands.add_parser("status", help="what of a run is there, running or failed, and what to run next")
     _add_own_data(commands.choices["data"])
     commands.choices["evaluate"].add_argument(
