@@ -15,19 +15,22 @@ from tqdm import tqdm
 
 from mngac.pipeline.jobs import Job
 from mngac.pipeline.progress import terminal_line, watched
+from mngac.pipeline.stages import STAGES
 
-FORM = "{desc} {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} jobs [{elapsed}, {remaining} left]"
+FORM = "{desc} {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} jobs [{elapsed}{postfix} left]"
 TOLD = ("progress", "job_finished", "job_started")
 """Events of Snakemake's that the line tells."""
 LOOK = 1.0
 """Seconds between two looks at the files."""
+LONG = 20
+"""How many tables or other short jobs a job of a stage that computes, such as a training, is taken to be worth."""
 
 
 class Overall:
     """Watches the outputs of the jobs that a run is to do, in a thread of the engine's own process.
 
     A job is done when its outputs are newer than the run. Time left: as if every job took what those done took on
-    average.
+    average, long ones LONG times a short one; unknown until a long one is done, where there are some.
     """
 
     def __init__(self) -> None:
@@ -68,6 +71,7 @@ class Overall:
 
             def draw(ended: int) -> None:
                 bar.set_description_str(self.text(), refresh=False)
+                bar.set_postfix_str(self.time_left(), refresh=False)
                 bar.update(ended)
                 bar.refresh()
 
@@ -80,6 +84,18 @@ class Overall:
         self.done.update(job.stage.name for job in ended)
         return len(ended)
 
+    def time_left(self) -> str:
+        """Such as 01:30, or a question mark."""
+        long = {name for name in self.total if STAGES[name].computes}
+        done, total = self._worth(self.done), self._worth(self.total)
+        if not done or (long and not any(self.done[name] for name in long)):
+            return "?"
+        return str(tqdm.format_interval((time.time() - self.began) * (total / done - 1)))
+
+    @staticmethod
+    def _worth(counted: Counter[str]) -> int:
+        return sum(count * (LONG if STAGES[name].computes else 1) for name, count in counted.items())
+
     def text(self) -> str:
         """Jobs done of each stage that is begun and not ended."""
         begun = [name for name, count in self.total.items() if self.done[name] < count]
@@ -87,10 +103,9 @@ class Overall:
 
     def _print(self, ended: int) -> None:
         if ended:
-            done, total, spent = self.done.total(), self.total.total(), time.time() - self.began
-            left = tqdm.format_interval(spent / done * (total - done))
+            told = f"{self.done.total()} of {self.total.total()} jobs done, {self.time_left()} left; {self.text()}"
             with contextlib.suppress(OSError):
-                print(f"mngac: {done} of {total} jobs done, {left} left; {self.text()}".rstrip("; "), file=sys.stderr)
+                print(f"mngac: {told}".rstrip("; "), file=sys.stderr)
 
 
 def _newer(paths: Iterable[str], began: float) -> bool:

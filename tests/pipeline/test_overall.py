@@ -42,6 +42,32 @@ def test_it_counts_what_was_made_since_it_began_and_says_what_is_left(tmp_path, 
     assert len(said) == 2 and not line.thread.is_alive()
 
 
+@pytest.mark.parametrize(
+    ("done", "left"),
+    [
+        ({}, "?"),
+        ({"data": 1}, "?"),  # which says nothing of a training
+        ({"data": 1, "train": 1}, "01:03"),  # 21 of 43 in 61 s
+        ({"data": 1, "train": 2}, "00:02"),
+        ({"data": 1, "train": 2, "tables": 2}, "00:00"),
+    ],
+)
+def test_time_is_left_by_how_long_a_job_of_the_stage_is(monkeypatch, done, left):
+    line = Overall()
+    line.total.update({"data": 1, "train": 2, "tables": 2})
+    line.done.update(done)
+    monkeypatch.setattr(overall.time, "time", lambda: line.began + 61)
+    assert line.time_left() == left
+
+
+def test_short_jobs_alone_are_told_by_their_number(monkeypatch):
+    line = Overall()
+    line.total.update({"tables": 1, "figures": 3})
+    line.done.update({"tables": 1})
+    monkeypatch.setattr(overall.time, "time", lambda: line.began + 5)
+    assert line.time_left() == "00:15"
+
+
 def test_without_anything_to_do_it_says_nothing(capfd):
     line = Overall()
     line.start([])
