@@ -226,4 +226,4 @@ def _left_out(left: list[Line]) -> Iterator[str]:
         yield f"not known, and in no sum: what {count} jobs take, for {what}"
     for why in dict.fromkeys(line.found.why for line in left if line.found.why):
         count = sum(line.found.why == why for line in left)
-        yield f"{count} keys are not known, so that nothing can be a hit: {why}"
+        yield f"{count} keys are not known, so that none of them is a hit: {why}"
