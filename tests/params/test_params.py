@@ -246,7 +246,7 @@ def test_aliases_of_aliases_are_refused_as_soon_as_a_short_value(tmp_path, first
 
 
 def test_a_missing_file_is_one_line(tmp_path):
-    with pytest.raises(ParamsError, match=r"missing.yaml: not found; run in"):
+    with pytest.raises(ParamsError, match=r"missing.yaml: not found; allowed: a file that is there"):
         load(str(tmp_path / "missing.yaml"))
 
 
