@@ -260,12 +260,12 @@ def digest_of_input(stage: Stage, name: str, path: str | Path) -> str:
     return function_of(stage.told[name])(path) if name in stage.told else file_digest(path)
 
 
-@functools.cache
 def not_made(path: str | Path) -> ParamsError:
     """What to say of an input that is not there."""
     return ParamsError(f"{path}: not found; it is made by an earlier stage: snakemake --cores 1 {path}")
 
 
+@functools.cache
 def public_version(package: str) -> str:
     """The installed version without its local part: `2.11.0+cpu` computes what `2.11.0` does, where it computes it."""
     return importlib.metadata.version(package).partition("+")[0]
