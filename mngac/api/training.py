@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from mngac.params.errors import UserError, listed, shown
 from mngac.params.sections import Params
 from mngac.params.shipped import shipped
 from mngac.params.yaml_file import read
+from mngac.pipeline import code
+from mngac.pipeline.fingerprint import code_digest
 from mngac.pipeline.jobs import Job
 from mngac.pipeline.progress import Log
 from mngac.pipeline.stages import STAGES
@@ -32,6 +34,8 @@ from mngac.training.trainer import Trainer
 
 NAME = "images"
 """What the images are called in parameters, and so in what is said of them."""
+TEACHER = "labels_given"
+"""What stands in a run for who labelled the images that are pseudo-labelled."""
 NEED_A_START = ("eat_ft", "ramp_ft", "soup")
 """Rows that fine-tune: docs/newer_methods.md."""
 FILES = ("classifier.safetensors", "generator.safetensors", "train.jsonl", "train.json")
@@ -102,14 +106,13 @@ def train(
 
     Raises:
         UserError: for an unknown method or key, a value out of range, images or labels of another type or shape, and a
-            folder that holds another training's checkpoint.
+            folder that holds the checkpoint of another training, or of other code.
         BadStepError: where a loss or a weight is not finite.
     """
     data = _data(images, labels, validation, pseudo_labelled, classes)
-    name, params = _params(method, radii, training)
+    name, params = _params(method, radii, training, semi=pseudo_labelled is not None)
     where = device_of(device)
     whole("seed", seed, 0)
-    _check(name, params, pseudo_labelled is not None)
     job = Job(STAGES["train"], {"dataset": NAME, "method": name, "seed": str(seed)}, params)
     log = Log() if progress else Silent()
     log.name = f"{NAME}-{name}-{seed}"
@@ -120,6 +123,8 @@ def train(
         home.mkdir(parents=True, exist_ok=True)
         pseudo = None if pseudo_labelled is None else data.split("unlabelled").labels
         plan = plan_of(job, where)
+        if folder is not None:
+            plan = replace(plan, code=code_digest(code.train(params, job.wildcards)))
         trainer = Trainer(data, plan, home, pseudo, log=log)
         trainer.run()
         files = {file: str(home / file) for file in FILES}
@@ -140,34 +145,58 @@ def _as_it_was() -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark
 
 
-def _check(name: str, params: Params, semi: bool) -> None:
-    """Refuses what would train something else than its name says."""
-    training, run = params.training_for(NAME, name), params.run
-    if training.additional_share:
-        raise UserError(f"training.additional_share: found {training.additional_share}; allowed: 0, in memory")
-    if name in run.semi_methods and not semi:
-        raise UserError(f"pseudo_labelled: missing; allowed: images and labels, which {name} is trained with")
-    if name in NEED_A_START:
-        raise UserError(
-            f"method: found {name}, which goes on from another classifier; allowed: a method that begins anew"
-        )
-
-
 def _params(
-    method: str | Mapping[str, Any], radii: Mapping[str, str | float], training: Mapping[str, Any] | None
+    method: str | Mapping[str, Any],
+    radii: Mapping[str, str | float],
+    training: Mapping[str, Any] | None,
+    *,
+    semi: bool,
 ) -> tuple[str, Params]:
-    """The method's name, and the package's parameters with what is said here in them, checked as a whole."""
+    """The method's name, and the package's parameters with what is said here in them, checked as a run of it alone."""
     raw: Any = read(str(shipped("params.yaml")))
     name = method if isinstance(method, str) else "own"
     if not isinstance(method, str):
         raw["methods"][name] = mapping("method", method, '{"like": "sat", "beta": 6}, or a name')
     elif name not in raw["methods"]:
         raise UserError(f"method: found {shown(method)}; allowed: one of {listed(raw['methods'], method)}, or an entry")
-    raw["data"][NAME] = {"like": "digits"}  # a name that training and radii may have; nothing is read from it
+    _check_kin(raw, name, semi)
+    # A name that training and radii may have; nothing is read from it.
+    raw["data"][NAME] = {"like": "digits", "additional": "images.npz"}
     raw["training"][NAME] = {} if training is None else mapping("training", training, '{"epochs": 12}')
     for profile in raw["radii"].values():
         profile[NAME] = mapping("radii", radii, '{"linf": "8/255", "l1": 12, "l2": 0.5}')
-    return name, parse(raw)
+    raw["run"] |= _run_of(raw, name, semi)
+    params = parse(raw)
+    share = params.training_for(NAME, name).additional_share
+    if share:
+        raise UserError(f"training.additional_share: found {share}; allowed: 0, in memory")
+    return name, params
+
+
+def _run_of(raw: Any, name: str, semi: bool) -> dict[str, list[str]]:
+    """A run of this training alone; labels of unlabelled images are in a run by a teacher, here they are given."""
+    nothing: dict[str, list[str]] = {key: [] for key in ("tuned", "challenges", "attack_spaces", "hypotheses")}
+    if not semi:
+        return {**nothing, "datasets": [NAME], "methods": [name], "semi_methods": [], "teachers": []}
+    raw["methods"][TEACHER] = {"kind": "natural"}
+    return {**nothing, "datasets": [NAME], "methods": [TEACHER], "semi_methods": [name], "teachers": [TEACHER]}
+
+
+def _check_kin(raw: Any, name: str, semi: bool) -> None:
+    """Refuses what would train something else than its name says, or than that of a row that it is `like`."""
+    kin, entry = [name], raw["methods"][name]
+    while isinstance(entry, Mapping) and isinstance(entry.get("like"), str) and entry["like"] not in kin:
+        kin.append(entry["like"])
+        entry = raw["methods"].get(kin[-1])
+    soup = isinstance(entry, Mapping) and entry.get("kind") == "soup"
+    if soup or set(NEED_A_START) & set(kin):
+        found = next((each for each in kin if each in NEED_A_START), name)
+        raise UserError(
+            f"method: found {found}, which goes on from another classifier; allowed: a method that begins anew"
+        )
+    needy = set(raw["run"]["semi_methods"]) & set(kin)
+    if needy and not semi:
+        raise UserError(f"pseudo_labelled: missing; allowed: images and labels, which {min(needy)} is trained with")
 
 
 def _data(

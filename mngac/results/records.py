@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mngac.params.errors import listed, shown
 from mngac.params.types import NORMS, Norm
 from mngac.results.json_file import RecordError as RecordError
 from mngac.results.parts import Label, Text
@@ -76,7 +77,13 @@ class PerImage:
         return list(dict.fromkeys(a.norm for a in self.attacks))
 
     def robust(self, norm: str) -> list[bool]:
-        """Per image: correct on the clean image and under every attack of the norm (worst case)."""
+        """Per image: correct on the clean image and under every attack of the norm (worst case).
+
+        Raises:
+            RecordError: for a norm that no attack is in.
+        """
+        if norm not in self.norms():
+            raise RecordError(f"norm: found {shown(norm)}; allowed: one attacked: {listed(self.norms(), norm)}")
         return worst_case(self.clean, *(a.correct for a in self.attacks if a.norm == norm))
 
     def union(self) -> list[bool]:
@@ -89,13 +96,23 @@ class PerImage:
         return ["clean", *attacked, *(["union"] if len(attacked) == len(NORMS) else [])]
 
     def column(self, name: str) -> list[bool]:
-        """Per image, one of the table's columns: clean, a norm, or union."""
+        """Per image, one of `columns()`: clean, a norm attacked, or union where all norms were.
+
+        Raises:
+            RecordError: for another name.
+        """
+        if name not in self.columns():
+            raise RecordError(f"column: found {shown(name)}; allowed: one of {listed(self.columns(), name)}")
         if name == "clean":
             return self.clean_correct
         return self.union() if name == "union" else self.robust(name)
 
     def share(self, name: str) -> float:
-        """Of a column, the images that are correct, in percent."""
+        """Of a column, the images that are correct, in percent.
+
+        Raises:
+            RecordError: for a name that is none of `columns()`.
+        """
         column = self.column(name)
         return 100 * sum(column) / len(column)
 

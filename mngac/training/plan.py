@@ -21,7 +21,7 @@ class Plan:
     """What is trained: the resolved section `training`, the radii of its attacks, the method's entry, seed, device.
 
     `selection` is the suite that epochs are compared by, where the training keeps the best; `comparison` the one by
-    which the method itself compares classifiers.
+    which the method itself compares classifiers. `code` is a digest of what trains, where no key of a cache has it.
     """
 
     training: Training
@@ -31,12 +31,16 @@ class Plan:
     device: str = "cpu"
     selection: Suite | None = None
     comparison: Suite | None = None
+    code: str | None = None
 
-    def identity(self, data: str, labels: Mapping[str, Tensor], start: str | None = None) -> str:
+    def identity(
+        self, data: str, network: Mapping[str, Any], labels: Mapping[str, Tensor], start: str | None = None
+    ) -> str:
         """Which checkpoint is its own: a digest of what the plan reads, on data of this digest.
 
         Args:
             data: the data set's digest.
+            network: what the classifier is built from.
             labels: int64 (n,) of the images beside the labelled ones, by their split.
             start: the digest of the classifier that it goes on from, if any.
         """
@@ -44,14 +48,16 @@ class Plan:
         if "unlabelled" not in labels:
             del training["semi"]
         stated: dict[str, Any] = {
+            "network": dict(network),
             "radii": self.radii.model_dump(),
             "method": self.method.model_dump(exclude={"training"}),
         }
         for name, suite in (("selection", self.selection), ("comparison", self.comparison)):
             if suite is not None:
                 stated[name] = suite.model_dump(exclude={"processes", "shards"})
-        if start is not None:
-            stated["start"] = start
+        for name, text in (("start", start), ("code", self.code)):
+            if text is not None:
+                stated[name] = text
         told = {name: sha256(each.numpy().tobytes()).hexdigest() for name, each in labels.items()}
         return key_of({"training": training, "device": self.device, "seed": self.seed, **stated, "data": data, **told})
 

@@ -91,9 +91,10 @@ class Trainer:
         torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
         further = {"unlabelled": pseudo_labels, "additional": None if additional is None else additional.labels}
         labels = {name: each for name, each in further.items() if each is not None}
-        self.identity = plan.identity(data.digest, labels, start.digest if start else None)
         channels, size, _ = data.shape
         self.architecture = Architecture(plan.method.model or self.training.model, len(data.classes), channels, size)
+        network = asdict(self.architecture)
+        self.identity = plan.identity(data.digest, network, labels, start.digest if start else None)
         self.attacks = training_attacks(self.training, plan.radii)
         self.execution = Execution(self.training, self.device, self.log)
         validation, count = data.split("validation"), self.training.monitor.images

@@ -16,6 +16,7 @@ from mngac.norms import LP
 from mngac.params.errors import UserError
 from mngac.params.extras import missing
 from mngac.params.shipped import is_checkout
+from mngac.pipeline import fingerprint
 
 RADII = {"linf": 0.1, "l1": 1.0, "l2": 0.4}
 RECIPE = {"like": "digits", "epochs": 1, "schedule": {"peak": 0.1, "peak_epoch": 0.5}}
@@ -260,7 +261,18 @@ WRONG_TRAININGS = [
     ({"validation": 0.001}, "validation: found 0.001 of 20 images"),
     ({"training": {**RECIPE, "additional_share": 0.5}}, "training.additional_share: found 0.5; allowed: 0"),
     ({"method": "rst_linf"}, "pseudo_labelled: missing; allowed: images and labels, which rst_linf"),
+    ({"method": {"like": "rst_linf"}}, "pseudo_labelled: missing; allowed: images and labels, which rst_linf"),
     ({"method": "soup"}, "method: found soup, which goes on from another classifier"),
+    ({"method": {"like": "eat_ft"}}, "method: found eat_ft, which goes on from another classifier"),
+    ({"method": {"kind": "soup"}}, "method: found own, which goes on from another classifier"),
+    ({"method": {"like": "own"}}, "methods.own.like: found"),
+    ({"training": {"like": "digits", "epochs": 1}}, "training.images.schedule.peak_epoch: found 12"),
+    ({"training": {**RECIPE, "schedule": {"peak_epoch": 0, "drops": [3, 2]}}}, "training.images.schedule.drops: found [3.0, 2.0]"),
+    ({"training": {**RECIPE, "select": {"epoch": "best", "suite": "quack"}}}, "training.images.select.suite: found"),
+    (
+        {"training": {**RECIPE, "semi": {"fraction": 0.999}}, "pseudo_labelled": (IMAGES, LABELS)},
+        "training.images.semi.fraction: found 0.999; allowed: less",
+    ),
     ({"method": None}, "method: found null; allowed: a mapping"),
     ({"radii": None}, "radii: found null; allowed: a mapping"),
     ({"training": "digits"}, 'training: found "digits"; allowed: a mapping'),
@@ -276,6 +288,32 @@ def test_wrong_trainings_are_refused_in_one_line(given, words):
     with pytest.raises(UserError) as error:
         mngac.train(**{**right, **given})
     assert str(error.value).startswith(words) and "\n" not in str(error.value)
+
+
+def test_a_folder_goes_on_with_the_same_training_alone(tmp_path, monkeypatch):
+    """Not with that of a method whose code has changed since, nor of another number of classes."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("mngac.training.checkpoints.LEAST_SECONDS", 0)
+    monkeypatch.setattr("mngac.training.checkpoints.TIMES_WRITING", 0)
+    text = (
+        "from torch.nn import functional as F\nfrom mngac.methods.base import Base\n"
+        "class M(Base):\n    def loss(self, classifier, batch, step):\n"
+        "        return 1 * F.cross_entropy(classifier(batch.x), batch.y)\n"
+    )
+    (tmp_path / "mine_here.py").write_text(text)
+    given = {"method": {"kind": "mine_here:M"}, "images": IMAGES, "labels": LABELS, "radii": RADII, "training": RECIPE}
+    said = []
+    monkeypatch.setattr("mngac.evaluation.loop.Silent.line", lambda self, text: said.append(text))
+    first = mngac.train(**given, folder=tmp_path / "kept")
+    again = mngac.train(**given, folder=tmp_path / "kept")
+    assert [line for line in said if "resumes after" in line] and again.epochs[0]["loss"] == first.epochs[0]["loss"]
+    with pytest.raises(UserError, match="found the checkpoint of another training"):
+        mngac.train(**given, classes=12, folder=tmp_path / "kept")
+    (tmp_path / "mine_here.py").write_text(text.replace("1 *", "0 *"))
+    for cached in (fingerprint._digest, fingerprint._stripped, fingerprint._tree):
+        cached.cache_clear()
+    with pytest.raises(UserError, match="found the checkpoint of another training"):
+        mngac.train(**given, folder=tmp_path / "kept")
 
 
 def test_pseudo_labelled_images_are_mixed_into_every_batch():
