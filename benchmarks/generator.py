@@ -28,7 +28,7 @@ from mngac import tensors
 from mngac.attacks.pgd import Attack
 from mngac.attacks.training import attacked
 from mngac.data import store
-from mngac.data.batches import Batches
+from mngac.data.pixels import to_unit
 from mngac.methods.base import Batch, Step
 from mngac.methods.generator_diagnostics import MetaStep, flat, reference_views
 from mngac.methods.lookahead import meta_gradient, virtual_step
@@ -143,6 +143,12 @@ def probes(
     return {name: probe(classifier, views[name], *given) for name in VIEWS if name in views}
 
 
+def two_batches(split: store.Split, size: int, step: Step) -> list[Batch]:
+    """Two batches of so many images, of which none is in both."""
+    drawn = torch.randperm(len(split), generator=step.host_stream("images"))[: 2 * size]
+    return [Batch(to_unit(split.images[each]), split.labels[each]) for each in drawn.split(size)]
+
+
 def rows(params: Params, a: argparse.Namespace) -> list[dict[str, str]]:
     """A line a norm and view."""
     if a.method not in params.methods:
@@ -152,14 +158,15 @@ def rows(params: Params, a: argparse.Namespace) -> list[dict[str, str]]:
     data, training = store.load(data_path(a.dataset)), params.training_for(a.dataset, a.method)
     generator = _generator(f"{folder}/generator.safetensors", data.shape[0])
     rate = training.schedule.peak if a.rate is None else a.rate
-    source = Batches(data.split("train"), a.batch, seed=a.seed, name="probe", device="cpu")
+    train = data.split("train")
+    if len(train) < 2 * a.batch:
+        raise ParamsError(f"--batch: found {a.batch}; allowed: at most {len(train) // 2}, half of the training images")
     lines = []
     for norm, attack in training_attacks(training, params.radii_for(training.profile, a.dataset)).items():
         each = []
         for k in range(a.batches):
             step = Step(k, rate, a.seed, "cpu")
-            pair = [Batch(*source(2 * k + i)) for i in (0, 1)]
-            each.append(probes(classifier, generator, pair, attack, step, a.steps))
+            each.append(probes(classifier, generator, two_batches(train, a.batch, step), attack, step, a.steps))
         print(f"{norm}: {a.batches} batches", file=sys.stderr, flush=True)
         lines += [_line(norm, name, each) for name in VIEWS if name in each[0]]
     return lines

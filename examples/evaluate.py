@@ -1,7 +1,7 @@
 """Evaluates a classifier in RobustBench's form: a file of weights, layer names as in its model zoo.
 
     python examples/evaluate.py
-    python examples/evaluate.py Linf.pt --model wrn_28_10 --data data/cifar10.safetensors --n 200
+    python examples/evaluate.py Linf.pt --model wrn_28_10 --data data/cifar10.safetensors --n 200 --radii 8/255 12 0.5
 
 The first line makes such a file, from a training of a few seconds. The second takes your own, on the test images of a
 data set that `mngac data` has prepared.
@@ -21,7 +21,11 @@ parser.add_argument("--model", default="wrn_10_1", help="such as wrn_28_10 or pr
 parser.add_argument("--data", help="a .safetensors file that `mngac data` wrote")
 parser.add_argument("--n", type=int, default=100, help="images, the first ones (default: 100)")
 parser.add_argument("--suite", default="quick", help="quick, aa2, autoattack, ... (default: quick)")
+parser.add_argument("--radii", nargs=3, metavar=("LINF", "L1", "L2"), help="of your own data, in [0, 1]: 8/255 12 0.5")
 arguments = parser.parse_args()
+if arguments.data and not arguments.radii:
+    parser.error("--data: found no --radii; allowed: both, since radii are those of a data set")
+radii = dict(zip(RADII, arguments.radii, strict=True)) if arguments.radii else RADII
 
 if arguments.file is None:
     print("no file given: one in that form is made, zoo.pt")
@@ -41,6 +45,6 @@ else:
     classes = len(NAMES)
 
 classifier = mngac.load_classifier(arguments.file, model=arguments.model, classes=classes, shape=images.shape[1:])
-result = mngac.evaluate(classifier, images, labels, suite=arguments.suite, radii=RADII)
+result = mngac.evaluate(classifier, images, labels, suite=arguments.suite, radii=radii)
 print(result.table())
 print(*(f"red flag: {flag}" for flag in result.flags), sep="\n")

@@ -67,7 +67,8 @@ def attack(
     Raises:
         AttackFailed: where the attack or the classifier raises, with the images' positions.
         UserError: for an unknown norm or kind, settings that it does not read or misses, a radius that is no positive
-            number, images or labels of another type, shape or range, and a kind whose package is not installed.
+            number or, of linf, above 1, images or labels of another type, shape or range, and a kind whose package is
+            not installed.
     """
     check_images(images, labels)
     where, count = device_of(device), whole("batch_size", batch_size, 1)
@@ -75,7 +76,7 @@ def attack(
         raise UserError(f"norm: found {shown(norm)}; allowed: {', '.join(LP)}")
     if "attack" in settings:
         raise UserError(f"attack: found {shown(settings['attack'])}; allowed: kind={shown(settings['attack'])}")
-    size = number(getattr(section("radius", Radii, dict.fromkeys(NORMS, radius)), norm))
+    size = number(getattr(section("radius", Radii, {**dict.fromkeys(NORMS, 1), norm: radius}), norm))
     config = section("attack", AttackConfig, {**(settings or USUAL.get(kind, {})), "attack": kind, "norm": norm})
     check_entry("attack", "evaluation/attacks", "attack", config)
     try:

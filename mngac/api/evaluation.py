@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,12 @@ class Evaluated(Evaluation):
         about = provenance("", {"params": params, "code": digests, "versions": versions}, self.device, self.suite)
         del about["key"]  # no cache has it
         whole("seed", seed, 0)
-        numbers = list(range(len(self.clean)) if indices is None else indices)
-        if len(numbers) != len(self.clean) or len(set(numbers)) < len(numbers) or min(numbers) < 0:
-            raise UserError(f"indices: found {len(numbers)}; allowed: {len(self.clean)} from 0 on, none of them twice")
+        numbers = [whole("indices", k, 0) for k in (range(len(self.clean)) if indices is None else indices)]
+        if len(numbers) != len(self.clean):
+            raise UserError(f"indices: found {len(numbers)}; allowed: {len(self.clean)}, one an image")
+        twice = [k for k, times in Counter(numbers).items() if times > 1]
+        if twice:
+            raise UserError(f"indices: found {twice[0]} twice; allowed: each once")
         who = {"dataset": dataset, "method": method, "seed": seed, "split": split}
         return record_of(self, numbers, about, None, **who, suite=self.suite_name, profile=OWN)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -30,9 +31,9 @@ def whole(name: str, value: object, least: int) -> int:
     Raises:
         UserError: for anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise UserError(f"{name}: found {shown(value)}; allowed: a whole number from {least}")
-    return value
+    return int(value)
 
 
 def mapping(name: str, value: object, example: str) -> dict[str, object]:

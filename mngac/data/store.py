@@ -124,10 +124,13 @@ def load(path: str | Path, verify: bool = True) -> DataSet:
 
     Raises:
         UserError: for a file of another schema.
-        DataError: for one that is not what was written.
+        DataError: for one that is missing, or not what was written.
     """
     again = "delete it and run the data stage again"
-    content, about = tensors.read(path)
+    try:
+        content, about = tensors.read(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: not found; allowed: a file that `mngac data` wrote") from None
     wrong = _wrong(content, about)
     if wrong:
         raise DataError(f"{path}: no tensor file of a data set ({wrong}); {again}")

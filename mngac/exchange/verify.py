@@ -138,6 +138,8 @@ def verify(params: Params, source: str | Path) -> tuple[str, list[str]]:
     if not tables:
         raise RecordError(f"{shown(str(source))}: found no record of this run to hold against it; run: mngac status")
     judged = [(each, cell) for each in tables for cell in each.cells if cell.judged]
+    if not judged:
+        raise RecordError(f"{shown(str(source))}: found no two other seeds of a row of this run; allowed: some")
     outside = [(each, cell) for each, cell in judged if abs(cell.difference) > cell.explained(len(judged))]
     printed = []
     for each in tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mngac.params.attack_spaces import AttackSpace
 from mngac.params.certificates import CertificateConfig
@@ -14,7 +14,21 @@ from mngac.params.errors import ParamsError
 from mngac.params.hypotheses import Hypothesis
 from mngac.params.inheritance import Heir
 from mngac.params.training import OwnTraining, Training, Trainings
-from mngac.params.types import NORMS, UNSTATED, Closed, Name, Norm, Place, Pool, Positive, Ratio, Scalar, Seed, Share
+from mngac.params.types import (
+    NORMS,
+    UNSTATED,
+    Closed,
+    Name,
+    Norm,
+    Place,
+    Pool,
+    Positive,
+    Ratio,
+    Scalar,
+    Seed,
+    Share,
+    at_most_1,
+)
 from mngac.params.unforeseen import Unforeseen
 
 
@@ -133,8 +147,8 @@ class DataConfig(Heir):
 class Radii(Heir):
     """Radius of each norm's ball, on images in [0, 1]."""
 
-    linf: Ratio
-    """l_inf radius."""
+    linf: Annotated[Ratio, AfterValidator(at_most_1)]
+    """l_inf radius, at most 1."""
     l1: Ratio
     """l_1 radius."""
     l2: Ratio

@@ -68,12 +68,16 @@ def check_tuned(params: Params) -> None:
 
 
 def _check_additional(path: str, training: Training, params: Params, dataset: str, *, semi: bool) -> None:
-    """Refuses a share of additional images where there are none, or that leaves no image of the data set's own."""
+    """Refuses a share of additional images where there are none, and shares that leave a kind of image out."""
     share, there = training.additional_share, params.data[dataset].additional
     demand(not share or there is not None, path, share, f"0, or a file as data.{dataset}.additional")
     place, found = (path, share) if share else (f"training.{dataset}.semi.fraction", training.semi.fraction)
-    allowed = f"less, so that a batch of {training.batch_size} holds images of the data set's own"
-    demand(training.parts(semi=semi)["train"] > 0, place, found, allowed)
+    batch, parts = f"a batch of {training.batch_size} holds", training.parts(semi=semi)
+    demand(parts["train"] > 0, place, found, f"less, so that {batch} images of the data set's own")
+    demand(not share or parts["additional"] > 0, path, share, f"0, or more, so that {batch} one of them")
+    fraction = training.semi.fraction
+    here = f"training.{dataset}.semi.fraction"
+    demand(not semi or parts["unlabelled"] > 0, here, fraction, f"more, so that {batch} a pseudo-labelled image")
 
 
 def _check_drops(path: str, training: Training) -> None:

@@ -37,6 +37,17 @@ Ratio = Annotated[
 ]
 
 
+def at_most_1(value: str | float) -> str | float:
+    """A ratio of at most 1.
+
+    Raises:
+        ValueError: for a larger one.
+    """
+    if number(value) > 1:
+        raise ValueError("at most 1, such as 8/255, since images lie in [0, 1]")
+    return value
+
+
 def _scalar(value: object) -> object:
     if not isinstance(value, (bool, int, float, str)) or value in (inf, -inf) or value != value:
         raise ValueError("a finite number, a text, true or false")

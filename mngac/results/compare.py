@@ -35,17 +35,28 @@ class Difference:
     only_second: list[int]
 
 
-def compare(first: Sequence[Record], second: Sequence[Record], mixed: bool = False) -> list[Difference]:
+def compare(
+    first: Record | Sequence[Record], second: Record | Sequence[Record], mixed: bool = False
+) -> list[Difference]:
     """Clean accuracy, each norm attacked, and the union where all three were.
 
     One record a side: the score interval of a paired difference (Tango 1998) and the exact McNemar p. Several, of the
     same seeds on both sides: the t interval and test of the differences paired by seed, as in the tables.
 
+    Args:
+        first: a record, or one a seed.
+        second: what it is held against; differences, in points, are the first's accuracy less this one's.
+        mixed: whether attacks by other code may be compared.
+
     Raises:
-        RecordError: for records that may not stand together (`mixed` admits other attack code), or of other seeds.
+        RecordError: for records that may not stand together, or of other seeds, and for what is no record.
     """
+    first, second = ([side] if isinstance(side, Record) else list(side) for side in (first, second))
     if not first or not second:
         raise RecordError("nothing to compare; allowed: at least one record a side")
+    for each in (*first, *second):
+        if not isinstance(each, Record):
+            raise RecordError(f"compare: found {type(each).__name__}; allowed: records, as .record(...) makes them")
     check_alike([*first, *second], mixed)
     pairs = _pairs(first, second)
     return [_difference(column, pairs) for column in first[0].columns()]

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from evaluation_helpers import digits, trained
@@ -63,7 +64,7 @@ def test_an_evaluation_is_the_loops_and_reads_as_a_table_a_frame_and_a_record(tm
     for attack in result.attacks:
         column = frame[f"{attack.name} {attack.norm}"].astype("Int8").astype("string").fillna(".")
         assert "".join(column) == attack.correct
-    record = result.record("mine", "digits", seed=3, indices=range(100, 130))
+    record = result.record("mine", "digits", seed=3, indices=np.arange(100, 130))
     (tmp_path / "record.json").write_text(record.to_json())
     read = mngac.read_record(tmp_path / "record.json")
     assert read == record and read.table() == result.table() and list(read.to_pandas().index) == list(range(100, 130))
@@ -73,7 +74,8 @@ def test_an_evaluation_is_the_loops_and_reads_as_a_table_a_frame_and_a_record(tm
     for wrong, words in (
         ({"method": "a name"}, "method: found"),
         ({"indices": [1, 2]}, "indices: found 2; allowed: 30"),
-        ({"indices": [1] * 30}, "indices: found 30"),
+        ({"indices": [1] * 30}, "indices: found 1 twice"),
+        ({"indices": ["a"] * 30}, 'indices: found "a"; allowed: a whole number from 0'),
         ({"seed": -1}, "seed: found -1"),
     ):
         with pytest.raises(UserError, match=words):
@@ -267,7 +269,10 @@ WRONG_TRAININGS = [
     ({"method": {"kind": "soup"}}, "method: found own, which goes on from another classifier"),
     ({"method": {"like": "own"}}, "methods.own.like: found"),
     ({"training": {"like": "digits", "epochs": 1}}, "training.images.schedule.peak_epoch: found 12"),
-    ({"training": {**RECIPE, "schedule": {"peak_epoch": 0, "drops": [3, 2]}}}, "training.images.schedule.drops: found [3.0, 2.0]"),
+    (
+        {"training": {**RECIPE, "schedule": {"peak_epoch": 0, "drops": [3, 2]}}},
+        "training.images.schedule.drops: found [3.0, 2.0]",
+    ),
     ({"training": {**RECIPE, "select": {"epoch": "best", "suite": "quack"}}}, "training.images.select.suite: found"),
     (
         {"training": {**RECIPE, "semi": {"fraction": 0.999}}, "pseudo_labelled": (IMAGES, LABELS)},

@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks import generator as probing
-from benchmarks.generator import VIEWS, gradient_of, main, probe, probes
+from benchmarks.generator import VIEWS, gradient_of, main, probe, probes, two_batches
 from mngac.cli import main as mngac
+from mngac.data.store import Split
 from mngac.methods.base import Batch, Step
 from mngac.methods.generator_diagnostics import flat
 from mngac.models.noise_generator import NoiseGenerator
@@ -82,6 +83,16 @@ def test_a_table_of_a_trained_method(tmp_path, monkeypatch, capsys):
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines()]
     assert [line[:2] for line in lines[2:]] == [[norm, view] for norm in ("linf", "l1", "l2") for view in VIEWS]
     assert all(line[5] for line in lines[2:] if line[1] != "no step")
+    assert main(["--batch", "400"]) == 2
+    assert "--batch: found 400; allowed: at most " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_the_other_batch_has_no_image_of_the_first(number):
+    images = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1)
+    one, two = two_batches(Split(images, torch.arange(20), torch.arange(20)), 10, Step(number, 0.1, 0, "cpu"))
+    assert sorted([*one.y.tolist(), *two.y.tolist()]) == list(range(20))
+    assert torch.equal((one.x.flatten() * 255).round().long(), one.y)
 
 
 @pytest.mark.parametrize(

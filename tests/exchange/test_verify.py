@@ -130,6 +130,9 @@ def test_what_cannot_be_held_against_each_other_is_refused(run, tmp_path):
     write(tmp_path / "of_others", "eat", 10, 5)
     with pytest.raises(RecordError, match="no record of this run"):
         verify(run, "of_others")
+    write(tmp_path / "alone", "mng_ac", 10, 5)
+    with pytest.raises(RecordError, match="found no two other seeds of a row of this run"):
+        verify(run, "alone")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/a.json").write_text("{")
     with pytest.raises(RecordError, match=r"broken/a\.json: .*allowed: a record"):

@@ -85,6 +85,13 @@ def test_seeds_whose_differences_are_all_alike_print_neither_interval_nor_p():
     assert "+0.0 to +0.0" in line
 
 
+def test_one_record_stands_for_itself_and_what_is_none_is_refused():
+    first, second = sides()
+    assert compare(first, second) == compare([first], [second]) == compare(first, [second])
+    with pytest.raises(RecordError, match="compare: found str; allowed: records"):
+        compare(first, "second.json")
+
+
 @pytest.mark.parametrize("chosen", [[0], [0, 0], [0, 1, 1], [0, 3]])
 def test_seeds_that_do_not_pair_are_refused(chosen):
     first, second = seeds()

@@ -25,7 +25,13 @@ def test_worst_case_union_and_clean_by_hand():
 
 def test_a_norm_that_was_not_attacked_is_no_column_and_leaves_the_union_out():
     assert record("1110", COLUMNS).columns() == ["clean", "linf", "l1", "l2", "union"]
-    assert record("1110", {"apgd_ce linf": "110."}).columns() == ["clean", "linf"]
+    alone = record("1110", {"apgd_ce linf": "110."})
+    assert alone.columns() == ["clean", "linf"] and alone.share("linf") == 50 and alone.union() == alone.robust("linf")
+    for name in ("l1", "union", "l_inf", "avg", None):
+        with pytest.raises(RecordError, match=r"column: found .*; allowed: one of clean, linf"):
+            alone.share(name)
+    with pytest.raises(RecordError, match='norm: found "l_1"; allowed: one attacked: linf'):
+        alone.robust("l_1")
 
 
 def test_a_dot_is_never_correct():
