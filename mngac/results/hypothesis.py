@@ -97,10 +97,9 @@ def found(params: Params, dataset: str, name: str) -> Findings:
     sides = [(pair, rows[pair.method], rows[pair.against]) for pair in hypothesis.pairs]
     measured = [(pair, both, _columns(*both)) for pair, *sides in sides if (both := _of_common_seeds(*sides))]
     raw = {i: each["union"].p for i, (*_, each) in enumerate(measured) if each}
-    # A p that is not known counts as 1 in the correction of the others.
-    corrected = dict(zip(raw, holm([1.0 if p is None else p for p in raw.values()]), strict=True))
+    corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
     pairs = [
-        _tested(pair, both, columns, corrected[i] if raw.get(i) is not None else None, hypothesis.equivalence)
+        _tested(pair, both, columns, corrected.get(i), hypothesis.equivalence)
         for i, (pair, both, columns) in enumerate(measured)
     ]
     return Findings(dataset, hypothesis, pairs)

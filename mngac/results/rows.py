@@ -238,12 +238,13 @@ def p_values(rows: Sequence[Row], reference_method: str) -> dict[str, float]:
     reference = next((row for row in rows if row.method == reference_method and row.shares("union")), None)
     if reference is None:
         return {}
-    raw: dict[str, float] = {}
+    raw: dict[str, float | None] = {}
     for row in rows:
         pairs = common_seeds(row, reference) if row is not reference and row.shares("union") else []
-        p = tested("union", pairs)[-1] if pairs else None
-        raw |= {} if p is None else {row.method: p}
-    return dict(zip(raw, holm(list(raw.values())), strict=True))
+        if pairs:
+            raw[row.method] = tested("union", pairs)[-1]
+    corrected = zip(raw, holm(list(raw.values())), strict=True)
+    return {method: p for method, p in corrected if p is not None}
 
 
 def common_seeds(first: Row, second: Row) -> list[tuple[Record, Record]]:

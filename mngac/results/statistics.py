@@ -111,15 +111,18 @@ def detectable(deviation: float, count: int, level: float, power: float) -> floa
     return _bisect(missed, 1 - power, 0.0, 50 * deviation)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given (Holm 1979)."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted = [0.0] * len(p_values)
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjusted p-values, in the order given (Holm 1979).
+
+    One that is not known stays so, and counts as 1 among the others: it was a test all the same.
+    """
+    known = [1.0 if p is None else p for p in p_values]
+    adjusted = list(known)
     running = 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
+    for rank, i in enumerate(sorted(range(len(known)), key=lambda i: known[i])):
+        running = max(running, min(1.0, (len(known) - rank) * known[i]))
         adjusted[i] = running
-    return adjusted
+    return [None if p is None else each for p, each in zip(p_values, adjusted, strict=True)]
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:

@@ -115,6 +115,7 @@ def test_columns_of_different_length_are_refused():
 
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.01, None, 0.04]) == [pytest.approx(0.03), None, pytest.approx(0.08)]
 
 
 def test_spread_of_one_value_has_no_deviation():
