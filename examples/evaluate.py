@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from shapes import NAMES, RADII, shapes
+from shapes import NAMES, RADII, radius, shapes
 
 import mngac
 
@@ -21,7 +21,13 @@ parser.add_argument("--model", default="wrn_10_1", help="such as wrn_28_10 or pr
 parser.add_argument("--data", help="a .safetensors file that `mngac data` wrote")
 parser.add_argument("--n", type=int, default=100, help="images, the first ones (default: 100)")
 parser.add_argument("--suite", default="quick", help="quick, aa2, autoattack, ... (default: quick)")
-parser.add_argument("--radii", nargs=3, metavar=("LINF", "L1", "L2"), help="of your own data, in [0, 1]: 8/255 12 0.5")
+parser.add_argument(
+    "--radii",
+    nargs=3,
+    type=radius,
+    metavar=("LINF", "L1", "L2"),
+    help="of your own data, on images in [0, 1], such as 8/255 12 0.5",
+)
 arguments = parser.parse_args()
 if arguments.data and not arguments.radii:
     parser.error("--data: found no --radii; allowed: both, since radii are those of a data set")

@@ -15,6 +15,11 @@ NAMES = ["bar", "corner", "cross", "diagonal", "frame", "square"]
 RADII = {"linf": "8/255", "l1": 4, "l2": 0.4}
 
 
+def radius(text: str) -> str | float:
+    """A radius as it is typed: a fraction such as 8/255, which stays one, or a number."""
+    return text if "/" in text else float(text)
+
+
 def _mask(wide: int, *parts: tuple[slice, slice]) -> Tensor:
     mask = torch.zeros(wide, wide, dtype=torch.bool)
     for rows, columns in parts:

@@ -10,7 +10,7 @@ is your own, of the same form. `mngac data` reads it, as in the pipeline: JPEG o
 import argparse
 
 import torch
-from shapes import RADII, save
+from shapes import RADII, radius, save
 
 import mngac
 from mngac.cli import main
@@ -20,7 +20,13 @@ parser.add_argument("folder", nargs="?", help="with train/<class>/ and test/<cla
 parser.add_argument("--size", type=int, default=16, help="height and width to resize to (default: 16)")
 parser.add_argument("--method", default="sat", help="sat, mng_ac, adv_linf, ... (default: sat)")
 parser.add_argument("--epochs", type=int, default=5, help="(default: 5)")
-parser.add_argument("--radii", nargs=3, metavar=("LINF", "L1", "L2"), help="of your own data, in [0, 1]: 8/255 8 0.5")
+parser.add_argument(
+    "--radii",
+    nargs=3,
+    type=radius,
+    metavar=("LINF", "L1", "L2"),
+    help="of your own data, on images in [0, 1], such as 8/255 12 0.5",
+)
 arguments = parser.parse_args()
 if arguments.folder and not arguments.radii:
     parser.error("FOLDER: found no --radii; allowed: both, since radii are those of a data set")
