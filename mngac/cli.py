@@ -265,7 +265,7 @@ def data(arguments: argparse.Namespace) -> None:
     from mngac.pipeline.progress import Log
 
     check_name("--dataset", arguments.dataset)
-    writable(arguments.out)
+    writable(arguments.out, [arguments.source, arguments.params])
     keys = ("loader", "source", "validation", "size")
     source = entry(arguments.dataset, {**{k: getattr(arguments, k) for k in keys}, "unlabelled": 0})
     with tempfile.TemporaryDirectory(prefix="mngac-") as scratch:
@@ -296,15 +296,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return
     if arguments.out is None:
         raise ParamsError("--out: missing; allowed: the path of the record")
-    from mngac.exchange.files import challenge_file, check_beside, evaluate_file, not_looked_for
+    from mngac.exchange.files import challenge_beside, challenge_file, check_beside, evaluate_file, not_looked_for
     from mngac.pipeline.files import writable
+    from mngac.pipeline.paths import data_path
     from mngac.report.verdict import page
 
     request = _request(arguments, arguments.out)
+    writable(arguments.out, [arguments.params])
     if arguments.verdict:
-        writable(arguments.verdict)
-        if os.path.realpath(arguments.verdict) == os.path.realpath(arguments.out):
-            raise ParamsError(f"--verdict: found {shown(arguments.verdict)}, the record's path; allowed: another one")
+        others = [arguments.out, arguments.checkpoint, data_path(arguments.dataset), arguments.params]
+        writable(arguments.verdict, [*others, challenge_beside(arguments.out)])
     params = load(arguments.params)
     if arguments.challenge:
         check_beside(arguments.out)
@@ -330,9 +331,14 @@ def _evaluate_single(arguments: argparse.Namespace) -> None:
 
 
 def _print_single(job: Job, span: str) -> None:
-    from mngac.exchange.single import text
+    from mngac.pipeline.machine import computing
+    from mngac.pipeline.progress import Log
 
-    print(text(job, span), end="")
+    here = job.here
+    with computing(here.machine, Log().line):
+        from mngac.exchange.single import text
+
+        print(text(here, span), end="")
 
 
 def _request(arguments: argparse.Namespace, out: str) -> Request:
@@ -543,8 +549,10 @@ def cache(arguments: argparse.Namespace) -> None:
         print(f"removed {len(gone)} entries from {visible(str(store.root))}")
         return
     if arguments.action == "export":
+        from mngac.pipeline.files import writable
         from mngac.pipeline.parcel import pack
 
+        writable(arguments.file)
         count = pack(store.entries() if arguments.all else _entries_here(arguments, store), arguments.file)
         print(f"{visible(arguments.file)}: {count} entries")
         return
@@ -587,9 +595,10 @@ def schema(arguments: argparse.Namespace) -> None:
 
 def _give(text: str, out: str | None) -> None:
     from mngac.pipeline.atomic import write_text
+    from mngac.pipeline.files import writable
 
     if out:
-        write_text(out, text)
+        write_text(writable(out), text)
     else:
         print(text, end="")
 
@@ -616,10 +625,21 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 }
 
 
+def _reader_gone() -> bool:
+    """Whether nobody reads the output any more, as after `| head`; what is left of it then goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs one command: 0; 2 where the user can mend what is wrong, with one line that says what.
 
-    130 after Ctrl-C, 143 after SIGTERM, 75 where --stop-after ended it: to be continued.
+    130 after Ctrl-C, 143 after SIGTERM, 141 where who reads its output has gone, 75 where --stop-after ended it: to be
+    continued.
 
     Whatever else is raised is a bug: it passes with its traceback, and Python ends with 1.
     """
@@ -629,6 +649,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments.command_line = shlex.join(["mngac", *(sys.argv[1:] if argv is None else argv)])
         stopping.heed(getattr(arguments, "stop_after", None))
         COMMANDS.get(arguments.command, run_stage)(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt as stop:
         status = getattr(stop, "status", 130)
         how = "to be continued" if status == stopping.STATUS[signal.SIGALRM] else "stopped"
@@ -642,6 +663,8 @@ def main(argv: list[str] | None = None) -> int:
 
         said = missing(error)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_gone():
+            return 128 + signal.SIGPIPE
         said = line_of(mended(error, error.filename or getattr(arguments, "out", None)))
     else:
         return 0

@@ -123,7 +123,7 @@ def test_an_oserror_is_one_line_on_the_terminal_and_a_traceback_in_the_log(own):
     *traceback, last = log.splitlines()
     assert 'methods/own.py", line 6, in loss' in "\n".join(traceback)
     assert traceback[-1] == "FileNotFoundError: no such luck"
-    assert last.endswith("failed: FileNotFoundError: no such luck in " + f"{own / 'mngac/methods/own.py'}, line 6")
+    assert last.endswith(": FileNotFoundError: no such luck in " + f"{own / 'mngac/methods/own.py'}, line 6")
 
 
 def test_an_attack_that_raises_leaves_its_own_traceback_in_the_log_of_the_evaluation(project, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +25,17 @@ def run(context: Context) -> None:
     write_record(context, subject(context.job, context.device))
 
 
-def write_record(context: Context, given: Subject, flags: Sequence[str] = ()) -> None:
-    """Attacks what is given and writes the job's record, with red flags that others have found before its own."""
+def write_record(
+    context: Context, given: Subject, flags: Sequence[str] = (), classifier: Mapping[str, Any] | None = None
+) -> None:
+    """Attacks what is given and writes the job's record.
+
+    Args:
+        context: of the job.
+        given: what is attacked, and how.
+        flags: red flags that others have found; they stand before the evaluation's own.
+        classifier: what the provenance says of it, beside the parameters.
+    """
     job, w = context.job, context.job.wildcards
     training = _training(job.inputs.get("training"))
     blocks = Blocks(context.key_parts, given.suite, len(given.labels), context.cache)
@@ -44,6 +53,7 @@ def write_record(context: Context, given: Subject, flags: Sequence[str] = ()) ->
     about = {
         **provenance(context.key, context.key_parts, context.device, given.suite),
         "held_out": given.held_out,
+        **({"classifier": dict(classifier)} if classifier else {}),
     }
     who = {**w, "seed": int(w["seed"]), "split": job.params.run.split}
     evaluation = replace(evaluation, flags=[*flags, *evaluation.flags])

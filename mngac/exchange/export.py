@@ -101,6 +101,8 @@ def _check_one_classifier(checkpoint: str, evaluated: Sequence[Record]) -> None:
         own = (record.dataset, record.method, str(record.seed))
         if path and own != (path["dataset"], path["method"], path["seed"]):
             raise RecordError(f"{record.name} is not of {checkpoint}; allowed: its own records")
+        if "mean" in record.provenance.get("classifier", {}):
+            raise RecordError(f"{record.name}: its images were normalised (--mean, --std); allowed: one without")
     check_alike(evaluated, wanted=CLASSIFIER)
     names = [(r.suite, r.profile) for r in evaluated]
     if len(set(names)) < len(names):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from mngac.params.errors import ParamsError, shown
 from mngac.params.registry import find
 from mngac.params.sections import MethodConfig, Params
 from mngac.pipeline.files import writable
-from mngac.pipeline.jobs import Context, Job, job
+from mngac.pipeline.jobs import Context, Job, job, jobs
 from mngac.pipeline.paths import data_path, record_wildcards, trained_wildcards
 from mngac.pipeline.stages import STAGES, Stage
 from mngac.results import challenges, records
@@ -124,7 +125,7 @@ class ChallengeJob(FileJob):
     @property
     def outputs(self) -> dict[str, str]:
         """What is left, beside the record."""
-        return {"challenge": str(Path(self.request.out).with_suffix(".challenge.json"))}
+        return {"challenge": challenge_beside(self.request.out)}
 
 
 def run(context: Context) -> None:
@@ -138,7 +139,8 @@ def run(context: Context) -> None:
         others = data.split("validation")
         test, held_out = (given.images, given.labels), (others.images, others.labels)
         flags += remembered(given.classifier, test, held_out, given.suite, given.radii, context.device)
-    write_record(context, given, flags)
+    asked = {"model": job.model, "mean": job.request.mean, "std": job.request.std}
+    write_record(context, given, flags, {name: value for name, value in asked.items() if value is not None})
 
 
 def _untried(data: store.DataSet, params: Params) -> str:
@@ -203,8 +205,17 @@ def job_of(params: Params, request: Request) -> FileJob:
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)
     in_dag = job(known, "evaluate", **wild)
     _check_normalisation(request)
-    writable(request.out)
+    writable(request.out, [request.checkpoint, data_path(request.dataset)])
+    _check_apart(params, request.out)
     return FileJob(_outside(in_dag.stage, "run"), in_dag.wildcards, _with_suite(known, request), request)
+
+
+def _check_apart(params: Params, out: str) -> None:
+    """Refuses to write where the run itself does: a table would take the record for the row's own."""
+    for each in jobs(params):
+        if os.path.realpath(out) in map(os.path.realpath, each.outputs.values()):
+            allowed = f"another path, since {each.stage.name} of the run writes this one"
+            raise ParamsError(f"--out: found {shown(out)}; allowed: {allowed}")
 
 
 def _outside(stage: Stage, function: str) -> Stage:
@@ -223,6 +234,11 @@ def challenge_file(params: Params, request: Request) -> Challenge:
     challenged = ChallengeJob(stage, evaluated.wildcards, evaluated.params, request)
     challenged.run()
     return challenges.read(challenged.outputs["challenge"])
+
+
+def challenge_beside(out: str) -> str:
+    """Where what a challenge leaves of a record lies."""
+    return str(Path(out).with_suffix(".challenge.json"))
 
 
 def check_beside(out: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from tabulate import tabulate
@@ -40,7 +41,7 @@ def import_checkpoint(checkpoint: str, model: str, dataset: str, out: str) -> Ar
     if not Path(data_path(dataset)).exists():
         raise ParamsError(f"{data_path(dataset)}: not found; make it with: mngac data --dataset {dataset}")
     data = store.load(data_path(dataset))
-    writable(out)
+    writable(out, [checkpoint, data_path(dataset)])
     architecture = Architecture(model, len(data.classes), data.shape[0], data.shape[1])
     classifier = load_foreign(checkpoint, model, architecture.classes, architecture.channels, architecture.size)
     save_classifier(out, classifier, architecture)
@@ -59,9 +60,11 @@ def reevaluate(params: Params, folder: str, model: str, dataset: str, suite: str
         raise ParamsError(f"{folder}: no file of weights; allowed: a folder of {', '.join(sorted(SUFFIXES))}")
     profile = params.run.profiles[0]
     records = []
+    stems = Counter(path.stem for path in files)
     for path in files:
-        record = f"{out}/{path.stem}-{suite}-{profile}.json"
-        request = Request(str(path), model, dataset, suite, profile, record, n=n, method=path.stem)
+        name = path.stem if stems[path.stem] == 1 else path.name
+        record = f"{out}/{name}-{suite}-{profile}.json"
+        request = Request(str(path), model, dataset, suite, profile, record, n=n, method=name)
         records.append(evaluate_file(params, request))
     table = tabulate([_row(record) for record in records], headers="keys", tablefmt="github", floatfmt=".1f")
     flags = red_flags.collected([red_flags.Suspect(record.method, record) for record in records])

@@ -21,20 +21,19 @@ from mngac.pipeline.jobs import Job, not_made
 SPAN = re.compile(r"(\d{1,9}):(\d{1,9})")
 
 
-def text(asked: Job, span: str) -> str:
+def text(job: Job, span: str) -> str:
     """A row an image: its index in the split, its class, what is predicted, and what broke it in each norm.
 
     The attacks' outcomes of a few images are those of the whole evaluation but for rounding, where the suite's attacks
     draw for each image by itself, as `quick` does.
 
     Args:
-        asked: an evaluation, of the DAG or of a file.
+        job: an evaluation, of the DAG or of a file, its device decided.
         span: `first:last`, positions in the split from 0, the last one not included.
 
     Raises:
         ParamsError: for another form, or images that the evaluation does not have.
     """
-    job = asked.here
     for name, path in job.inputs.items():
         if name not in job.stage.notes and not Path(path).exists():
             raise not_made(path)

@@ -33,7 +33,11 @@ def load(path: str = "params.yaml") -> Params:
         ParamsError: one line on the first thing that is wrong.
     """
     raw = read(path)
-    if isinstance(raw, dict) and OVER in raw:
+    if not isinstance(raw, dict):
+        raise ParamsError(
+            f"{path}: found {shown(raw)}; allowed: sections such as run and data, as mngac init writes them"
+        )
+    if OVER in raw:
         raise ParamsError(f"{path}: found {OVER}: it holds what differs alone; allowed: a whole file; mngac use {path}")
     return parse(raw)
 

@@ -34,7 +34,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         synchronise(temporary)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         synchronise(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

@@ -89,4 +89,4 @@ def left_over(jobs: Iterable[Job], since: float) -> list[str]:
 
 
 def _why(log: str) -> str:
-    return last_line(log).removeprefix(FAILED) or "nothing in its log"
+    return FAILED.sub("", last_line(log), count=1) or "nothing in its log"

@@ -10,7 +10,7 @@ import errno
 import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,19 @@ def demand(path: str | Path) -> Path:
     return path
 
 
-def writable(path: str | Path) -> str:
+def writable(path: str | Path, keep: Iterable[str | Path | None] = ()) -> str:
     """The path, where a file can be put as far as can be seen before there is one.
 
+    Args:
+        path: of what is written.
+        keep: files that are read, or written too; None stands for none.
+
     Raises:
-        DataError: where a folder is there, a file stands in the place of one above it, or the name is too long.
+        DataError: where a folder is there, a file stands in the place of one above it, the name is too long, or it is
+            one of the files to keep.
     """
+    if any(kept is not None and os.path.realpath(kept) == os.path.realpath(path) for kept in keep):
+        raise DataError(f"{path}: would be written over, and is read or written otherwise; choose another place")
     with explained(path), contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(Path(path).stat().st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -189,7 +189,7 @@ class Job:
             digests.agree(job.digests for job in jobs(self.params))
         parts = self.key_parts()
         key = key_of(parts)
-        with progress.log_to(self.log) as log, errors_in(log):
+        with progress.log_to(self.log) as log, errors_in(log, key):
             cache = Cache(tell=lambda text: log.line(f"{self.stage.name} {self.name}: {text}"))
             if cache.root != cache.asked:
                 cache.tell(f"{cache.asked} may not be written; what is made is kept in {cache.root}")

@@ -16,8 +16,8 @@ from mngac.params.modules import told
 from mngac.pipeline.progress import TIME, Log
 from mngac.pipeline.stopping import Stopped
 
-FAILED = "failed: "
-"""How the last line of a log begins, after its time, where the stage failed."""
+FAILED = re.compile(r"failed(?: \(key (?P<key>[0-9a-f]{12})\))?: ")
+"""How the last line of a log begins, after its time, where the stage failed; and which key it was making."""
 STOPPED = re.compile(r": (stopped|to be continued); ")
 """What it says where somebody stopped the stage."""
 
@@ -38,16 +38,22 @@ def function_of(name: str) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def errors_in(log: Log) -> Iterator[None]:
-    """Keeps in the log what ends the stage: one line of what the user can mend, the traceback of all else."""
+def errors_in(log: Log, key: str) -> Iterator[None]:
+    """Keeps in the log what ends the stage: one line of what the user can mend, the traceback of all else.
+
+    Args:
+        log: of the job.
+        key: what it makes.
+    """
+    failed = f"failed (key {key[:12]}):"
     try:
         yield
     except UserError as error:
-        log.keep(f"{FAILED}{error.in_full}")
+        log.keep(f"{failed} {error.in_full}")
         raise
     except Exception as error:
         log.keep(traceback.format_exc().rstrip())
-        log.keep(f"{FAILED}{told(error)}")
+        log.keep(f"{failed} {told(error)}")
         raise
 
 

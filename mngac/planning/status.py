@@ -56,8 +56,10 @@ def _stood(job: Job, chain: Chain) -> Stood:
     last = last_line(job.log)
     if holder:
         return Stood(job, Standing.RUNNING, f"{holder}; {last}")
-    if last.startswith(FAILED):
-        return Stood(job, Standing.FAILED, f"{last.removeprefix(FAILED)} ({job.log})")
+    failed = FAILED.match(last)
+    if failed:
+        mended = parts and failed["key"] and not key_of(parts).startswith(failed["key"])
+        return Stood(job, Standing.WAITING if mended else Standing.FAILED, f"{last[failed.end() :]} ({job.log})")
     if STOPPED.search(last):
         return Stood(job, Standing.STOPPED, last)
     return Stood(job, Standing.WAITING)

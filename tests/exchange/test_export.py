@@ -175,6 +175,12 @@ def test_a_record_of_another_classifier_is_refused(tmp_path, checkpoint, change)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_record_of_normalised_images_is_refused(tmp_path, checkpoint):
+    normalised = {"classifier": {"model": "wrn_16_2", "mean": [0.5], "std": [0.5]}}
+    with pytest.raises(RecordError, match="its images were normalised"):
+        export(str(checkpoint), [write(tmp_path, provenance=normalised)], str(tmp_path / "out"))
+
+
 def test_the_command_writes_the_folder(tmp_path, checkpoint, capsys):
     out = tmp_path / "out"
     assert cli.main(["export", "--checkpoint", str(checkpoint), "--record", write(tmp_path), "--out", str(out)]) == 0

@@ -147,6 +147,21 @@ def test_under_records_the_path_says_whose_record_it_is(project):
     assert (made.method, made.seed) == ("mine", 2)
 
 
+def test_a_row_of_the_run_can_not_be_taken_by_somebody_elses_classifier(project, capsys):
+    path = "records/digits/nat/seed0/quick-standard.json"
+    assert cli.main(["evaluate", "--dataset", "digits", *FILE, "--n", "3", "--out", path]) == 2
+    assert "--out: found" in (said := capsys.readouterr().err) and "evaluate of the run writes this one" in said
+    assert not Path(path).exists()
+
+
+def test_a_record_says_what_its_classifier_is_and_how_its_images_were_normalised(project):
+    assert evaluate(*FILE, "--n", "3", "--out", "r.json") == 0
+    assert records.read("r.json").provenance["classifier"] == {"model": "wrn_10_1"}
+    assert evaluate(*FILE, "--n", "3", "--mean", "0.5", "--std", "0.25", "--out", "m.json") == 0
+    told = records.read("m.json").provenance["classifier"]
+    assert told == {"model": "wrn_10_1", "mean": [0.5], "std": [0.25]}
+
+
 def test_a_record_from_outside_has_the_attack_code_of_the_dag(project):
     evaluate(*FILE, "--n", "3", "--out", "r.json")
     code = job(load(), "evaluate", dataset="digits", method="sat", seed="0", suite="pgd", profile="standard").stated()
@@ -171,6 +186,12 @@ def test_the_same_evaluation_again_is_a_cache_hit_and_leaves_the_dags_stamps_alo
         ((*FILE, "--n", "0", "--out", "r.json"), "--n: found 0; allowed"),
         ((*FILE, "--profile", "wide", "--out", "r.json"), '--profile: found "wide"; allowed: standard, large_l1'),
         (FILE, "--out: missing"),
+        ((*FILE, "--out", "w.pt"), "w.pt: would be written over"),
+        ((*FILE, "--out", "data/../data/digits.safetensors"), "data/../data/digits.safetensors: would be written over"),
+        ((*FILE, "--out", "params.yaml"), "params.yaml: would be written over"),
+        ((*FILE, "--out", "r.json", "--verdict", "w.pt"), "w.pt: would be written over"),
+        ((*FILE, "--out", "r.json", "--verdict", "r.challenge.json"), "r.challenge.json: would be written over"),
+        ((*FILE, "--out", "trained/digits/nat/seed0/train.json"), "--out: found"),
         (("--method", "sat", "--seed", "0"), "--profile: missing"),
         (("--method", "sat", "--seed", "0", "--profile", "standard", "--n", "3"), "--n: not read without"),
     ],

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from mngac.cli import main
 from mngac.data.store import Split, empty_like, save
-from mngac.models.files import load_classifier
+from mngac.models.files import Architecture, load_classifier
 from mngac.params.checks import parse
 from mngac.pipeline.jobs import job
 
@@ -98,6 +98,18 @@ def test_a_folder_of_released_files_is_evaluated_at_once(cifar, capsys):
     assert "not re-evaluated: this suite is known to overstate" in printed
     records = [json.loads(p.read_text()) for p in sorted(Path("again").glob("*.json"))]
     assert len(records) == 2 and records[0]["clean"] == records[1]["clean"] and records[0]["n"] == 4
+
+
+def test_files_of_one_stem_are_told_apart(cifar, capsys):
+    Path("two").mkdir()
+    weights = Architecture("wrn_10_1", 10, 3, 32).build().state_dict()
+    for name in ("a.pt", "a.pth", "b.pt"):
+        torch.save(weights, Path("two", name))
+    asked = ["--model", "wrn_10_1", "--dataset", "shapes", "--suite", "pgd", "--n", "1", "--out", "again"]
+    assert main(["reevaluate", "two", *asked]) == 0
+    assert sorted(path.name for path in Path("again").iterdir()) == [
+        f"{name}-pgd-standard.json" for name in ("a.pt", "a.pth", "b")
+    ]
 
 
 def test_an_empty_folder_is_refused(cifar, capsys):

@@ -77,6 +77,16 @@ def test_other_spans_are_refused(project, span, capsys):
     assert f'--images: found "{span}"; allowed: first:last, such as 0:16, of 0 to 12' in capsys.readouterr().err
 
 
+def test_without_a_gpu_cuda_is_refused_in_one_line(project, capsys):
+    text = Path("params.yaml").read_text()
+    assert text.count("device: auto") == 1
+    Path("params.yaml").write_text(text.replace("device: auto", "device: cuda"))
+    whole = ["evaluate", "--dataset", "digits", "--checkpoint", "net.safetensors", "--profile", "standard"]
+    assert cli.main([*whole, "--images", "2:9"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mngac: ") and "cuda" in said and said.count("\n") == 1
+
+
 def test_a_row_that_is_not_trained_yet_is_named(project, capsys):
     row = ["--dataset", "digits", "--method", "sat", "--seed", "0", "--suite", "quick", "--profile", "standard"]
     assert cli.main(["evaluate", *row, "--images", "0:2"]) == 2

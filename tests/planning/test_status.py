@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -116,13 +117,21 @@ def test_what_failed_and_what_was_stopped_is_told_with_its_last_line(here):
     assert "next: mend what failed, then: snakemake" in page
 
 
+def test_what_failed_with_other_inputs_is_to_be_made(here):
+    key = key_of(job(here, "train", dataset="digits", method="adv_linf", seed="0").key_parts())
+    log(f"failed (key {key[:12]}): no such luck")
+    assert standing(here) == (Standing.FAILED, "no such luck (logs/train/digits-adv_linf-0.log)")
+    log(f"failed (key {'0' * 12}): no such luck")
+    assert standing(here)[0] == Standing.WAITING and "no such luck" not in text(status(here, Cache()))
+
+
 def test_a_stage_that_fails_says_so_in_the_last_line_of_its_log(here, monkeypatch):
     Path("data/digits.safetensors").rename("elsewhere")
     Path("data/digits.safetensors").write_text("rubbish")
     try:
         run(Path.cwd(), "mngac", "train", "--dataset", "digits", "--method", "adv_linf", "--seed", "0", check=False)
         last = Path("logs/train/digits-adv_linf-0.log").read_text().splitlines()[-1]
-        assert " failed: data/digits.safetensors: " in last
+        assert re.search(r" failed \(key [0-9a-f]{12}\): data/digits\.safetensors: ", last)
     finally:
         Path("elsewhere").replace("data/digits.safetensors")
 
