@@ -69,6 +69,8 @@ if __name__ == "__main__":
     parser.add_argument("--train", type=int, default=900, help="images to train on (default: 900)")
     parser.add_argument("--test", type=int, default=60, help="images to test with (default: 60)")
     arguments = parser.parse_args()
+    if min(arguments.train, arguments.test) < 1:
+        parser.error("--train, --test: allowed: 1 or more")
     into = Path(arguments.folder)
     if into.exists():
         parser.error(f"{into}: found something of that name; allowed: a new folder")

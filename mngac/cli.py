@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import select
 import shlex
 import signal
 import sys
@@ -627,12 +628,13 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 def _reader_gone() -> bool:
     """Whether nobody reads the output any more, as after `| head`; what is left of it then goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    output = sys.stdout.fileno()
+    watched = select.poll()
+    watched.register(output, 0)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -124,6 +125,27 @@ def test_an_oserror_is_one_line_on_the_terminal_and_a_traceback_in_the_log(own):
     assert 'methods/own.py", line 6, in loss' in "\n".join(traceback)
     assert traceback[-1] == "FileNotFoundError: no such luck"
     assert last.endswith(": FileNotFoundError: no such luck in " + f"{own / 'mngac/methods/own.py'}, line 6")
+
+
+def test_a_reader_that_has_gone_is_no_error(project):
+    """As `mngac schema | head -1` has it."""
+    command = [sys.executable, "-m", "mngac", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asked:
+        asked.stdout.close()
+        assert (asked.stderr.read(), asked.wait()) == (b"", 141)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_by_its_name(project, capsys):
+    Path("there").mkdir()
+    for command in (["schema", "--out", "there"], ["cache", "export", "--all", "there"]):
+        assert main(command) == 2
+        assert capsys.readouterr().err == "mngac: there: found a folder; name a file\n"
+
+
+def test_an_empty_file_of_parameters_is_refused_by_its_name(project, capsys):
+    Path("empty.yaml").write_text("")
+    assert main(["--params", "empty.yaml", "status"]) == 2
+    assert capsys.readouterr().err.startswith("mngac: empty.yaml: found null; allowed: its sections")
 
 
 def test_an_attack_that_raises_leaves_its_own_traceback_in_the_log_of_the_evaluation(project, monkeypatch):

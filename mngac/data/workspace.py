@@ -87,8 +87,10 @@ def check_classes(source: str, classes: list[str], stated: int | None, name: str
     """Compares the number of classes with the stated one, and looks at their names, which figures print.
 
     Raises:
-        DataError: where they differ, or for a name that can't be printed.
+        DataError: where they differ, for a single class, or for a name that can't be printed.
     """
+    if len(classes) < 2:
+        raise DataError(f"{source}: found one class, {shown(classes[0])}; allowed: two or more, to be told apart")
     for each in classes:
         if not each.isprintable():
             raise DataError(f"{source}: class {shown(each)}: a name that can't be printed; rename its folder")

@@ -68,25 +68,35 @@ class Architecture:
         return self.classes, self.channels, self.size
 
     def _own(self, builder: Found) -> nn.Module:
-        """What the user's own function builds, tried on two black images."""
-        function, x = builder.load(), torch.zeros(2, self.channels, self.size, self.size)
+        """What the user's own function builds, tried on two black images and on three."""
+        function = builder.load()
         call = f"{self.model}(classes={self.classes}, channels={self.channels}, size={self.size})"
         with _explained(call):
             classifier = function(*self._sizes)
         if not isinstance(classifier, nn.Module):
             raise ParamsError(f"{call}: found {type(classifier).__name__}; allowed: a torch.nn.Module")
-        with _explained(f"{call}, on images {tuple(x.shape)}"), torch.no_grad(), torch.random.fork_rng(devices=[]):
-            logits = classifier.eval()(x)
-        wanted, shape = (2, self.classes), tuple(getattr(logits, "shape", ()))
-        if shape != wanted:
-            what = f"logits {shape}" if isinstance(logits, Tensor) else type(logits).__name__
-            raise ParamsError(f"{call}, on images {tuple(x.shape)}: found {what}; allowed: logits {wanted}")
+        for count in (2, 3):
+            self._try(f"{call}, on images {(count, *self._shape)}", classifier.eval(), count)
         return classifier.train()
 
+    def _try(self, call: str, classifier: nn.Module, count: int) -> None:
+        """Refuses what gives no logits for so many black images."""
+        with _explained(call), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            logits = classifier(torch.zeros(count, *self._shape))
+        wanted, shape = (count, self.classes), tuple(getattr(logits, "shape", ()))
+        if shape != wanted:
+            what = f"logits {shape}" if isinstance(logits, Tensor) else type(logits).__name__
+            raise ParamsError(f"{call}: found {what}; allowed: logits {wanted}")
+        if not logits.is_floating_point():
+            raise ParamsError(f"{call}: found logits of {logits.dtype}; allowed: of floating point")
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.channels, self.size, self.size
+
     def _check_shape(self, classifier: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        expected = (self.channels, self.size, self.size)
-        if tuple(inputs[0].shape[1:]) != expected:
-            shapes = f"(batch, {', '.join(map(str, expected))}), not {tuple(inputs[0].shape)}"
+        if tuple(inputs[0].shape[1:]) != self._shape:
+            shapes = f"(batch, {', '.join(map(str, self._shape))}), not {tuple(inputs[0].shape)}"
             raise ValueError(f"{self.model} was built for images of shape {shapes}")
 
 

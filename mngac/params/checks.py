@@ -34,9 +34,7 @@ def load(path: str = "params.yaml") -> Params:
     """
     raw = read(path)
     if not isinstance(raw, dict):
-        raise ParamsError(
-            f"{path}: found {shown(raw)}; allowed: sections such as run and data, as mngac init writes them"
-        )
+        raise ParamsError(f"{path}: found {shown(raw)}; allowed: its sections, as mngac init writes them")
     if OVER in raw:
         raise ParamsError(f"{path}: found {OVER}: it holds what differs alone; allowed: a whole file; mngac use {path}")
     return parse(raw)

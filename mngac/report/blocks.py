@@ -18,6 +18,7 @@ from mngac.pipeline import values
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES, figure_path, further_of, record_path
 from mngac.report.document import escape
 from mngac.results import printed, wording
+from mngac.results.printed import Printed
 from mngac.results.records import Record
 from mngac.results.rows import Row, collect, flags_of, of_seeds
 from mngac.results.tables import DASH, TITLES, Section, sections
@@ -115,7 +116,8 @@ def cost_blocks(params: Params) -> list[Block]:
             "can't be compared; and a method that hardly trains gets many points an hour without being robust: read it "
             "beside the union itself."
         )
-        body = table([_cost_line(row) for row in ranked]) + f'<p class="caption">{escape(note)}</p>'
+        marks = [Mark(_anchor(dataset, row.method, suite, profile)) if row.records else Mark() for row in ranked]
+        body = table([_cost_line(row) for row in ranked], marks) + f'<p class="caption">{escape(note)}</p>'
         blocks.append((f"cost-{dataset}", dataset, body))
     return blocks
 
@@ -151,9 +153,13 @@ def figure_blocks(params: Params) -> list[Block]:
 
 def _figure(name: str, dataset: str | None, several: bool) -> Block:
     title = name.replace("_", " ").capitalize() + (f", {dataset}" if dataset and several else "")
-    caption = (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").strip()
+    caption = _caption(name)
     anchor = f"figure-{name}-{dataset}" if dataset else f"figure-{name}"
     return anchor, title, _image(figure_path(name, "svg", dataset), title, caption)
+
+
+def _caption(name: str) -> str:
+    return (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").strip()
 
 
 def _image(path: str, title: str, caption: str) -> str:
@@ -174,13 +180,28 @@ def further_blocks(params: Params) -> list[Block]:
     for path in [path for path in paths if path.endswith(".json")]:
         name = Path(path).stem
         tables = printed.read(path)
-        body = "\n".join(
-            f'<h4>{escape(t.title)}</h4>{table(t.printed)}<p class="caption">{escape(t.caption)}</p>' for t in tables
-        )
+        body = "\n".join(_further(t, f"files-{name}-{i}") for i, t in enumerate(tables))
         drawing = figure_path(name, "svg")
         title = name.replace("_", " ").capitalize()
-        blocks.append((f"further-{name}", title, body + (_image(drawing, title, "") if drawing in paths else "")))
+        if drawing in paths:
+            body += _image(drawing, title, _caption(name.partition("-")[0]))
+        blocks.append((f"further-{name}", title, body))
     return blocks
+
+
+def _further(found: Printed, anchor: str) -> str:
+    """A table whose numbers lead to the names of the files that they are made of, below it."""
+    marks, lists = [], []
+    for i, (line, files) in enumerate(zip(found.printed, found.files, strict=True) if found.files else ()):
+        marks.append(Mark(f"{anchor}-{i}") if files else Mark())
+        links = ", ".join(f'<a href="../{escape(file)}">{escape(file)}</a>' for file in files)
+        who = " against ".join(list(line.values())[: found.keys])
+        lists += [f'<li id="{anchor}-{i}">{escape(who)}: {links}</li>'] if files else []
+    told = f"<details><summary>Files</summary><ul>{''.join(lists)}</ul></details>" if lists else ""
+    return (
+        f"<h4>{escape(found.title)}</h4>{table(found.printed, marks)}"
+        f'<p class="caption">{escape(found.caption)}</p>{told}'
+    )
 
 
 def flag_blocks(params: Params) -> list[Block]:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from mngac.params.sections import Params
 from mngac.pipeline.jobs import Context
-from mngac.pipeline.paths import certificates_path, certificates_wildcards
+from mngac.pipeline.paths import CERTIFICATES, certificates_path, certificates_wildcards
 from mngac.results import certificates, printed, wording
 from mngac.results.certificates import UNION, Certificates
 from mngac.results.intervals import wilson
 from mngac.results.json_file import RecordError
-from mngac.results.printed import DASH, Printed
+from mngac.results.printed import DASH, Printed, files_of
 from mngac.results.rows import flags_by_row
 from mngac.results.statistics import spread
 from mngac.results.together import check_same
@@ -96,7 +96,8 @@ def sections(params: Params, certificate: str) -> list[Printed]:
             for factor in known[0].factors if known else []:
                 title = f"Certified: {dataset}, {certificate}, {profile}, {factor} of the radii"
                 cells = [_cells(row, factor, known[0].columns()) for row in rows]
-                made.append(Printed(title, cells, caption(rows, factor, flags), flags=flags))
+                files = [files_of(CERTIFICATES, row.found) for row in rows]
+                made.append(Printed(title, cells, caption(rows, factor, flags), flags=flags, files=files))
     return made
 
 

@@ -10,11 +10,12 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from mngac.pipeline.paths import RECORD
 from mngac.results import wording
 from mngac.results.bootstrap import RESAMPLES, Bounds
 from mngac.results.competitiveness import ALL, Competitiveness, Ratios, Standing, sets_of
 from mngac.results.intervals import wilson
-from mngac.results.printed import DASH, Printed
+from mngac.results.printed import DASH, Printed, files_of
 from mngac.results.records import Record
 from mngac.results.red_flags import Suspect
 from mngac.results.rows import flags_told, marks_told
@@ -36,7 +37,9 @@ def section(found: Competitiveness, name: str) -> Printed:
         {"method": row.label} | _cells(found, standing) for row, standing in zip(rows, found.standings, strict=True)
     ]
     title = f"Competitiveness ratio: {found.dataset}, {found.space.suite}, {name}"
-    return Printed(title, printed, caption(found))
+    of_profiles = zip(*found.rows.values(), strict=True)
+    files = [files_of(RECORD, (record for row in same for record in row.records)) for same in of_profiles]
+    return Printed(title, printed, caption(found), files=files)
 
 
 def shown_sets(found: Competitiveness) -> list[str]:

@@ -7,9 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from mngac.pipeline.paths import RECORD
 from mngac.results import wording
 from mngac.results.hypothesis import Findings, Tested
-from mngac.results.printed import DASH, Printed
+from mngac.results.printed import DASH, Printed, files_of
 from mngac.results.red_flags import Suspect
 from mngac.results.rows import flags_told, marks_told
 
@@ -27,7 +28,8 @@ def section(found: Findings, name: str) -> Printed:
     title = (
         f"{name.replace('_', ' ').capitalize()}: {found.dataset}, {found.hypothesis.suite}, {found.hypothesis.profile}"
     )
-    return Printed(title, [_cells(each) for each in found.pairs], caption(found), keys=2)
+    files = [files_of(RECORD, (r for row in each.rows for r in row.records)) for each in found.pairs]
+    return Printed(title, [_cells(each) for each in found.pairs], caption(found), keys=2, files=files)
 
 
 def _cells(tested: Tested) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import string
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tabulate import MIN_PADDING, tabulate
 
@@ -30,8 +32,21 @@ class Printed:
     caption: str
     flags: list[str] = field(default_factory=list, kw_only=True)
     """Red flags of what the rows are made of, each with the rows that it concerns; the caption says them too."""
+    files: list[list[str]] = field(default_factory=list, kw_only=True)
+    """Of each row, the files that its numbers are made of: `files_of`; empty where the table does not say."""
     keys: int = field(default=1, kw_only=True)
     """How many of the first columns say what a row is: they stand in every part of a table that is printed in parts."""
+
+
+def files_of(template: str, found: Iterable[Any]) -> list[str]:
+    """Paths of files that were read.
+
+    Args:
+        template: of their paths, such as `records/{dataset}/{method}/...`.
+        found: what they hold, with attributes of the template's names.
+    """
+    names = [name for _, name, _, _ in string.Formatter().parse(template) if name]
+    return list(dict.fromkeys(template.format(**{name: getattr(each, name) for name in names}) for each in found))
 
 
 def markdown(tables: Sequence[Printed], whole: bool = False) -> str:

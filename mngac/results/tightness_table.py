@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mngac.params.challenge import TRANSFER
+from mngac.pipeline.paths import CHALLENGE
 from mngac.results import wording
 from mngac.results.challenges import Challenge
 from mngac.results.intervals import wilson
-from mngac.results.printed import DASH, Printed
+from mngac.results.printed import DASH, Printed, files_of
 from mngac.results.rows import flags_by_row
 from mngac.results.statistics import spread
 from mngac.results.tightness import Row, flags_of, steps
@@ -25,7 +26,9 @@ def sections(by_dataset: dict[str, list[Row]], suite: str, profile: str) -> list
 def _section(dataset: str, rows: Sequence[Row], suite: str, profile: str) -> Printed:
     title = f"How tight the unions are: {dataset}, {suite}, {profile}"
     flags = flags_by_row([(row.method, each.seed, flags_of(each)) for row in rows for each in row.challenges])
-    return Printed(title, _filled([_printed(row) for row in rows]), _caption(rows, suite, flags), flags=flags)
+    files = [files_of(CHALLENGE, row.challenges) for row in rows]
+    cells = _filled([_printed(row) for row in rows])
+    return Printed(title, cells, _caption(rows, suite, flags), flags=flags, files=files)
 
 
 def _filled(printed: list[dict[str, str]]) -> list[dict[str, str]]:

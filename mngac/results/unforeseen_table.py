@@ -14,10 +14,10 @@ from typing import Any
 
 from mngac.params.sections import Params
 from mngac.pipeline.jobs import Context
-from mngac.pipeline.paths import unforeseen_path
+from mngac.pipeline.paths import UNFORESEEN, unforeseen_path
 from mngac.results import printed, unforeseen, wording
 from mngac.results.intervals import wilson
-from mngac.results.printed import DASH, Printed
+from mngac.results.printed import DASH, Printed, files_of
 from mngac.results.records import RecordError
 from mngac.results.rows import Row, flags_by_row, of_seeds
 from mngac.results.statistics import spread
@@ -166,7 +166,8 @@ def as_printed(part: Part, name: str, suite: str) -> Printed:
     title = f"Unforeseen attacks: {part.dataset}, {name}, {part.profile}"
     flags = flags_by_row([(row.method, record.seed, record.flags) for row in part.rows for record in row.records])
     cells = [_cells(row, attacks, suite) for row in part.rows]
-    return Printed(title, cells, _caption(part.rows, suite, flags), flags=flags)
+    files = [files_of(UNFORESEEN, row.records) for row in part.rows]
+    return Printed(title, cells, _caption(part.rows, suite, flags), flags=flags, files=files)
 
 
 COLUMNS = ("dataset", "unforeseen", "profile", "method", "column", "budget", "n", "seeds", "share", "low", "high")

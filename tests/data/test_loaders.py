@@ -148,6 +148,33 @@ def test_folder_resizes_on_request_as_pil_does(tmp_path):
     assert np.array_equal(raw.train_images[0].numpy(), np.asarray(expected).transpose(2, 0, 1))
 
 
+def test_folder_says_what_it_leaves_out(tmp_path):
+    tree = write_tree(tmp_path / "tree")
+    for left in ("val/ant", "train/.thumbnails"):
+        shutil.copytree(tree / "train/ant", tree / left)
+    (tree / "__MACOSX/train/ant").mkdir(parents=True)
+    (tree / "__MACOSX/train/ant/._0.png").write_text("no image")
+    here, said = workspace(tmp_path), []
+    here.log.line = said.append
+    assert folder.load(source("folder", tree), here).classes == ["ant", "bee"]
+    assert said == [f"{tree}: left out, hidden or not in train or test: train/.thumbnails, val/ant"]
+
+
+def test_folder_mixes_no_two_trees(tmp_path):
+    first = write_tree(tmp_path / "around" / "a")
+    shutil.copytree(first, tmp_path / "around" / "b")
+    with pytest.raises(DataError, match="found a/train, a/test, b/train, b/test; allowed: one tree"):
+        folder.load(source("folder", tmp_path / "around"), workspace(tmp_path))
+
+
+def test_one_class_is_nothing_to_learn(tmp_path):
+    tree = write_tree(tmp_path / "tree")
+    for part in ("train", "test"):
+        shutil.rmtree(tree / part / "bee")
+    with pytest.raises(DataError, match='found one class, "ant"; allowed: two or more'):
+        folder.load(source("folder", tree), workspace(tmp_path))
+
+
 def test_grey_trees_have_one_channel(tmp_path):
     tree = write_tree(tmp_path / "tree")
     for file in tree.rglob("*.png"):

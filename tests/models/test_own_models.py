@@ -31,6 +31,18 @@ def no_tensor(classes, channels, size):
             return x, x
     return Pair()
 
+def whole(classes, channels, size):
+    class Whole(nn.Module):
+        def forward(self, x):
+            return x.flatten(1)[:, :10].round().long()
+    return Whole()
+
+def pairs(classes, channels, size):
+    class Pairs(nn.Module):
+        def forward(self, x):
+            return x.flatten(1)[:, : 10 if len(x) == 2 else 9]
+    return Pairs()
+
 def no_images(classes, channels, size):
     return nn.Linear(3, classes)
 """
@@ -79,6 +91,8 @@ def test_its_file_names_it_and_is_enough_to_open_it(tmp_path):
         ("no_module", "found int; allowed: a torch.nn.Module"),
         ("no_logits", r"on images \(2, 1, 8, 8\): found logits \(2, 64\); allowed: logits \(2, 10\)"),
         ("no_tensor", r"found tuple; allowed: logits \(2, 10\)"),
+        ("whole", r"found logits of torch\.int64; allowed: of floating point"),
+        ("pairs", r"on images \(3, 1, 8, 8\): found logits \(3, 9\); allowed: logits \(3, 10\)"),
         ("no_images", r"on images \(2, 1, 8, 8\): raised RuntimeError"),
         ("absent", "allowed: a function that"),
     ],

@@ -6,12 +6,15 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, small_params
 from results_workspace import made
 
+from mngac.pipeline.atomic import write_text
 from mngac.pipeline.jobs import job
 from mngac.pipeline.paths import FIGURES, MODEL_FIGURES, TABLES
 from mngac.report import blocks, page
+from mngac.results import printed
+from mngac.results.printed import Printed
 from mngac.results.tables import sections
 
 METHODS = ("nat", "sat", "mng_ac")
@@ -81,6 +84,31 @@ def test_a_number_leads_to_the_records_that_it_is_made_of(written):
     assert f'<tr id="{anchor}"><th scope="row"><a href="../records/digits/sat/seed0/apgd-standard.json">' in text
 
 
+def test_the_cost_of_a_training_leads_to_its_records(written):
+    text, _, _ = written
+    start = text.index('<section id="cost-digits"')
+    assert 'href="#records-digits-sat-apgd-standard"' in text[start : text.index("</section>", start)]
+
+
+def test_a_number_of_a_further_table_leads_to_the_files_that_it_is_made_of(tmp_path, monkeypatch):
+    """Two pairs of methods, the first of two records; the figure has a caption."""
+    monkeypatch.chdir(tmp_path)
+    params = small_params()
+    params = params.model_copy(update={"run": params.run.model_copy(update={"hypotheses": ["ours"]})})
+    paths = [f"records/digits/{m}/seed0/quick-standard.json" for m in ("mng_ac", "sat")]
+    rows = [{"method": "mng_ac", "against": who, "p": p} for who, p in (("sat", "0.04"), ("msd", "–"))]
+    drawn = Printed("Ours", rows, "Caption.", keys=2, files=[paths, []])
+    outputs = {f"hypothesis.{form}": f"results/tables/hypothesis-ours.{form}" for form in ("md", "tex", "csv", "json")}
+    printed.write(outputs, "hypothesis", [drawn], "")
+    write_text("results/figures/hypothesis-ours.svg", '<svg width="100pt"/>')
+    ((anchor, _, body),) = blocks.further_blocks(params)
+    here = "files-hypothesis-ours-0-0"
+    assert anchor == "further-hypothesis-ours" and f'<td><a href="#{here}">0.04</a></td><' in body
+    links = ", ".join(f'<a href="../{path}">{path}</a>' for path in paths)
+    assert f'<li id="{here}">mng_ac against sat: {links}</li>' in body and body.count("<li") == 1
+    assert "a dot a training seed" in body
+
+
 def test_figures_come_first_and_what_robustness_costs_before_all_others(written):
     text = written[0]
     places = [text.index(f'<section id="{name}"') for name in ("figures", "tables", "red-flags", "provenance")]
@@ -128,8 +156,8 @@ def test_parameters_provenance_and_red_flags_are_in_the_page(written):
 
 def test_union_per_hour_is_union_over_hours(written):
     """nat: 4 of 20 images in 10 s of the processor is 20 points in 1/360 h; it took 18 s by the clock."""
-    text, _, _ = written
-    assert "<td>20.0</td><td>300</td><td>0.0028 h</td><td>0.0050 h</td><td>7,200</td>" in text
+    unlinked = re.sub(r"</?a[^>]*>", "", written[0])
+    assert "<td>20.0</td><td>300</td><td>0.0028 h</td><td>0.0050 h</td><td>7,200</td>" in unlinked
 
 
 def test_paper_and_ours_are_told_apart():

@@ -5,6 +5,7 @@ Class order is the sorted names of the class folders; images are sorted by path.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from mngac.data import trees
@@ -12,7 +13,7 @@ from mngac.data.archives import Entry
 from mngac.data.images import SUFFIXES, Decoder
 from mngac.data.store import RawData
 from mngac.data.workspace import Workspace, check_classes
-from mngac.params.errors import DataError
+from mngac.params.errors import DataError, cut, listed
 from mngac.params.sections import DataConfig
 
 PARTS = ("train", "test")
@@ -25,12 +26,22 @@ def load(config: DataConfig, workspace: Workspace) -> RawData:
         DataError: for what is wrong in it: an unreadable image, mixed sizes or channels, a class that a part lacks or
             that is too small to hold anything out.
     """
-    source = workspace.stated_source(config)
-    splits = trees.read(source, locate, Decoder(config.size), workspace.log)
+    source, left_out = workspace.stated_source(config), set[str]()
+
+    def noted(entry: Entry) -> tuple[str, str] | None:
+        place = locate(entry)
+        if place is None and entry.name.lower().endswith(SUFFIXES) and "__MACOSX" not in entry.name:
+            left_out.add(str(PurePosixPath(entry.name).parent))
+        return place
+
+    splits = trees.read(source, noted, Decoder(config.size), workspace.log)
+    if left_out:
+        workspace.log.line(f"{source}: left out, hidden or not in train or test: {listed(sorted(left_out))}")
     for part in PARTS:
         if part not in splits:
             where = f"data.{workspace.name}.source: {source}"
             raise DataError(f"{where}: no {part}/<class>/ with PNG or JPEG images in it; put them there")
+    _check_one_tree(source, [name for part in PARTS for name in splits[part].names])
     counts = {part: trees.numbers(splits[part]) for part in PARTS}
     classes = sorted(counts["train"])
     _check_counts(source, counts, config.drawn_parts)
@@ -54,6 +65,15 @@ def locate(entry: Entry) -> tuple[str, str] | None:
     if not inside[1].lower().endswith(SUFFIXES):
         raise DataError(f"{entry.place}: no PNG or JPEG file by its name; convert or remove it")
     return part, inside[0]
+
+
+def _check_one_tree(source: str, names: Sequence[str]) -> None:
+    """Refuses a second folder around a tree, whose images would be mixed with the first one's."""
+    tops = {PurePosixPath(name).parts[0] for name in names}
+    trees_found = sorted({"" if top in PARTS else f"{top}/" for top in tops})
+    if len(trees_found) > 1:
+        found = ", ".join(f"{top}{part}" for top in trees_found for part in PARTS)
+        raise DataError(f"{source}: found {cut(found)}; allowed: one tree; name it as the source, or put them together")
 
 
 def _check_counts(source: str, counts: dict[str, dict[str, int]], least: int) -> None:
