@@ -373,6 +373,15 @@ def tables(arguments: argparse.Namespace) -> None:
         params = params.model_copy(update={"tables": params.tables.model_copy(update={"intervals": True})})
     text = of_records([read(path) for path in arguments.records], params) if arguments.records else partial(params)
     print(text.rstrip() or "no record of this run yet: mngac status")
+    if arguments.partial:
+        from mngac.params.errors import listed
+        from mngac.pipeline.cache import Cache
+        from mngac.planning.status import outdated
+        from mngac.results.printed import wrapped
+
+        old = outdated(params, Cache())
+        if old:
+            print(f"\n{wrapped(f'Made with other parameters, code or inputs than the run has now: {listed(old)}.')}")
     return None
 
 

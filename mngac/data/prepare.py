@@ -27,6 +27,14 @@ def held_out(labels: Tensor, shares: tuple[float, ...], ordered: bool) -> list[T
 
     Ordered sources are cut from the end in contiguous runs; others are drawn class by class from a seeded stream, and
     every run of a split's indices has about the classes' shares.
+
+    Args:
+        labels: int64 (n,).
+        shares: of the n images, in [0, 1), one a split beside the first; their sum below 1.
+        ordered: whether neighbours belong together.
+
+    Returns:
+        int64 (count,) a split: first what is left, then one for each share.
     """
     counts = [round(share * len(labels)) for share in shares]
     order = torch.arange(len(labels)) if ordered else _stratified(labels)

@@ -43,7 +43,7 @@ def check_teacher(classifier: torch.nn.Module, data: store.DataSet, device: str,
 
 
 def brought_along(data: store.DataSet) -> Tensor:
-    """Labels that the unlabelled images bring along.
+    """Labels int64 (n,) that the n unlabelled images bring along.
 
     Raises:
         DataError: where some have none.
@@ -58,7 +58,20 @@ def brought_along(data: store.DataSet) -> Tensor:
 
 
 def label(classifier: torch.nn.Module, data: store.DataSet, device: str, params: PseudoLabel) -> tuple[Tensor, dict]:
-    """Hard labels of the unlabelled split, and what is known of them and of the teacher."""
+    """Hard labels of the unlabelled split, and what is known of them and of the teacher.
+
+    Args:
+        classifier: the teacher, images in [0, 1] (batch, channels, height, width) -> logits (batch, classes).
+        data: with validation and unlabelled images.
+        device: where the teacher is.
+        params: whose labels are taken, and how good the teacher must be.
+
+    Returns:
+        int64 (n,) of the n unlabelled images; accuracies in [0, 1], a histogram of confidences, images a class.
+
+    Raises:
+        DataError: for a teacher that is not good enough, and where labels of the images' own are wanted and missing.
+    """
     accuracy = check_teacher(classifier, data, device, params.min_accuracy)
     confidence, predicted = posteriors(classifier, data.split("unlabelled").images, device).max(1)
     labels = predicted if params.labels == "teacher" else brought_along(data)
@@ -73,7 +86,7 @@ def label(classifier: torch.nn.Module, data: store.DataSet, device: str, params:
 
 
 def save_pseudo_labels(path: str | Path, labels: Tensor, data_digest: str, facts: dict[str, Any]) -> None:
-    """Writes labels with the digest of the data set that they belong to."""
+    """Writes labels int64 (n,) with the digest of the data set that they belong to, and JSON-like facts."""
     tensors.write(path, {"labels": labels}, data=data_digest, **facts)
 
 

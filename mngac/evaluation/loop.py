@@ -196,7 +196,7 @@ def check_images(images: Tensor, labels: Tensor) -> None:
 
 
 def check_range(labels: Tensor, classes: int) -> None:
-    """Refuses labels that a classifier has no logit for.
+    """Refuses labels int64 (n,) that a classifier of so many classes has no logit for.
 
     Raises:
         UserError: naming the range that was found, and the classes.

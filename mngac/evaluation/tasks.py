@@ -102,7 +102,7 @@ class Runner:
         log.line(f"{log.name}: attacks run without torch.compile, which found: {found}")
 
     def batch(self, positions: list[int]) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1] and labels at the positions, on the device."""
+        """Images (batch, channels, height, width) in [0, 1] and labels (batch,) at the positions, on the device."""
         x = self.images[positions].to(self.device)
         return as_unit(x), self.labels[positions].to(self.device)
 

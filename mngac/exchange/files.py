@@ -191,15 +191,15 @@ def job_of(params: Params, request: Request) -> FileJob:
         ParamsError: as for `evaluate_file`.
     """
     profile = request.profile or params.run.profiles[0]
+    if request.checkpoint is not None and not Path(request.checkpoint).is_file():
+        what = "found a folder" if Path(request.checkpoint).is_dir() else "not found"
+        raise ParamsError(f"--checkpoint: {request.checkpoint}: {what}; allowed: a file of weights")
     method, seed = _who(request, profile)
     if method in ("", ".", "..") or "/" in method or not method.isprintable():
         raise ParamsError(f"--method: found {shown(method)}; allowed: a name that can be printed, without /")
     if not Path(data_path(request.dataset)).exists() and request.dataset in params.data:
         source = data_path(request.dataset)
         raise ParamsError(f"{source}: not found; make it with: mngac data --dataset {request.dataset}")
-    if request.checkpoint is not None and not Path(request.checkpoint).is_file():
-        what = "found a folder" if Path(request.checkpoint).is_dir() else "not found"
-        raise ParamsError(f"--checkpoint: {request.checkpoint}: {what}; allowed: a file of weights")
     entry = MethodConfig(kind="imported", checkpoint=request.checkpoint or "none", model=_model(request))
     known = params.model_copy(update={"methods": {**params.methods, method: entry}})
     wild = dict(dataset=request.dataset, method=method, seed=str(seed), suite=request.suite, profile=profile)

@@ -16,8 +16,9 @@ from mngac.pipeline.cache import Cache, key_of
 from mngac.pipeline.jobs import Job, jobs
 from mngac.pipeline.lease import SILENT, Holder, Look
 from mngac.pipeline.running import FAILED, STOPPED, last_line
-from mngac.planning.states import Chain, State
+from mngac.planning.states import Chain, State, states
 from mngac.results.printed import wrapped
+from mngac.results.records import read
 
 
 class Standing(StrEnum):
@@ -44,6 +45,23 @@ def status(params: Params, cache: Cache) -> list[Stood]:
     """Each job of a run, after those whose outputs it reads."""
     chain = Chain(cache)
     return [_stood(job, chain) for job in jobs(params) if not job.stage.shares]
+
+
+def outdated(params: Params, cache: Cache) -> list[str]:
+    """Records of the run's paths that were made with other parameters, code or inputs than the run has now, by name.
+
+    Of those alone that the cache has, too: of a record from elsewhere nobody can say what its key would be here.
+    """
+    names = []
+    for found in states(jobs(params), cache):
+        path = found.job.outputs.get("record", "")
+        if found.job.stage.name != "evaluate" or found.state is State.UNKNOWN or not Path(path).exists():
+            continue
+        record = read(path)
+        key = record.provenance.get("key", "")
+        if key and (found.entry is None or found.entry.key != key) and cache.find(key):
+            names.append(record.name)
+    return names
 
 
 def _stood(job: Job, chain: Chain) -> Stood:

@@ -42,10 +42,10 @@ class Search(Attack):
 
     @abstractmethod
     def made(self, x: Images, witness: Tensor) -> Images:
-        """The images that the witnesses stand for."""
+        """The images (batch, channels, height, width) that the witnesses (batch, ...) stand for."""
 
     def images(self, column: str, correct: Tensor) -> tuple[int, list[int]]:
-        """Those that are correct without attack."""
+        """How many images there are, and the positions of those that are correct (bool (n,)) without attack."""
         return len(correct), correct.nonzero().flatten().tolist()
 
     def outcomes(self, column: str, positions: list[int], runner: Runner) -> tuple[list[Outcome], int]:
@@ -59,7 +59,7 @@ class Search(Attack):
 
 @torch.no_grad()
 def accept(attack: Search, classifier: Classifier, x: Images, y: Labels, witness: Tensor) -> list[Outcome]:
-    """What the witnesses did to each image.
+    """What the witnesses (batch, ...) did to each of the images (batch, channels, height, width) in [0, 1].
 
     Valid: the witness is finite and within the budget, the image made of it finite and in [0, 1]. Broken: valid, and
     the classifier that judges no longer predicts y in float32. Rejected: misclassified but not valid, or not finite.

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,19 @@ def test_a_stage_that_fails_says_so_in_the_last_line_of_its_log(here, monkeypatc
         assert re.search(r" failed \(key [0-9a-f]{12}\): data/digits\.safetensors: ", last)
     finally:
         Path("elsewhere").replace("data/digits.safetensors")
+
+
+def test_tables_of_what_is_there_name_records_of_other_parameters(here, begun):
+    """A copy, since its records and its cache are changed."""
+    copy = shutil.copytree(begun, begun.with_name("older"), symlinks=True)
+    about = dict(dataset="digits", method="nat", seed="0", suite="apgd", profile="standard")
+    options = [part for name, value in about.items() for part in (f"--{name}", value)]
+    run(copy, "mngac", "evaluate", *options)
+    assert "Made with other" not in run(copy, "mngac", "tables", "--partial").stdout
+    text = (copy / "params.yaml").read_text()
+    (copy / "params.yaml").write_text(text.replace("weight_decay: 0.0005", "weight_decay: 0.0004"))
+    said = " ".join(run(copy, "mngac", "tables", "--partial").stdout.split())
+    assert said.endswith("than the run has now: digits/nat/seed0/apgd-standard.")
 
 
 @pytest.mark.slow
