@@ -41,7 +41,7 @@ def template_plane(weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def worst_of_norms(subjects: Subjects, method: str, x: Tensor, y: Tensor) -> Tensor:
-    """Of images (n, channels, height, width) in [0, 1] with labels (n,): each as the norm of highest loss attacks it."""
+    """Of images (n, channels, height, width) in [0, 1] with labels (n,): each attacked in the norm of highest loss."""
     attacked = torch.stack([subjects.attack(method, norm, x, y) for norm in NORMS])
     with torch.no_grad():
         losses = torch.stack(
