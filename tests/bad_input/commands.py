@@ -71,7 +71,7 @@ CASES: list[Case] = [
     ("a std of 0", f"{FOREIGN} --mean 0 --std 0", ["--std: found 0; allowed: values above 0"], nothing),
     ("a mean that is no number", f"{FOREIGN} --mean nan --std 1", ['--mean: found "nan"; allowed: a number'], nothing),
     ("a stated share", f"{FOREIGN} --stated-clean 101", ["--stated-clean", "percent, from 0 to 100"], nothing),
-    ("a verdict in the record's place", f"{FOREIGN} --verdict r.json", ["--verdict: found", "the record's"], nothing),
+    ("a verdict in the record's place", f"{FOREIGN} --verdict r.json", ["r.json: would be written over"], nothing),
     ("a verdict in a file", f"{FOREIGN} --verdict w.pt/v.html", ["a file stands where a folder is wanted"], nothing),
     (
         "a function that is not there",

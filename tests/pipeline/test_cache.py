@@ -338,7 +338,7 @@ def test_a_job_that_waited_for_its_twin_becomes_a_hit(tmp_path, monkeypatch):
 
 def test_a_missing_input_says_which_and_who_makes_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"data/digits.safetensors: not found.*snakemake data/digits.safetensors"):
+    with pytest.raises(ValueError, match=r"digits.safetensors: not found.*snakemake --cores 1 data/digits.safetensors"):
         job(small_params(), "train", dataset="digits", method="nat", seed="0").run()
 
 

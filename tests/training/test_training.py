@@ -327,7 +327,7 @@ def test_a_checkpoint_is_that_of_a_training_with_its_devices_precision_whatever_
         ours = plan("nat")
         stated = ours.training.precision.model_copy(update=precision)
         training = ours.training.model_copy(update={"precision": stated})
-        return replace(ours, training=training, device=device).identity("digest", {})
+        return replace(ours, training=training, device=device).identity("digest", {}, {})
 
     for device, other in (("cpu", "cuda"), ("cuda", "cpu")):
         own = identity(device, cpu="float32", cuda="float32")
@@ -355,12 +355,14 @@ def test_what_no_key_holds_is_no_part_of_whose_checkpoint_it_is():
     for change in ({"processes": 2}, {"block": 10, "shards": 1}):
         other = replace(ours, selection=suite.model_copy(update=change))
         same = "block" not in change
-        assert (other.identity("d", {}) == replace(ours, selection=suite).identity("d", {})) is same
+        assert (other.identity("d", {}, {}) == replace(ours, selection=suite).identity("d", {}, {})) is same
     mixed = ours.training.semi.model_copy(update={"fraction": 0.3})
     other = replace(ours, training=ours.training.model_copy(update={"semi": mixed}))
-    assert other.identity("d", {}) == ours.identity("d", {})
-    assert other.identity("d", {"unlabelled": labels}) != ours.identity("d", {"unlabelled": labels})
-    assert ours.identity("d", {"additional": labels}) != ours.identity("d", {"additional": labels + 1})
+    assert other.identity("d", {}, {}) == ours.identity("d", {}, {})
+    assert ours.identity("d", {"classes": 3}, {}) != ours.identity("d", {"classes": 4}, {})
+    assert replace(ours, code="a").identity("d", {}, {}) != replace(ours, code="b").identity("d", {}, {})
+    assert other.identity("d", {}, {"unlabelled": labels}) != ours.identity("d", {}, {"unlabelled": labels})
+    assert ours.identity("d", {}, {"additional": labels}) != ours.identity("d", {}, {"additional": labels + 1})
 
 
 def test_the_checkpoint_of_another_training_is_refused(tmp_path, monkeypatch):
