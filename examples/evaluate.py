@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from shapes import NAMES, RADII, radius, shapes
+from shapes import NAMES, RADII, shapes, with_radii
 
 import mngac
 
@@ -21,17 +21,7 @@ parser.add_argument("--model", default="wrn_10_1", help="such as wrn_28_10 or pr
 parser.add_argument("--data", help="a .safetensors file that `mngac data` wrote")
 parser.add_argument("--n", type=int, default=100, help="images, the first ones (default: 100)")
 parser.add_argument("--suite", default="quick", help="quick, aa2, autoattack, ... (default: quick)")
-parser.add_argument(
-    "--radii",
-    nargs=3,
-    type=radius,
-    metavar=("LINF", "L1", "L2"),
-    help="of your own data, on images in [0, 1], such as 8/255 12 0.5",
-)
-arguments = parser.parse_args()
-if arguments.data and not arguments.radii:
-    parser.error("--data: found no --radii; allowed: both, since radii are those of a data set")
-radii = dict(zip(RADII, arguments.radii, strict=True)) if arguments.radii else RADII
+arguments = with_radii(parser, own="data")
 
 if arguments.file is None:
     print("no file given: one in that form is made, zoo.pt")
@@ -51,6 +41,6 @@ else:
     classes = len(NAMES)
 
 classifier = mngac.load_classifier(arguments.file, model=arguments.model, classes=classes, shape=images.shape[1:])
-result = mngac.evaluate(classifier, images, labels, suite=arguments.suite, radii=radii)
+result = mngac.evaluate(classifier, images, labels, suite=arguments.suite, radii=arguments.radii)
 print(result.table())
 print(*(f"red flag: {flag}" for flag in result.flags), sep="\n")

@@ -20,6 +20,22 @@ def radius(text: str) -> str | float:
     return text if "/" in text else float(text)
 
 
+def with_radii(parser: argparse.ArgumentParser, own: str) -> argparse.Namespace:
+    """The arguments, with `radii`: those of the shapes, or as stated, which the argument for `own` data asks for."""
+    parser.add_argument(
+        "--radii",
+        nargs=3,
+        type=radius,
+        metavar=("LINF", "L1", "L2"),
+        help="of your own data, on images in [0, 1], such as 8/255 12 0.5",
+    )
+    arguments = parser.parse_args()
+    if getattr(arguments, own) and not arguments.radii:
+        parser.error(f"{own}: found no --radii; allowed: both, since radii are those of a data set")
+    arguments.radii = dict(zip(RADII, arguments.radii, strict=True)) if arguments.radii else RADII
+    return arguments
+
+
 def _mask(wide: int, *parts: tuple[slice, slice]) -> Tensor:
     mask = torch.zeros(wide, wide, dtype=torch.bool)
     for rows, columns in parts:

@@ -10,7 +10,7 @@ is your own, of the same form. `mngac data` reads it, as in the pipeline: JPEG o
 import argparse
 
 import torch
-from shapes import RADII, radius, save
+from shapes import save, with_radii
 
 import mngac
 from mngac.cli import main
@@ -20,17 +20,7 @@ parser.add_argument("folder", nargs="?", help="with train/<class>/ and test/<cla
 parser.add_argument("--size", type=int, default=16, help="height and width to resize to (default: 16)")
 parser.add_argument("--method", default="sat", help="sat, mng_ac, adv_linf, ... (default: sat)")
 parser.add_argument("--epochs", type=int, default=5, help="(default: 5)")
-parser.add_argument(
-    "--radii",
-    nargs=3,
-    type=radius,
-    metavar=("LINF", "L1", "L2"),
-    help="of your own data, on images in [0, 1], such as 8/255 12 0.5",
-)
-arguments = parser.parse_args()
-if arguments.folder and not arguments.radii:
-    parser.error("FOLDER: found no --radii; allowed: both, since radii are those of a data set")
-radii = dict(zip(RADII, arguments.radii, strict=True)) if arguments.radii else RADII
+arguments = with_radii(parser, own="folder")
 torch.set_num_threads(1)  # enough for so small a network, and what a run can be repeated with to the last digit
 
 if arguments.folder is None:
@@ -46,11 +36,11 @@ schedule = {"peak": 0.1, "peak_epoch": 0.4 * arguments.epochs}
 trained = mngac.train(
     arguments.method,
     *data.images_of("train"),
-    radii=radii,
+    radii=arguments.radii,
     training={"like": "digits", "epochs": arguments.epochs, "schedule": schedule},
     validation=data.images_of("validation"),
     progress=True,
 )
 trained.save("pictures-classifier.safetensors")
-result = mngac.evaluate(trained.classifier, *data.images_of("test"), radii=radii)
+result = mngac.evaluate(trained.classifier, *data.images_of("test"), radii=arguments.radii)
 print(result.table())
