@@ -212,8 +212,9 @@ def job_of(params: Params, request: Request) -> FileJob:
 
 def _check_apart(params: Params, out: str) -> None:
     """Refuses to write where the run itself does: a table would take the record for the row's own."""
+    place = os.path.realpath(out)
     for each in jobs(params):
-        if os.path.realpath(out) in map(os.path.realpath, each.outputs.values()):
+        if place in map(os.path.realpath, each.outputs.values()):
             allowed = f"another path, since {each.stage.name} of the run writes this one"
             raise ParamsError(f"--out: found {shown(out)}; allowed: {allowed}")
 

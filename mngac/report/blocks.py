@@ -84,7 +84,12 @@ def _anchor(dataset: str, method: str, suite: str, profile: str) -> str:
 def _marks(section: Section) -> list[Mark]:
     """Of each row of a table: where its records are."""
     suite, profile, dataset = (section.where[key] for key in ("suite", "profile", "dataset"))
-    return [Mark(_anchor(dataset, row.method, suite, profile)) if row.records else Mark() for row in section.rows]
+    return [_mark(row, dataset, suite, profile) for row in section.rows]
+
+
+def _mark(row: Row, dataset: str, suite: str, profile: str) -> Mark:
+    """To where a row's records are, if it has some."""
+    return Mark(_anchor(dataset, row.method, suite, profile)) if row.records else Mark()
 
 
 def table_blocks(params: Params) -> list[Block]:
@@ -116,7 +121,7 @@ def cost_blocks(params: Params) -> list[Block]:
             "can't be compared; and a method that hardly trains gets many points an hour without being robust: read it "
             "beside the union itself."
         )
-        marks = [Mark(_anchor(dataset, row.method, suite, profile)) if row.records else Mark() for row in ranked]
+        marks = [_mark(row, dataset, suite, profile) for row in ranked]
         body = table([_cost_line(row) for row in ranked], marks) + f'<p class="caption">{escape(note)}</p>'
         blocks.append((f"cost-{dataset}", dataset, body))
     return blocks
