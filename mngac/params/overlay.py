@@ -1,4 +1,4 @@
-"""Overlays: files of params/ that hold only what differs from params.yaml, and say so in their key `over`.
+"""Overlays: files of params/ that hold only what differs from params.yaml, or from another of them: `over` names which.
 
 A name such as `params/paper.yaml` that is not here means the package's own file.
 """
@@ -6,6 +6,7 @@ A name such as `params/paper.yaml` that is not here means the package's own file
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mngac.params.checks import load, parse
@@ -16,7 +17,7 @@ from mngac.params.shipped import overlay_file
 from mngac.params.yaml_file import read
 
 BASE = "params.yaml"
-"""What every overlay lies over: the one source of truth."""
+"""What every overlay lies over in the end: the one source of truth."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,16 @@ def is_overlay(path: str) -> bool:
 
 
 def laid(path: str, base: str = BASE) -> Laid:
-    """An overlay laid over params.yaml: key by key, lists replaced.
+    """An overlay, and those that it lies over, laid over params.yaml: key by key, lists replaced.
 
     Raises:
         ParamsError: for a file that is no overlay, is wrong, or gives a wrong whole; one line that names it.
     """
-    raw = read(overlay_file(path))
-    if not isinstance(raw, dict) or OVER not in raw:
-        raise ParamsError(f"{path}: found no key {OVER}; allowed: `{OVER}: {BASE}`, and what differs from it")
-    if raw[OVER] != BASE:
-        raise ParamsError(f"{path}: {OVER}: found {shown(raw[OVER])}; allowed: {BASE}")
+    own = _differing(path)
     load(base)  # what is wrong there is not the overlay's
     below = read(base)
     assert isinstance(below, dict)
-    whole = merged(below, {key: value for key, value in raw.items() if key != OVER})
+    whole = merged(below, own)
     try:
         return Laid(below, whole, parse(whole))
     except ParamsError as error:
@@ -66,3 +63,18 @@ def whole(path: str) -> Params:
         ParamsError: one line on the first thing that is wrong.
     """
     return laid(path).params if is_overlay(path) else load(path)
+
+
+def _differing(path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What an overlay and those that it lies over say, `above` being those that lie over it."""
+    raw = read(overlay_file(path))
+    if not isinstance(raw, dict) or OVER not in raw:
+        raise ParamsError(f"{path}: found no key {OVER}; allowed: `{OVER}: {BASE}`, and what differs from it")
+    under, own = raw[OVER], {key: value for key, value in raw.items() if key != OVER}
+    if under == BASE:
+        return own
+    if not isinstance(under, str) or not Path(overlay_file(under)).is_file():
+        raise ParamsError(f"{path}: {OVER}: found {shown(under)}; allowed: {BASE}, or another overlay")
+    if under in (*above, path):
+        raise ParamsError(f"{path}: {OVER}: found {shown(under)}; allowed: no file that lies over this one")
+    return merged(_differing(under, (*above, path)), own)

@@ -7,7 +7,7 @@ from helpers import ROOT, raw_params
 from mngac.params.checks import load
 from mngac.params.errors import ParamsError
 from mngac.params.inheritance import merged
-from mngac.params.overlay import is_overlay, laid, whole
+from mngac.params.overlay import BASE, is_overlay, laid, whole
 
 OVERLAYS = sorted((ROOT / "params").glob("*.yaml"))
 PAPER_BUDGETS = {"cifar10": "wrn_28_10", "svhn": "wrn_28_10", "tiny_imagenet": "resnet_50"}
@@ -36,6 +36,17 @@ def test_an_overlay_is_laid_over_params_key_by_key_and_lists_are_replaced(projec
     assert found.methods["mng_ac"].beta == 3 and found.methods["mng_ac"].kind == "mng_ac"
 
 
+def test_an_overlay_may_lie_over_another(project, tmp_path):
+    below = tmp_path / "below.yaml"
+    below.write_text("over: params.yaml\nrun: {seeds: [7], split: validation}\nmethods: {mng_ac: {beta: 3}}\n")
+    found = laid(project("over: below.yaml\nrun: {seeds: [8, 9]}\nmethods: {mng_ac: {beta: 4}}\n"))
+    assert found.params.run.seeds == [8, 9] and found.params.run.split == "validation"
+    assert found.params.methods["mng_ac"].beta == 4 and found.base == raw_params()
+    below.write_text("over: over.yaml\n")
+    with pytest.raises(ParamsError, match=r'^below.yaml: over: found "over.yaml"; allowed: no file that lies over'):
+        laid("over.yaml")
+
+
 def test_a_file_says_itself_which_it_is(project):
     over = project("over: params.yaml\nrun: {seeds: [7]}\n")
     assert is_overlay(over) and not is_overlay("params.yaml")
@@ -47,7 +58,9 @@ def test_a_file_says_itself_which_it_is(project):
     [
         ("run: {seeds: [7]}", "over.yaml: found no key over; allowed: `over: params.yaml`"),
         ("[1]", "over.yaml: found no key over"),
-        ("over: other.yaml", 'over.yaml: over: found "other.yaml"; allowed: params.yaml'),
+        ("over: other.yaml", 'over.yaml: over: found "other.yaml"; allowed: params.yaml, or another'),
+        ("over: [params.yaml]", "over.yaml: over: found ["),
+        ("over: over.yaml", 'over.yaml: over: found "over.yaml"; allowed: no file that lies over this one'),
         ("over: params.yaml\nrun: {sedes: [7]}", "over.yaml: run.sedes: unknown key; allowed: seeds, datasets"),
         ("over: params.yaml\nrnu: {seeds: [7]}", "over.yaml: rnu: unknown key; allowed: run"),
         ("over: params.yaml\nrun: {seeds: []}", "over.yaml: run.seeds: found []"),
@@ -77,9 +90,10 @@ def test_whoever_wants_a_whole_file_is_told_what_to_do_with_an_overlay(project):
 @pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.name)
 def test_the_overlays_of_the_project_hold_only_what_differs(path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    laid(str(path))
+    found = laid(str(path)).whole
     raw = yaml.safe_load(path.read_text())
-    del raw["over"]
+    over = raw.pop("over")
+    below = raw_params() if over == BASE else laid(over).whole
 
     def same(own, base):
         """Paths of leaves that the base says already."""
@@ -87,7 +101,7 @@ def test_the_overlays_of_the_project_hold_only_what_differs(path, monkeypatch):
             return [f"{key}.{inner}" for key in own if key in base for inner in same(own[key], base[key])]
         return [""] if own == base else []
 
-    assert same(raw, raw_params()) == [] and merged(raw_params(), raw) != raw_params()
+    assert same(raw, below) == [] and found == merged(below, raw) != below
 
 
 def test_the_papers_run_is_the_papers(monkeypatch):
