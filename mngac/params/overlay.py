@@ -45,15 +45,18 @@ def laid(path: str, base: str = BASE) -> Laid:
     Raises:
         ParamsError: for a file that is no overlay, is wrong, or gives a wrong whole; one line that names it.
     """
-    own = _differing(path)
+    chain = _chain(path)
     load(base)  # what is wrong there is not the overlay's
     below = read(base)
     assert isinstance(below, dict)
-    whole = merged(below, own)
-    try:
-        return Laid(below, whole, parse(whole))
-    except ParamsError as error:
-        raise ParamsError(f"{path}: {error.in_full}") from None
+    whole = below
+    for name, own in chain:
+        whole = merged(whole, own)
+        try:
+            params = parse(whole)
+        except ParamsError as error:
+            raise ParamsError(f"{name}: {error.in_full}") from None
+    return Laid(below, whole, params)
 
 
 def whole(path: str) -> Params:
@@ -65,16 +68,16 @@ def whole(path: str) -> Params:
     return laid(path).params if is_overlay(path) else load(path)
 
 
-def _differing(path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What an overlay and those that it lies over say, `above` being those that lie over it."""
+def _chain(path: str, above: tuple[str, ...] = ()) -> list[tuple[str, dict[str, Any]]]:
+    """What an overlay and those that it lies over say, by their names, the lowest first; `above` lie over it."""
     raw = read(overlay_file(path))
     if not isinstance(raw, dict) or OVER not in raw:
         raise ParamsError(f"{path}: found no key {OVER}; allowed: `{OVER}: {BASE}`, and what differs from it")
     under, own = raw[OVER], {key: value for key, value in raw.items() if key != OVER}
     if under == BASE:
-        return own
+        return [(path, own)]
     if not isinstance(under, str) or not Path(overlay_file(under)).is_file():
         raise ParamsError(f"{path}: {OVER}: found {shown(under)}; allowed: {BASE}, or another overlay")
     if under in (*above, path):
         raise ParamsError(f"{path}: {OVER}: found {shown(under)}; allowed: no file that lies over this one")
-    return merged(_differing(under, (*above, path)), own)
+    return [*_chain(under, (*above, path)), (path, own)]

@@ -42,6 +42,9 @@ def test_an_overlay_may_lie_over_another(project, tmp_path):
     found = laid(project("over: below.yaml\nrun: {seeds: [8, 9]}\nmethods: {mng_ac: {beta: 4}}\n"))
     assert found.params.run.seeds == [8, 9] and found.params.run.split == "validation"
     assert found.params.methods["mng_ac"].beta == 4 and found.base == raw_params()
+    below.write_text("over: params.yaml\ndata: null\n")
+    with pytest.raises(ParamsError, match=r"^below.yaml: data: found null"):
+        laid("over.yaml")
     below.write_text("over: over.yaml\n")
     with pytest.raises(ParamsError, match=r'^below.yaml: over: found "over.yaml"; allowed: no file that lies over'):
         laid("over.yaml")

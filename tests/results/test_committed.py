@@ -35,10 +35,10 @@ def of_rows(params, dataset):
 
 
 def missing(page, table, count):
-    """Lines of a table of so many rows, or of several parts of one, that are not on the page."""
-    lines = [line for line in table.splitlines() if line.startswith("|")]
-    assert lines and len(lines) % (2 + count) == 0 < count
-    return [line for line in lines if line not in page]
+    """Parts of a table of so many rows that do not stand on the page, line by line and with nothing more."""
+    blocks = [block for block in table.split("\n\n") if block.startswith("|")]
+    assert blocks and {len(block.splitlines()) for block in blocks} == {2 + count} and count > 0
+    return [block for block in blocks if f"\n\n{block}\n\n" not in page]
 
 
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name)
